@@ -1,0 +1,1 @@
+//! One declarative hybrid-cloud spec in, reviewed GitOps manifests out.
