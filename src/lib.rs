@@ -1,1 +1,6 @@
 //! One declarative hybrid-cloud spec in, reviewed GitOps manifests out.
+
+pub mod diag;
+pub mod source;
+pub mod spec;
+pub mod yaml;

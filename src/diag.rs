@@ -1,0 +1,204 @@
+//! Findings: what is wrong, where, and what to do about it.
+//!
+//! Every stage takes a [`Diagnostics`] and adds to it, and goes on where it can, so that one run
+//! shows everything that is wrong. How findings look is the business of [`text`] and [`json`].
+
+pub mod codes;
+pub mod json;
+pub mod text;
+
+pub use codes::Code;
+
+use crate::source::Location;
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth a look; the run goes on and exits 0.
+    Warning,
+    /// Nothing is written and the run exits 1.
+    Error,
+}
+
+/// An underlined piece of a file with a word on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label {
+    /// What is underlined.
+    pub location: Location,
+    /// What is said of it.
+    pub text: String,
+}
+
+/// One finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Which kind of finding; `hcb explain-code` has the long form.
+    pub code: Code,
+    /// How bad it is.
+    pub severity: Severity,
+    /// One sentence, lower case, no full stop.
+    pub message: String,
+    /// Where it is: the first label is the place itself, others give context. Findings about the
+    /// surroundings of a run (no file, say) have none.
+    pub labels: Vec<Label>,
+    /// What to do, one sentence each.
+    pub help: Vec<String>,
+    /// Facts behind the finding, one sentence each.
+    pub notes: Vec<String>,
+}
+
+impl Diagnostic {
+    /// A finding that stops the run before anything is written.
+    pub fn error(code: Code, message: impl Into<String>) -> Self {
+        Self::new(Severity::Error, code, message)
+    }
+
+    /// A finding that is worth a look.
+    pub fn warning(code: Code, message: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, code, message)
+    }
+
+    fn new(severity: Severity, code: Code, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            severity,
+            message: message.into(),
+            labels: Vec::new(),
+            help: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// Says where it is.
+    #[must_use]
+    pub fn at(mut self, location: Location, text: impl Into<String>) -> Self {
+        self.labels.insert(
+            0,
+            Label {
+                location,
+                text: text.into(),
+            },
+        );
+        self
+    }
+
+    /// Adds another place that belongs to it.
+    #[must_use]
+    pub fn also(mut self, location: Location, text: impl Into<String>) -> Self {
+        self.labels.push(Label {
+            location,
+            text: text.into(),
+        });
+        self
+    }
+
+    /// Says what to do.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help.push(help.into());
+        self
+    }
+
+    /// Says what to do, where there is something to say.
+    #[must_use]
+    pub fn maybe_help(self, help: Option<String>) -> Self {
+        match help {
+            Some(help) => self.help(help),
+            None => self,
+        }
+    }
+
+    /// Adds a fact.
+    #[must_use]
+    pub fn note(mut self, note: impl Into<String>) -> Self {
+        self.notes.push(note.into());
+        self
+    }
+}
+
+/// All findings of a run so far.
+#[derive(Debug, Clone, Default)]
+pub struct Diagnostics {
+    found: Vec<Diagnostic>,
+}
+
+impl Diagnostics {
+    /// Adds a finding.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        self.found.push(diagnostic);
+    }
+
+    /// Adds the findings of another run.
+    pub fn extend(&mut self, other: Diagnostics) {
+        self.found.extend(other.found);
+    }
+
+    /// Whether any finding is an error.
+    pub fn has_errors(&self) -> bool {
+        self.count(Severity::Error) > 0
+    }
+
+    /// How many findings of this severity there are.
+    pub fn count(&self, severity: Severity) -> usize {
+        self.found
+            .iter()
+            .filter(|diagnostic| diagnostic.severity == severity)
+            .count()
+    }
+
+    /// Whether nothing was found.
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// The findings in the order of the files and of the places in them, each once.
+    pub fn sorted(&self) -> Vec<&Diagnostic> {
+        let mut sorted: Vec<_> = self.found.iter().collect();
+        sorted.sort_by_key(|diagnostic| {
+            (
+                diagnostic.labels.first().map(|label| label.location),
+                diagnostic.code,
+            )
+        });
+        sorted.dedup();
+        sorted
+    }
+}
+
+/// "did you mean": the candidate that is nearest to `word`, if one is near enough to be meant.
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let folded = word.to_lowercase();
+    candidates
+        .into_iter()
+        .map(|candidate| {
+            let near = strsim::damerau_levenshtein(&folded, &candidate.to_lowercase());
+            (near, candidate)
+        })
+        .filter(|(distance, candidate)| {
+            *distance <= 1 + candidate.len().max(word.len()) / 4 && *distance < candidate.len()
+        })
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// The help line for a word that is not among `candidates`: the nearest one, or all if they are few.
+pub fn suggest<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str> + Clone,
+) -> Option<String> {
+    if let Some(near) = nearest(word, candidates.clone()) {
+        return Some(format!("did you mean `{near}`?"));
+    }
+    let mut all: Vec<_> = candidates.into_iter().collect();
+    all.sort_unstable();
+    (1..=12)
+        .contains(&all.len())
+        .then(|| format!("known here: {}", code_list(all)))
+}
+
+/// `a`, `b`, `c`: words as a list for a message.
+pub fn code_list<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    let quoted: Vec<_> = words.into_iter().map(|word| format!("`{word}`")).collect();
+    quoted.join(", ")
+}

@@ -1,0 +1,194 @@
+//! The platform team's document: `kind: HybridCloud`.
+
+use super::{Addons, Cluster, Mesh, Metadata, ObjectStore, Scheduling};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// A hybrid cloud: its clusters, how they are joined, and how jobs are spread over them.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HybridCloudDocument {
+    /// The version of this format.
+    pub api_version: super::ApiVersion,
+    /// What this document is.
+    pub kind: HybridCloudKind,
+    /// The name of the hybrid cloud.
+    pub metadata: Metadata,
+    /// What it consists of.
+    pub spec: HybridCloud,
+}
+
+/// `HybridCloud`.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+pub enum HybridCloudKind {
+    /// The platform team's document.
+    HybridCloud,
+}
+
+/// What a hybrid cloud consists of.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HybridCloud {
+    /// How the manifests reach the clusters.
+    pub gitops: GitOps,
+    /// The clusters. The first tier is filled first; at least one cluster must be in it.
+    #[schemars(length(min = 1))]
+    pub clusters: Vec<Cluster>,
+    /// The service mesh that joins the clusters.
+    #[serde(default)]
+    pub mesh: Mesh,
+    /// How jobs are spread over the clusters.
+    #[serde(default)]
+    pub scheduling: Scheduling,
+    /// Where jobs read their data and write their results. Needed by workloads with `data`.
+    #[serde(default)]
+    pub object_store: Option<ObjectStore>,
+    /// Where secrets come from. No secret value is ever written to Git.
+    #[serde(default)]
+    pub secrets: Secrets,
+    /// The namespaces of workloads, with what is particular to them. A workload's namespace need
+    /// not be listed here.
+    #[serde(default)]
+    pub namespaces: Vec<WorkloadNamespace>,
+    /// What else is installed because the rest needs it.
+    #[serde(default)]
+    pub addons: Addons,
+}
+
+/// How the manifests reach the clusters.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GitOps {
+    /// The engine that applies the manifests. To change engines, change this line.
+    pub engine: GitOpsEngine,
+    /// The URL of the Git repository that holds the generated tree: `https://…` or `ssh://…`.
+    pub repository: String,
+    /// The branch, tag or commit that is applied. Default: `main`.
+    #[serde(default = "default_revision")]
+    pub revision: String,
+    /// The folder of the generated tree in the repository. Default: `generated`.
+    #[serde(default = "default_path")]
+    pub path: String,
+    /// Who applies: one `hub` for all clusters, or an engine of its own `per-cluster`. Default: `hub`.
+    #[serde(default)]
+    pub delivery: Delivery,
+    /// The cluster that the hub runs in. Default: the source cluster, which reaches the others anyway.
+    #[serde(default)]
+    pub hub: Option<String>,
+    /// The namespace of the engine. Default: `argocd` or `flux-system`.
+    #[serde(default)]
+    pub namespace: Option<String>,
+    /// How often the repository is looked at, by Flux. Default: `5m`.
+    #[serde(default = "default_interval")]
+    pub interval: String,
+    /// Name of a Secret in the engine's namespace with the credentials of the repository, for Flux.
+    /// Argo CD finds its credentials by the URL.
+    #[serde(default)]
+    pub credentials_secret: Option<String>,
+}
+
+/// The engine that applies the manifests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum GitOpsEngine {
+    /// Argo CD 3.
+    Argocd,
+    /// Flux 2.
+    Flux,
+}
+
+/// Who applies the manifests of a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Delivery {
+    /// One engine in the hub cluster applies to all clusters.
+    #[default]
+    Hub,
+    /// Each cluster runs an engine that pulls its own part, so no cluster needs to be reachable.
+    PerCluster,
+}
+
+/// Where secrets come from: an External Secrets store.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Secrets {
+    /// Name of the `ClusterSecretStore` that exists in every cluster. Default: `hcb`.
+    #[serde(default = "default_store")]
+    pub store: String,
+    /// What the keys in the store start with. Default: the name of the hybrid cloud.
+    #[serde(default)]
+    pub prefix: Option<String>,
+    /// How often secrets are read again. Default: `1h`.
+    #[serde(default = "default_refresh")]
+    pub refresh_interval: String,
+    /// How credentials of one cluster reach the others. Default: `push`.
+    #[serde(default)]
+    pub exchange: Exchange,
+}
+
+/// How credentials of one cluster (tokens of service accounts) reach the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Exchange {
+    /// Each cluster pushes its own to the store, by a `PushSecret`; the store must allow writing.
+    #[default]
+    Push,
+    /// A person or another tool puts them into the store.
+    Manual,
+}
+
+/// A namespace of workloads.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WorkloadNamespace {
+    /// The name.
+    pub name: String,
+    /// The most that its pods may request at once in each cluster.
+    #[serde(default)]
+    pub quota: Option<Quota>,
+}
+
+/// The most that the pods of a namespace may request at once in one cluster.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Quota {
+    /// CPUs, such as `64` or `500m`.
+    #[serde(default)]
+    pub cpu: Option<super::QuantityText>,
+    /// Memory, such as `256Gi`.
+    #[serde(default)]
+    pub memory: Option<super::QuantityText>,
+    /// GPUs of any kind.
+    #[serde(default)]
+    pub gpus: Option<u32>,
+    /// Pods, running or waiting.
+    #[serde(default)]
+    pub pods: Option<u32>,
+}
+
+fn default_revision() -> String {
+    "main".into()
+}
+fn default_path() -> String {
+    "generated".into()
+}
+fn default_interval() -> String {
+    "5m".into()
+}
+fn default_store() -> String {
+    "hcb".into()
+}
+fn default_refresh() -> String {
+    "1h".into()
+}
+
+impl Default for Secrets {
+    fn default() -> Self {
+        Self {
+            store: default_store(),
+            prefix: None,
+            refresh_interval: default_refresh(),
+            exchange: Exchange::default(),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! YAML with places: a tree in which every key and value knows its bytes in the file.
+//!
+//! The reader is strict where YAML is treacherous: a key that stands twice, an alias (which can
+//! blow a small file up to gigabytes and would give one value two places), a custom tag and a
+//! merge key are findings. Scalars follow the YAML 1.2 core schema, and keep their text as
+//! written, so that `1.30` can be told from `1.3`.
+
+mod emit;
+mod read;
+
+pub use emit::to_string;
+pub use read::read;
+
+use crate::source::Location;
+
+/// A value and its place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// The bytes of the value. A block mapping or sequence spans from its first to its last child.
+    pub location: Location,
+    /// The value.
+    pub value: Value,
+}
+
+/// What a [`Node`] holds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// `null`, `~` or nothing.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number, with its text as written.
+    Number(serde_json::Number, String),
+    /// Everything else that is a scalar.
+    String(String),
+    /// A list.
+    Sequence(Vec<Node>),
+    /// A mapping, in the order of the file.
+    Mapping(Vec<Entry>),
+}
+
+/// One `key: value` of a mapping.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// The key, always a string.
+    pub key: String,
+    /// The bytes of the key.
+    pub key_location: Location,
+    /// The value.
+    pub node: Node,
+}
+
+/// One step down the tree.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Step {
+    /// Into the value of a mapping's key.
+    Key(String),
+    /// Into a list's item, from zero.
+    Index(usize),
+}
+
+impl Node {
+    /// The value of `key`, where this is a mapping that has it.
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        self.entry(key).map(|entry| &entry.node)
+    }
+
+    /// The entry of `key`, where this is a mapping that has it.
+    pub fn entry(&self, key: &str) -> Option<&Entry> {
+        match &self.value {
+            Value::Mapping(entries) => entries.iter().find(|entry| entry.key == key),
+            _ => None,
+        }
+    }
+
+    /// The string, where this is one.
+    pub fn as_str(&self) -> Option<&str> {
+        match &self.value {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The child that `step` names.
+    pub fn child(&self, step: &Step) -> Option<&Node> {
+        match (step, &self.value) {
+            (Step::Key(key), _) => self.get(key),
+            (Step::Index(index), Value::Sequence(items)) => items.get(*index),
+            _ => None,
+        }
+    }
+
+    /// The place that `steps` lead to; where they lead past what the file says (a default), the
+    /// place of the nearest key above, since a whole mapping is too much to underline.
+    pub fn locate(&self, steps: &[Step]) -> Location {
+        let mut node = self;
+        let mut location = self.first_line();
+        for step in steps {
+            let Some(child) = node.child(step) else { break };
+            location = match (&child.value, step) {
+                (Value::Mapping(_) | Value::Sequence(_), Step::Key(key)) => node
+                    .entry(key)
+                    .map_or_else(|| child.first_line(), |entry| entry.key_location),
+                _ => child.first_line(),
+            };
+            node = child;
+        }
+        location
+    }
+
+    /// The value itself where it is a scalar, else its first key or item: what to underline when a
+    /// whole collection is meant.
+    fn first_line(&self) -> Location {
+        match &self.value {
+            Value::Mapping(entries) => entries
+                .first()
+                .map_or(self.location, |entry| entry.key_location),
+            Value::Sequence(items) => items.first().map_or(self.location, Node::first_line),
+            _ => self.location,
+        }
+    }
+
+    /// The same value without places.
+    pub fn to_json(&self) -> serde_json::Value {
+        match &self.value {
+            Value::Null => serde_json::Value::Null,
+            Value::Bool(value) => (*value).into(),
+            Value::Number(number, _) => number.clone().into(),
+            Value::String(text) => text.as_str().into(),
+            Value::Sequence(items) => items.iter().map(Node::to_json).collect(),
+            Value::Mapping(entries) => entries
+                .iter()
+                .map(|entry| (entry.key.clone(), entry.node.to_json()))
+                .collect(),
+        }
+    }
+
+    /// Takes the value at `steps` out of the tree. Nothing happens where there is none.
+    pub fn remove(&mut self, steps: &[Step]) {
+        match (steps, &mut self.value) {
+            ([Step::Key(key)], Value::Mapping(entries)) => {
+                entries.retain(|entry| entry.key != *key)
+            }
+            ([Step::Index(index)], Value::Sequence(items)) if *index < items.len() => {
+                items.remove(*index);
+            }
+            ([Step::Key(key), rest @ ..], Value::Mapping(entries)) => {
+                if let Some(entry) = entries.iter_mut().find(|entry| entry.key == *key) {
+                    entry.node.remove(rest);
+                }
+            }
+            ([Step::Index(index), rest @ ..], Value::Sequence(items)) => {
+                if let Some(item) = items.get_mut(*index) {
+                    item.remove(rest);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The steps of a JSON pointer (RFC 6901). A step that is a number is an index only where the
+/// value it is taken into is a list, so the tree decides.
+pub fn steps_of_pointer(root: &Node, pointer: &str) -> Vec<Step> {
+    let mut node = Some(root);
+    let mut steps = Vec::new();
+    for token in pointer.split('/').skip(1) {
+        let token = token.replace("~1", "/").replace("~0", "~");
+        let step = match (node.map(|node| &node.value), token.parse()) {
+            (Some(Value::Sequence(_)), Ok(index)) => Step::Index(index),
+            _ => Step::Key(token),
+        };
+        node = node.and_then(|node| node.child(&step));
+        steps.push(step);
+    }
+    steps
+}
