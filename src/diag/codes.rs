@@ -137,8 +137,6 @@ codes! {
     BUDGET = 410;
     /// A workload that uses data where no object store is.
     NO_OBJECT_STORE = 411;
-    /// A workload that can only run where it never bursts, or other odd placement.
-    NEVER_BURSTS = 412;
     /// A setting without effect.
     NO_EFFECT = 413;
     /// A cluster whose API server is not said although it is needed.

@@ -154,3 +154,10 @@ fn three() -> u32 {
 fn default_deadline() -> String {
     "24h".into()
 }
+
+impl Workload {
+    /// Whether it reads or writes data in the object store.
+    pub fn data_is_used(&self) -> bool {
+        !self.data.inputs.is_empty() || !self.data.outputs.is_empty()
+    }
+}

@@ -1,0 +1,571 @@
+//! Checks of clusters, their pools and their autoscalers.
+
+use super::Check;
+use crate::diag::{codes, suggest};
+use crate::model::{Autoscaler, Cluster, ClusterIndex, NodePool, Provider, Quantity, names};
+use crate::schema::{KubernetesVersion, supported_kubernetes};
+use crate::spec::{self, At, AutoscalerProvider};
+use ipnet::IpNet;
+
+/// The mesh, the scheduler and Cilium-like networks all take cluster names; the shortest limit wins.
+const CLUSTER_NAME_LIMIT: usize = 32;
+
+pub(super) fn clusters(check: &mut Check<'_>, tiers: &[String]) -> Vec<Cluster> {
+    let specs = &check.spec.cloud.spec.clusters;
+    let all = check.cloud().key("clusters");
+    check.unique(
+        "clusters",
+        specs
+            .iter()
+            .enumerate()
+            .map(|(index, cluster)| (cluster.name.as_str(), all.index(index).key("name"))),
+    );
+    specs
+        .iter()
+        .enumerate()
+        .map(|(index, spec)| cluster(check, spec, tiers, index, &all.index(index)))
+        .collect()
+}
+
+fn cluster(
+    check: &mut Check<'_>,
+    spec: &spec::Cluster,
+    tiers: &[String],
+    index: ClusterIndex,
+    at: &At,
+) -> Cluster {
+    check.named(
+        &spec.name,
+        &at.key("name"),
+        names::dns_label_of_at_most(&spec.name, CLUSTER_NAME_LIMIT),
+    );
+    if let Some(network) = &spec.network {
+        check.name(network, &at.key("network"));
+    }
+    for (key, value) in [("region", &spec.region), ("zone", &spec.zone)] {
+        if let Some(problem) = value.as_deref().and_then(names::label_value) {
+            let diagnostic = check.error(
+                codes::BAD_LABEL,
+                &at.key(key),
+                format!("the {key} {problem}"),
+                "nodes cannot carry this as a label",
+            );
+            check.push(diagnostic);
+        }
+    }
+    check.labels(&spec.labels, &at.key("labels"));
+    let tier = tier(check, &spec.tier, tiers, &at.key("tier"));
+    check.unique(
+        "node pools of this cluster",
+        spec.node_pools.iter().enumerate().map(|(index, pool)| {
+            (
+                pool.name.as_str(),
+                at.key("nodePools").index(index).key("name"),
+            )
+        }),
+    );
+    let pools: Vec<_> = spec
+        .node_pools
+        .iter()
+        .enumerate()
+        .map(|(index, pool)| node_pool(check, pool, &at.key("nodePools").index(index)))
+        .collect();
+    for (index, cidr) in spec.pod_cidrs.iter().enumerate() {
+        if cidr.parse::<IpNet>().is_err() {
+            let diagnostic = check
+                .error(
+                    codes::BAD_CIDR,
+                    &at.key("podCIDRs").index(index),
+                    format!("`{cidr}` is not an address range"),
+                    "not a CIDR",
+                )
+                .help("write address and prefix length, such as `10.244.0.0/16`");
+            check.push(diagnostic);
+        }
+    }
+    Cluster {
+        name: spec.name.clone(),
+        tier,
+        weight: spec.weight,
+        kubernetes: kubernetes(check, &spec.kubernetes, &at.key("kubernetes")),
+        region: spec.region.clone(),
+        zone: spec.zone.clone(),
+        network: spec.network.clone().unwrap_or_else(|| spec.name.clone()),
+        labels: spec.labels.clone(),
+        api_server: spec.api.as_ref().map(|api| {
+            super::platform::https_url(check, &api.server, &at.path("api.server"), "an API server");
+            api.server.trim_end_matches('/').to_owned()
+        }),
+        autoscaler: autoscaler(check, spec, &pools, index, at),
+        pools,
+        location: check.spec.locate(&at.key("name")),
+    }
+}
+
+fn tier(check: &mut Check<'_>, tier: &str, tiers: &[String], at: &At) -> usize {
+    if let Some(index) = tiers.iter().position(|known| known == tier) {
+        return index;
+    }
+    let diagnostic = check
+        .error(
+            codes::UNKNOWN_TIER,
+            at,
+            format!("there is no tier `{tier}`"),
+            "not in `spec.scheduling.tiers`",
+        )
+        .maybe_help(suggest(tier, tiers.iter().map(String::as_str)));
+    check.push(diagnostic);
+    0
+}
+
+fn kubernetes(check: &mut Check<'_>, text: &str, at: &At) -> KubernetesVersion {
+    let supported = supported_kubernetes();
+    let newest = supported[supported.len() - 1];
+    let short = text.trim_start_matches('v');
+    let short = short
+        .match_indices('.')
+        .nth(1)
+        .map_or(short, |(end, _)| &short[..end]);
+    let diagnostic = match short.parse::<KubernetesVersion>() {
+        Ok(version) if supported.contains(&version) => {
+            if short == text {
+                return version;
+            }
+            check
+                .error(
+                    codes::BAD_FORMAT,
+                    at,
+                    format!("`{text}` is not written as a Kubernetes version here"),
+                    "only major and minor count",
+                )
+                .help(format!("write `\"{version}\"`"))
+        }
+        Ok(version) => {
+            let known: Vec<_> = supported.iter().map(ToString::to_string).collect();
+            check
+                .error(
+                    codes::KUBERNETES_UNKNOWN,
+                    at,
+                    format!("this hcb does not know Kubernetes {version}"),
+                    "no schemas to check manifests with",
+                )
+                .help(format!("it knows {}", known.join(", ")))
+        }
+        Err(_) => check
+            .error(
+                codes::BAD_FORMAT,
+                at,
+                format!("`{text}` is not a Kubernetes version"),
+                "not a version",
+            )
+            .help(format!(
+                "write major and minor in quotes, such as `\"{newest}\"`"
+            )),
+    };
+    check.push(diagnostic);
+    newest
+}
+
+fn node_pool(check: &mut Check<'_>, spec: &spec::NodePool, at: &At) -> NodePool {
+    check.name(&spec.name, &at.key("name"));
+    check.labels(&spec.labels, &at.key("labels"));
+    for (index, taint) in spec.taints.iter().enumerate() {
+        let at = at.key("taints").index(index);
+        let problems = [
+            names::label_key(&taint.key),
+            taint.value.as_deref().and_then(names::label_value),
+        ];
+        for problem in problems.into_iter().flatten() {
+            let diagnostic = check.error(
+                codes::BAD_LABEL,
+                &at.key("key"),
+                format!("the taint `{}` {problem}", taint.key),
+                "Kubernetes refuses this taint",
+            );
+            check.push(diagnostic);
+        }
+    }
+    if let Some(gpu) = &spec.gpu {
+        extended_resource(check, &gpu.resource, &at.path("gpu.resource"));
+    }
+    let (min, max) = pool_size(check, spec, at);
+    let cpu = check.quantity(&spec.cpu, &at.key("cpu"));
+    let memory = check.quantity(&spec.memory, &at.key("memory"));
+    for (key, quantity, text) in [("cpu", cpu, &spec.cpu), ("memory", memory, &spec.memory)] {
+        if quantity.is_zero() && Quantity::parse(&text.0).is_some() {
+            let diagnostic = check.error(
+                codes::OUT_OF_BOUNDS,
+                &at.key(key),
+                format!("a node without {key} runs nothing"),
+                "must be more than zero",
+            );
+            check.push(diagnostic);
+        }
+    }
+    // A node of less than 16 MiB is a number whose suffix was forgotten.
+    if !memory.is_zero() && memory.units() < 16 << 20 {
+        let diagnostic = check
+            .error(
+                codes::OUT_OF_BOUNDS,
+                &at.key("memory"),
+                format!(
+                    "a node with {} bytes of memory runs nothing",
+                    memory.units()
+                ),
+                "in bytes",
+            )
+            .help(format!("did you mean `{}Gi`?", spec.memory.0));
+        check.push(diagnostic);
+    }
+    NodePool {
+        name: spec.name.clone(),
+        min,
+        max,
+        cpu,
+        memory,
+        gpu: spec.gpu.clone(),
+        instance_type: spec.instance_type.clone(),
+        spot: spec.spot,
+        price_per_hour: spec.price_per_hour,
+        labels: spec.labels.clone(),
+        taints: spec.taints.clone(),
+        location: check.spec.locate(&at.key("name")),
+    }
+}
+
+/// The name of a GPU resource: `vendor.example/gpu`.
+pub(super) fn extended_resource(check: &mut Check<'_>, resource: &str, at: &At) {
+    let problem = if resource.contains('/') {
+        names::label_key(resource)
+    } else {
+        Some("has no vendor before a slash".to_owned())
+    };
+    if let Some(problem) = problem {
+        let diagnostic = check
+            .error(
+                codes::BAD_NAME,
+                at,
+                format!("the resource `{resource}` {problem}"),
+                "not an extended resource",
+            )
+            .help("write vendor and resource, such as `nvidia.com/gpu` or `amd.com/gpu`");
+        check.push(diagnostic);
+    }
+}
+
+fn pool_size(check: &mut Check<'_>, spec: &spec::NodePool, at: &At) -> (u32, u32) {
+    match (spec.nodes, spec.min, spec.max) {
+        (Some(nodes), None, None) => (nodes, nodes),
+        (None, min, Some(max)) => {
+            let min = min.unwrap_or(0);
+            if min > max {
+                let diagnostic = check
+                    .error(
+                        codes::MIN_OVER_MAX,
+                        &at.key("min"),
+                        format!(
+                            "the pool `{}` has at least {min} nodes but at most {max}",
+                            spec.name
+                        ),
+                        "more than the maximum",
+                    )
+                    .also(check.spec.locate(&at.key("max")), "the maximum")
+                    .help("swap them, or raise `max`");
+                check.push(diagnostic);
+            }
+            (min, max.max(min))
+        }
+        (Some(nodes), ..) => {
+            let key = if spec.max.is_some() { "max" } else { "min" };
+            let diagnostic = check
+                .error(
+                    codes::AUTOSCALER_LIMITS,
+                    &at.key("nodes"),
+                    format!(
+                        "the pool `{}` has a fixed number of nodes and a range",
+                        spec.name
+                    ),
+                    "fixed",
+                )
+                .also(check.spec.locate(&at.key(key)), "scaled")
+                .help("keep `nodes` for a fixed number, or `min` and `max` for an autoscaler");
+            check.push(diagnostic);
+            (nodes, nodes)
+        }
+        (None, _, None) => {
+            let key = if spec.min.is_some() { "min" } else { "name" };
+            let diagnostic = check
+                .error(
+                    codes::AUTOSCALER_LIMITS,
+                    &at.key(key),
+                    format!("the pool `{}` does not say how many nodes it has", spec.name),
+                    "how many at most?",
+                )
+                .help("write `nodes: 4` for a fixed number, or `min: 0` and `max: 10` for an autoscaler");
+            check.push(diagnostic);
+            (0, 0)
+        }
+    }
+}
+
+fn autoscaler(
+    check: &mut Check<'_>,
+    cluster: &spec::Cluster,
+    pools: &[NodePool],
+    index: ClusterIndex,
+    at: &At,
+) -> Option<Autoscaler> {
+    let scaled: Vec<_> = pools.iter().filter(|pool| pool.is_scaled()).collect();
+    let at = at.key("autoscaler");
+    let Some(spec) = &cluster.autoscaler else {
+        if let Some(pool) = scaled.first() {
+            let diagnostic = crate::diag::Diagnostic::error(
+                codes::AUTOSCALER_SETTINGS,
+                format!(
+                    "the pool `{}` is scaled, but the cluster `{}` has no autoscaler",
+                    pool.name, cluster.name
+                ),
+            )
+            .at(pool.location, "has `min` and `max`")
+            .help(
+                "add `autoscaler: {provider: ...}` to the cluster, or give the pool fixed `nodes`",
+            );
+            check.push(diagnostic);
+        }
+        return None;
+    };
+    if scaled.is_empty() && !check.spec.incomplete.clusters {
+        check.no_effect(&at, "no pool of the cluster has `min` and `max`");
+    }
+    let sum = |of: &dyn Fn(&NodePool) -> Quantity| {
+        pools
+            .iter()
+            .map(|pool| of(pool).times(pool.max))
+            .fold(Quantity::default(), std::ops::Add::add)
+    };
+    let gpus = |pool: &NodePool| pool.gpu.as_ref().map_or(0, |gpu| gpu.count);
+    let limits_at = at.key("limits");
+    let limits = &spec.limits;
+    let whole = Limits {
+        nodes: pools.iter().map(|pool| pool.max).sum(),
+        cpu: sum(&|pool| pool.cpu),
+        memory: sum(&|pool| pool.memory),
+        gpus: pools.iter().map(|pool| gpus(pool) * pool.max).sum(),
+    };
+    let least_nodes: u32 = pools.iter().map(|pool| pool.min).sum();
+    if let Some(nodes) = limits.nodes.filter(|nodes| *nodes < least_nodes) {
+        let diagnostic = check
+            .error(
+                codes::MIN_OVER_MAX,
+                &limits_at.key("nodes"),
+                format!(
+                    "the cluster may have {nodes} nodes, but its pools have at least {least_nodes}"
+                ),
+                "less than the pools have at least",
+            )
+            .help(format!(
+                "raise the limit to {least_nodes} or more, or lower `min` of a pool"
+            ));
+        check.push(diagnostic);
+    }
+    Some(Autoscaler {
+        max_nodes: limits.nodes.unwrap_or(whole.nodes).min(whole.nodes),
+        max_cpu: limits.cpu.as_ref().map_or(whole.cpu, |text| {
+            check.quantity(text, &limits_at.key("cpu")).min(whole.cpu)
+        }),
+        max_memory: limits.memory.as_ref().map_or(whole.memory, |text| {
+            check
+                .quantity(text, &limits_at.key("memory"))
+                .min(whole.memory)
+        }),
+        max_gpus: limits.gpus.unwrap_or(whole.gpus).min(whole.gpus),
+        scale_down_after: check.duration(&spec.scale_down_after, &at.key("scaleDownAfter")),
+        provider: provider(check, spec, &at)?,
+        // Resolved once all clusters are known.
+        management: index,
+        location: check.spec.locate(&at.key("provider")),
+    })
+}
+
+struct Limits {
+    nodes: u32,
+    cpu: Quantity,
+    memory: Quantity,
+    gpus: u32,
+}
+
+/// The provider's settings: those of the provider that is named must be there, others are of no use.
+fn provider(check: &mut Check<'_>, spec: &spec::Autoscaler, at: &At) -> Option<Provider> {
+    let sections = [
+        (
+            AutoscalerProvider::ClusterApi,
+            "clusterApi",
+            spec.cluster_api.clone().map(Provider::ClusterApi),
+        ),
+        (
+            AutoscalerProvider::Karpenter,
+            "karpenter",
+            spec.karpenter.clone().map(Provider::Karpenter),
+        ),
+        (
+            AutoscalerProvider::Gke,
+            "gke",
+            spec.gke.clone().map(Provider::Gke),
+        ),
+        (
+            AutoscalerProvider::Eks,
+            "eks",
+            spec.eks.clone().map(Provider::Eks),
+        ),
+        (
+            AutoscalerProvider::Aks,
+            "aks",
+            spec.aks.clone().map(Provider::Aks),
+        ),
+        (
+            AutoscalerProvider::ClusterAutoscaler,
+            "clusterAutoscaler",
+            spec.cluster_autoscaler
+                .clone()
+                .map(Provider::ClusterAutoscaler),
+        ),
+    ];
+    let mut chosen = None;
+    for (name, key, settings) in sections {
+        match settings {
+            Some(settings) if name == spec.provider => chosen = Some(settings),
+            Some(_) => check.no_effect(&at.key(key), "the provider is another one"),
+            None if name == spec.provider && !check.spec.incomplete.clusters => {
+                let diagnostic = check
+                    .error(
+                        codes::AUTOSCALER_SETTINGS,
+                        &at.key("provider"),
+                        format!("this provider needs the section `{key}`"),
+                        format!("`{key}` is missing beside this"),
+                    )
+                    .help("`hcb explain-code HCB406` shows the settings of each provider");
+                check.push(diagnostic);
+            }
+            None => {}
+        }
+    }
+    chosen
+}
+
+/// What two clusters must not share: pod addresses within one network.
+pub(super) fn clashes(check: &mut Check<'_>, clusters: &[Cluster]) {
+    let at = check.cloud().key("clusters");
+    let ranges = |index: usize| -> Vec<(At, IpNet)> {
+        check.spec.cloud.spec.clusters[index]
+            .pod_cidrs
+            .iter()
+            .enumerate()
+            .filter_map(|(item, text)| {
+                let range = text.parse().ok()?;
+                Some((at.index(index).key("podCIDRs").index(item), range))
+            })
+            .collect()
+    };
+    let mut found = Vec::new();
+    for (first, one) in clusters.iter().enumerate() {
+        for (second, other) in clusters.iter().enumerate().skip(first + 1) {
+            if one.network != other.network {
+                continue;
+            }
+            let (ours, theirs) = (ranges(first), ranges(second));
+            for (our_at, ours) in &ours {
+                for (their_at, theirs) in &theirs {
+                    if ours.contains(theirs) || theirs.contains(ours) {
+                        found.push(
+                            check
+                                .error(
+                                    codes::CLUSTERS_CLASH,
+                                    their_at,
+                                    format!(
+                                        "`{}` and `{}` share the network `{}` and pod addresses",
+                                        one.name, other.name, one.network
+                                    ),
+                                    format!("overlaps with {ours}"),
+                                )
+                                .also(check.spec.locate(our_at), "the other range")
+                                .help("give the clusters different ranges, or different networks"),
+                        );
+                    }
+                }
+            }
+            for (index, missing) in [(first, ours.is_empty()), (second, theirs.is_empty())] {
+                if missing && !check.spec.incomplete.clusters {
+                    found.push(
+                        check
+                            .error(
+                                codes::CLUSTERS_CLASH,
+                                &at.index(index).key("network"),
+                                format!("`{}` shares a network with another cluster and does not say its pod addresses", clusters[index].name),
+                                "`podCIDRs` is missing",
+                            )
+                            .help("pods of one network reach each other directly, so their addresses must differ: add `podCIDRs` to both clusters, or give each a network of its own"),
+                    );
+                }
+            }
+        }
+    }
+    for diagnostic in found {
+        check.push(diagnostic);
+    }
+}
+
+/// Every cluster but a lone source is reached by others: by the mesh, by the scheduler, by the hub.
+pub(super) fn apis(check: &mut Check<'_>, clusters: &[Cluster], source: ClusterIndex) {
+    if clusters.len() < 2 {
+        return;
+    }
+    let mesh = check.spec.cloud.spec.mesh.engine == spec::MeshEngine::Istio;
+    for (index, cluster) in clusters.iter().enumerate() {
+        let needed = index != source || mesh;
+        if cluster.api_server.is_none() && needed && !check.spec.incomplete.clusters {
+            let who = if index == source {
+                "the mesh of the other clusters watches its services"
+            } else {
+                "the scheduler, the reconciler and the mesh reach it"
+            };
+            let diagnostic = check
+                .error(
+                    codes::API_UNKNOWN,
+                    &check.cloud().key("clusters").index(index).key("name"),
+                    format!("the cluster `{}` does not say where its API server is", cluster.name),
+                    "`api.server` is missing",
+                )
+                .note(who)
+                .help("add `api: {server: https://HOST:PORT}` with an address that the other clusters can reach");
+            check.push(diagnostic);
+        }
+    }
+}
+
+/// Resolves which cluster holds the objects of each autoscaler's provider.
+pub(super) fn management(check: &mut Check<'_>, clusters: &mut [Cluster], source: ClusterIndex) {
+    for index in 0..clusters.len() {
+        let Some(autoscaler) = &clusters[index].autoscaler else {
+            continue;
+        };
+        let (section, named, default) = match &autoscaler.provider {
+            Provider::ClusterApi(settings) => ("clusterApi", &settings.management_cluster, source),
+            Provider::Gke(settings) => ("gke", &settings.management_cluster, index),
+            Provider::Eks(settings) => ("eks", &settings.management_cluster, index),
+            Provider::Aks(settings) => ("aks", &settings.management_cluster, index),
+            Provider::Karpenter(_) | Provider::ClusterAutoscaler(_) => continue,
+        };
+        let at = check
+            .cloud()
+            .key("clusters")
+            .index(index)
+            .path(&format!("autoscaler.{section}.managementCluster"));
+        let management = match named.clone() {
+            Some(name) => check.cluster(&name, clusters, &at).unwrap_or(default),
+            None => default,
+        };
+        if let Some(autoscaler) = &mut clusters[index].autoscaler {
+            autoscaler.management = management;
+        }
+    }
+}

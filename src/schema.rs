@@ -1,0 +1,51 @@
+//! (placeholder until the catalogue lands)
+use std::{fmt, str::FromStr};
+/// A Kubernetes version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KubernetesVersion {
+    /// major
+    pub major: u16,
+    /// minor
+    pub minor: u16,
+}
+impl FromStr for KubernetesVersion {
+    type Err = ();
+    fn from_str(s: &str) -> Result<Self, ()> {
+        let (a, b) = s.split_once('.').ok_or(())?;
+        Ok(Self {
+            major: a.parse().map_err(|_| ())?,
+            minor: b.parse().map_err(|_| ())?,
+        })
+    }
+}
+impl fmt::Display for KubernetesVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+/// supported
+pub fn supported_kubernetes() -> &'static [KubernetesVersion] {
+    const V: &[KubernetesVersion] = &[
+        KubernetesVersion {
+            major: 1,
+            minor: 32,
+        },
+        KubernetesVersion {
+            major: 1,
+            minor: 33,
+        },
+        KubernetesVersion {
+            major: 1,
+            minor: 34,
+        },
+        KubernetesVersion {
+            major: 1,
+            minor: 35,
+        },
+        KubernetesVersion {
+            major: 1,
+            minor: 36,
+        },
+    ];
+    V
+}
