@@ -70,6 +70,10 @@ pub struct Workload {
     #[serde(default = "three")]
     #[schemars(range(min = 0, max = 100))]
     pub retries: u32,
+    /// The user that the program runs as; 0 is root. Default: 1000.
+    #[serde(default = "default_user")]
+    #[schemars(range(min = 0, max = 2_147_483_647))]
+    pub user: u32,
     /// Data that is read and written.
     #[serde(default)]
     pub data: Data,
@@ -150,6 +154,9 @@ fn one() -> u32 {
 }
 fn three() -> u32 {
     3
+}
+fn default_user() -> u32 {
+    1000
 }
 fn default_deadline() -> String {
     "24h".into()

@@ -249,6 +249,12 @@ fn run(check: &mut Check<'_>, spec: &spec::Workload, at: &At) {
         let at = at.key("secretEnv").key(name).key("key");
         check.named(&secret.key, &at, names::store_key(&secret.key));
     }
+    if spec.user == 0 {
+        let diagnostic = check
+            .warning(codes::WEAK_SECURITY, &at.key("user"), "the program runs as root", "root")
+            .help("name another user; the program can write to `/tmp` in any case");
+        check.push(diagnostic);
+    }
     if let Some(completions) = spec.completions
         && completions < spec.parallelism
     {
