@@ -1,0 +1,64 @@
+package main
+
+import (
+	"regexp"
+	"slices"
+)
+
+// freeForm is a place in the values whose keys the chart cannot list, because
+// it copies the map as it is into a manifest or hands it to another program.
+type freeForm struct {
+	// path matches the dotted path of the place.
+	path *regexp.Regexp
+	// keys are the keys that may stand there; none means any.
+	keys   []string
+	reason string
+}
+
+// endsIn matches paths whose last key is one of these, in every chart.
+func endsIn(names string) *regexp.Regexp { return regexp.MustCompile(`(^|\.)(` + names + `)$`) }
+
+var freeForms = []freeForm{
+	{endsIn(`[a-zA-Z]*([aA]nnotations|[lL]abels)`), nil, "annotations and labels have any name"},
+	{endsIn(`nodeSelector`), nil, "a map of labels"},
+	{endsIn(`resources`), []string{"limits", "requests", "claims"}, "Kubernetes ResourceRequirements"},
+	{endsIn(`affinity`), []string{"nodeAffinity", "podAffinity", "podAntiAffinity"}, "Kubernetes Affinity"},
+	{endsIn(`securityContext|podSecurityContext|containerSecurityContext`), nil, "Kubernetes security contexts"},
+	{endsIn(`seccompProfile`), []string{"type", "localhostProfile"}, "Kubernetes SeccompProfile"},
+	{endsIn(`podDisruptionBudget`), []string{"enabled", "minAvailable", "maxUnavailable", "unhealthyPodEvictionPolicy"},
+		"Kubernetes PodDisruptionBudgetSpec; some charts have a switch beside it"},
+	{endsIn(`autoscaleBehavior`), []string{"scaleUp", "scaleDown"}, "Kubernetes HorizontalPodAutoscalerBehavior"},
+	{endsIn(`strategy`), []string{"type", "rollingUpdate"}, "Kubernetes DeploymentStrategy"},
+	{endsIn(`env`), nil, "names of environment variables; those of istiod are looked up in its source"},
+}
+
+// freeFormAt returns the free form that a path leads to.
+func freeFormAt(path string) (freeForm, bool) {
+	i := slices.IndexFunc(freeForms, func(form freeForm) bool { return form.path.MatchString(path) })
+	if i < 0 {
+		return freeForm{}, false
+	}
+	return freeForms[i], true
+}
+
+// looseKinds are places that take more kinds of value than the default shows.
+var looseKinds = []struct {
+	path   *regexp.Regexp
+	kinds  []kind
+	reason string
+}{
+	{endsIn(`rollingMaxSurge|rollingMaxUnavailable|minAvailable|maxUnavailable`),
+		[]kind{kindNumber, kindString}, "Kubernetes IntOrString"},
+	{endsIn(`targetMemoryUtilizationPercentage`),
+		[]kind{kindNumber}, "Istio's gateway writes {} for a number that is not set"},
+}
+
+// kindsAt returns the kinds of value that may stand at a path.
+func kindsAt(path string, known []kind) []kind {
+	for _, loose := range looseKinds {
+		if loose.path.MatchString(path) {
+			return append(slices.Clone(known), loose.kinds...)
+		}
+	}
+	return known
+}
