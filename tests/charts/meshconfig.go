@@ -3,23 +3,30 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
+	"regexp"
 
 	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/dynamicpb"
+	meshv1alpha1 "istio.io/api/mesh/v1alpha1"
 )
 
-// checkMessage checks values that istiod reads as a protobuf message. Istiod
-// itself ignores fields it does not know, so a misspelt one would be lost in
-// silence.
-func checkMessage(path []string, values map[string]any, message proto.Message) []string {
-	var findings []string
-	checkFields(path, values, message.ProtoReflect().Descriptor(), func(at []string, text string) {
-		findings = append(findings, strings.Join(at, ".")+": "+text)
-	})
-	return findings
+// position is how protojson's errors begin. It counts in the one field that
+// was handed over, so it helps nobody.
+var position = regexp.MustCompile(`^proto:[\s\x{a0}]*(\(line [0-9:]+\): )?`)
+
+// checkMeshConfig checks values that istiod reads as a protobuf message. It
+// ignores fields it does not know, so a misspelt one would be lost in silence.
+func checkMeshConfig(path []string, values map[string]any, find func([]string, string)) {
+	message := (&meshv1alpha1.MeshConfig{}).ProtoReflect().Descriptor()
+	checkFields(path, values, message, find)
+}
+
+// checkMeshNetworks does the same for the networks by name, which the chart
+// puts below the field `networks` of the message.
+func checkMeshNetworks(path []string, values map[string]any, find func([]string, string)) {
+	message := (&meshv1alpha1.MeshNetworks{}).ProtoReflect().Descriptor()
+	checkField(path, values, message.Fields().ByName("networks"), find)
 }
 
 // checkFields goes as deep as it can, so that a finding names the very field:
@@ -28,7 +35,7 @@ func checkFields(
 	path []string, values map[string]any, message protoreflect.MessageDescriptor, find func([]string, string),
 ) {
 	for _, name := range sortedKeys(values) {
-		at := extend(append([]string{}, path...), name)
+		at := below(path, name)
 		field := message.Fields().ByJSONName(name)
 		if field == nil {
 			field = message.Fields().ByTextName(name)
@@ -55,14 +62,14 @@ func checkField(path []string, value any, field protoreflect.FieldDescriptor, fi
 			}
 			if field.IsMap() {
 				for _, key := range sortedKeys(value) {
-					checkElement(extend(path, key), value[key], element, find)
+					checkElement(below(path, key), value[key], element, find)
 				}
 				return
 			}
 		case []any:
 			if field.IsList() {
 				for i, item := range value {
-					checkElement(extend(path, fmt.Sprint(i)), item, element, find)
+					checkElement(below(path, fmt.Sprint(i)), item, element, find)
 				}
 				return
 			}
@@ -73,7 +80,7 @@ func checkField(path []string, value any, field protoreflect.FieldDescriptor, fi
 		err = protojson.Unmarshal(text, dynamicpb.NewMessage(field.ContainingMessage()))
 	}
 	if err != nil {
-		find(path, fmt.Sprintf("is no %s of %s: %v", field.JSONName(), field.ContainingMessage().FullName(), err))
+		find(path, position.ReplaceAllString(err.Error(), ""))
 	}
 }
 

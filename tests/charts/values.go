@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	meshv1alpha1 "istio.io/api/mesh/v1alpha1"
 )
 
 // valuesCheck walks the values of one install beside what its chart knows.
@@ -27,16 +25,16 @@ func checkValues(chart *chart, values map[string]any) ([]string, error) {
 	return check.findings, nil
 }
 
-func (c *valuesCheck) find(path []string, format string, arguments ...any) {
-	c.findings = append(c.findings, strings.Join(path, ".")+": "+fmt.Sprintf(format, arguments...))
+func (c *valuesCheck) find(path []string, text string) {
+	c.findings = append(c.findings, strings.Join(path, ".")+": "+text)
 }
 
 func (c *valuesCheck) children(path []string, values map[string]any, known *keyTree) {
 	for _, name := range sortedKeys(values) {
-		at := extend(append([]string{}, path...), name)
+		at := below(path, name)
 		child, isKnown := known.children[name]
 		if !isKnown {
-			c.find(at, "unknown key%s", c.suggestion(name, known))
+			c.find(at, "unknown key"+c.suggestion(name, known))
 			continue
 		}
 		c.value(at, values[name], child)
@@ -47,7 +45,7 @@ func (c *valuesCheck) value(path []string, value any, known *keyTree) {
 	dotted := strings.Join(c.withoutAlias(path), ".")
 	kinds := kindsAt(dotted, known.kinds)
 	if got := kindOf(value); got != "" && len(kinds) > 0 && !slices.Contains(kinds, got) {
-		c.find(path, "is of type %s, but the chart has %s there", got, alternatives(kinds))
+		c.find(path, fmt.Sprintf("is of type %s, but the chart has %s there", got, alternatives(kinds)))
 		return
 	}
 	object, isObject := value.(map[string]any)
@@ -57,12 +55,10 @@ func (c *valuesCheck) value(path []string, value any, known *keyTree) {
 	if c.chart.name == "istiod" {
 		switch dotted {
 		case "meshConfig":
-			c.findings = append(c.findings, checkMessage(path, object, &meshv1alpha1.MeshConfig{})...)
+			checkMeshConfig(path, object, c.find)
 			return
 		case "global.meshNetworks":
-			// The chart puts the value below the field `networks`.
-			networks := map[string]any{"networks": object}
-			c.findings = append(c.findings, checkMessage(path, networks, &meshv1alpha1.MeshNetworks{})...)
+			checkMeshNetworks(path, object, c.find)
 			return
 		}
 	}
@@ -73,7 +69,7 @@ func (c *valuesCheck) value(path []string, value any, known *keyTree) {
 	}
 	for _, name := range sortedKeys(object) {
 		if len(form.keys) > 0 && !slices.Contains(form.keys, name) {
-			c.find(extend(path, name), "unknown key%s (%s)", didYouMean(name, form.keys), form.reason)
+			c.find(below(path, name), fmt.Sprintf("unknown key%s (%s)", didYouMean(name, form.keys), form.reason))
 		}
 	}
 }
@@ -124,4 +120,10 @@ func alternatives(kinds []kind) string {
 		words[i] = string(kind)
 	}
 	return strings.Join(words, " or ")
+}
+
+// below returns the path of a child. It copies, so that siblings never share
+// the memory of their paths.
+func below(path []string, name string) []string {
+	return append(append([]string{}, path...), name)
 }
