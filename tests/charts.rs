@@ -21,7 +21,9 @@ static CHECK: LazyLock<Option<PathBuf>> = LazyLock::new(build_check);
 
 #[test]
 fn the_charts_accept_the_good_installs() {
-    let Some(check) = CHECK.as_deref() else { return };
+    let Some(check) = CHECK.as_deref() else {
+        return;
+    };
     let output = Command::new(check)
         .arg(source_folder().join("testdata"))
         .output()
@@ -105,10 +107,15 @@ fn a_value_of_the_wrong_type_is_found() {
 
 #[test]
 fn a_folder_without_installs_proves_nothing() {
-    let Some(check) = CHECK.as_deref() else { return };
+    let Some(check) = CHECK.as_deref() else {
+        return;
+    };
     let empty = TempDir::new().expect("a temporary folder");
 
-    let output = Command::new(check).arg(empty.path()).output().expect("the check starts");
+    let output = Command::new(check)
+        .arg(empty.path())
+        .output()
+        .expect("the check starts");
 
     assert_eq!(output.status.code(), Some(2), "{}", findings(&output));
 }
@@ -119,24 +126,40 @@ fn the_check_passes_its_own_tests() {
         return;
     }
     let output = go(["test", "./..."]);
-    assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), findings(&output));
+    assert!(
+        output.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        findings(&output)
+    );
 }
 
 /// Spoils the values of one good install and expects this very finding.
 #[track_caller]
 fn assert_finding(chart: &str, spoil: impl FnOnce(&mut Value), finding: &str) {
-    let Some(check) = CHECK.as_deref() else { return };
+    let Some(check) = CHECK.as_deref() else {
+        return;
+    };
     let file = format!("dc-frankfurt.{chart}.json");
-    let text = fs::read_to_string(source_folder().join("testdata").join(&file)).expect("a good install");
+    let text =
+        fs::read_to_string(source_folder().join("testdata").join(&file)).expect("a good install");
     let mut install: Value = serde_json::from_str(&text).expect("a good install is JSON");
     spoil(&mut install["values"]);
     let folder = TempDir::new().expect("a temporary folder");
-    fs::write(folder.path().join(&file), install.to_string()).expect("the temporary folder is writable");
+    fs::write(folder.path().join(&file), install.to_string())
+        .expect("the temporary folder is writable");
 
-    let output = Command::new(check).arg(folder.path()).output().expect("the check starts");
+    let output = Command::new(check)
+        .arg(folder.path())
+        .output()
+        .expect("the check starts");
 
     assert_eq!(output.status.code(), Some(1), "{}", findings(&output));
-    assert!(findings(&output).contains(finding), "expected {finding:?} in:\n{}", findings(&output));
+    assert!(
+        findings(&output).contains(finding),
+        "expected {finding:?} in:\n{}",
+        findings(&output)
+    );
 }
 
 fn findings(output: &Output) -> String {
@@ -150,21 +173,41 @@ fn build_check() -> Option<PathBuf> {
         say("SKIPPED tests/charts.rs: there is no `go`, so no chart is rendered or checked\n");
         return None;
     }
-    let program = cache_folder().join(format!("charts-{}", hash_of_sources())).join("charts");
+    let program = cache_folder()
+        .join(format!("charts-{}", hash_of_sources()))
+        .join("charts");
     if !program.exists() {
-        say(&format!("tests/charts.rs: building {}\n", program.display()));
-        let output = go([OsStr::new("build"), OsStr::new("-o"), program.as_os_str(), OsStr::new(".")]);
+        say(&format!(
+            "tests/charts.rs: building {}\n",
+            program.display()
+        ));
+        let output = go([
+            OsStr::new("build"),
+            OsStr::new("-o"),
+            program.as_os_str(),
+            OsStr::new("."),
+        ]);
         assert!(output.status.success(), "{}", findings(&output));
     }
     // Helm is built here and not by the first test to need it, because several
     // tests start at once.
-    let status = Command::new(&program).arg("-prepare").status().expect("the check starts");
-    assert!(status.success(), "helm cannot be built or a chart cannot be downloaded");
+    let status = Command::new(&program)
+        .arg("-prepare")
+        .status()
+        .expect("the check starts");
+    assert!(
+        status.success(),
+        "helm cannot be built or a chart cannot be downloaded"
+    );
     Some(program)
 }
 
 fn go<I: IntoIterator<Item = A>, A: AsRef<OsStr>>(arguments: I) -> Output {
-    Command::new("go").args(arguments).current_dir(source_folder()).output().expect("go starts")
+    Command::new("go")
+        .args(arguments)
+        .current_dir(source_folder())
+        .output()
+        .expect("go starts")
 }
 
 fn source_folder() -> PathBuf {
@@ -192,13 +235,17 @@ fn hash_of_sources() -> String {
     for file in files {
         hash.update(fs::read(file).expect("the check's sources are readable"));
     }
-    hash.finalize()[..8].iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a String takes all text");
-        text
-    })
+    hash.finalize()[..8]
+        .iter()
+        .fold(String::new(), |mut text, byte| {
+            write!(text, "{byte:02x}").expect("a String takes all text");
+            text
+        })
 }
 
 /// Writes past the test harness, which keeps what tests print to itself.
 fn say(text: &str) {
-    std::io::stderr().write_all(text.as_bytes()).expect("standard error is writable");
+    std::io::stderr()
+        .write_all(text.as_bytes())
+        .expect("standard error is writable");
 }
