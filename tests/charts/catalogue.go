@@ -14,6 +14,8 @@ type chartSource struct {
 	environment string
 	// path leads from the root of the source to the chart.
 	path string
+	// crds leads to the CRDs that the release tooling writes into the chart.
+	crds string
 	// release is the release line, major and minor, that the source is of.
 	release string
 	// lags says why hcb may install another line than this check knows.
@@ -73,7 +75,7 @@ var catalogue = map[string]chartSource{
 	},
 	"external-secrets": {
 		module: "github.com/external-secrets/external-secrets", path: "deploy/charts/external-secrets",
-		release: "1.3", lags: externalSecretsLags,
+		crds: "deploy/crds/bundle.yaml", release: "1.3", lags: externalSecretsLags,
 	},
 	"karpenter": {
 		module: "github.com/aws/karpenter-provider-aws", path: "charts/karpenter", release: "1.14", lags: karpenterLags,

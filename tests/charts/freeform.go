@@ -10,7 +10,7 @@ import (
 type freeForm struct {
 	// path matches the dotted path of the place.
 	path *regexp.Regexp
-	// keys are the keys that may stand there; none means any.
+	// keys may stand there besides those that the chart knows; none means any.
 	keys   []string
 	reason string
 }
@@ -25,10 +25,15 @@ var freeForms = []freeForm{
 	{endsIn(`affinity`), []string{"nodeAffinity", "podAffinity", "podAntiAffinity"}, "Kubernetes Affinity"},
 	{endsIn(`securityContext|podSecurityContext|containerSecurityContext`), nil, "Kubernetes security contexts"},
 	{endsIn(`seccompProfile`), []string{"type", "localhostProfile"}, "Kubernetes SeccompProfile"},
-	{endsIn(`podDisruptionBudget`), []string{"enabled", "minAvailable", "maxUnavailable", "unhealthyPodEvictionPolicy"},
-		"Kubernetes PodDisruptionBudgetSpec; some charts have a switch beside it"},
+	{endsIn(`podDisruptionBudget`), []string{"minAvailable", "maxUnavailable", "unhealthyPodEvictionPolicy"},
+		"Kubernetes PodDisruptionBudgetSpec"},
 	{endsIn(`autoscaleBehavior`), []string{"scaleUp", "scaleDown"}, "Kubernetes HorizontalPodAutoscalerBehavior"},
 	{endsIn(`strategy`), []string{"type", "rollingUpdate"}, "Kubernetes DeploymentStrategy"},
+	{endsIn(`lifecycle`), []string{"postStart", "preStop"}, "Kubernetes Lifecycle"},
+	{endsIn(`gatewayClasses`), nil, "by name of a GatewayClass, what Istio merges into the objects it makes"},
+	{endsIn(`sidecarInjectorWebhook\.templates`), nil, "by any name, an injection template"},
+	{endsIn(`config`), nil, "a configuration file of the program, copied as it is"},
+	{endsIn(`extraArgs`), nil, "flags of the program by name"},
 	{endsIn(`env`), nil, "names of environment variables; those of istiod are looked up in its source"},
 }
 

@@ -86,6 +86,11 @@ func (s *shelf) prepare(name, version string) (*chart, error) {
 	if err := stampVersion(folder, version); err != nil {
 		return nil, fmt.Errorf("chart %s: %w", name, err)
 	}
+	if source.crds != "" {
+		if err := addCRDs(folder, filepath.Join(root, source.crds)); err != nil {
+			return nil, fmt.Errorf("chart %s: %w", name, err)
+		}
+	}
 	keys, err := readKeys(folder, source)
 	if err != nil {
 		return nil, fmt.Errorf("chart %s: %w", name, err)
@@ -149,6 +154,22 @@ func stampVersion(folder, version string) error {
 		return err
 	}
 	return os.WriteFile(file, text, 0o644)
+}
+
+// crdsTemplate copies the CRDs as they are: their descriptions hold braces
+// that are not meant for helm.
+const crdsTemplate = `{{ if .Values.installCRDs }}{{ .Files.Get "crds-of-the-release.yaml" }}{{ end }}`
+
+// addCRDs puts the CRDs into a chart whose source lacks them.
+func addCRDs(folder, crds string) error {
+	text, err := os.ReadFile(crds)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(folder, "crds-of-the-release.yaml"), text, 0o644); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(folder, "templates", "crds-of-the-release.yaml"), []byte(crdsTemplate), 0o644)
 }
 
 // unpack extracts the part of a .tar.gz that lies below path, wherever in the

@@ -67,9 +67,13 @@ func (c *valuesCheck) value(path []string, value any, known *keyTree) {
 		c.children(path, object, known)
 		return
 	}
+	if len(form.keys) == 0 {
+		return
+	}
+	names := append(sortedKeys(known.children), form.keys...)
 	for _, name := range sortedKeys(object) {
-		if len(form.keys) > 0 && !slices.Contains(form.keys, name) {
-			c.find(below(path, name), fmt.Sprintf("unknown key%s (%s)", didYouMean(name, form.keys), form.reason))
+		if !slices.Contains(names, name) {
+			c.find(below(path, name), fmt.Sprintf("unknown key%s (%s)", didYouMean(name, names), form.reason))
 		}
 	}
 }
