@@ -33,11 +33,12 @@ func render(helm, chartFolder string, in install) (rendering, string) {
 	return rendering{manifests: stdout.Bytes(), objects: objects}, finding
 }
 
-// countObjects reads the documents back, because helm does not look at the
-// YAML that its templates make.
+// countObjects reads the documents back, because helm does not look closely at
+// the YAML that its templates make: a key that is set twice passes it, but not
+// every tool that applies the result.
 func countObjects(manifests string) (int, string) {
 	objects := 0
-	for i, document := range strings.Split("\n"+manifests, "\n---") {
+	for _, document := range strings.Split("\n"+manifests, "\n---") {
 		var object struct {
 			APIVersion string `json:"apiVersion"`
 			Kind       string `json:"kind"`
@@ -47,16 +48,16 @@ func countObjects(manifests string) (int, string) {
 		}
 		content, err := yaml.YAMLToJSONStrict([]byte(document))
 		if err != nil {
-			return objects, fmt.Sprintf("document %d of the rendered manifests is not YAML: %v", i, err)
+			return objects, fmt.Sprintf("%s renders what is not YAML: %v", templateOf(document), err)
 		}
 		if string(content) == "null" {
 			continue // Templates that render nothing leave a comment behind.
 		}
 		if err := yaml.Unmarshal(content, &object); err != nil {
-			return objects, fmt.Sprintf("document %d of the rendered manifests is no object: %v", i, err)
+			return objects, fmt.Sprintf("%s renders what is no object: %v", templateOf(document), err)
 		}
 		if object.APIVersion == "" || object.Kind == "" || object.Metadata.Name == "" {
-			return objects, fmt.Sprintf("document %d of the rendered manifests lacks apiVersion, kind or metadata.name", i)
+			return objects, templateOf(document) + " renders an object without apiVersion, kind or metadata.name"
 		}
 		objects++
 	}
@@ -64,4 +65,15 @@ func countObjects(manifests string) (int, string) {
 		return 0, "renders no object at all"
 	}
 	return objects, ""
+}
+
+// templateOf names the template that a document came from, which helm writes
+// above it.
+func templateOf(document string) string {
+	_, comment, found := strings.Cut(document, "# Source: ")
+	if !found {
+		return "a template"
+	}
+	name, _, _ := strings.Cut(comment, "\n")
+	return name
 }
