@@ -1,7 +1,11 @@
-//! One declarative hybrid-cloud spec in, reviewed GitOps manifests out.
+//! One declarative hybrid-cloud spec in, reviewed manifests for Argo CD or Flux out.
 
+pub mod autoscaling;
 pub mod diag;
+pub mod mesh;
 pub mod model;
+pub mod plan;
+pub mod scheduling;
 pub mod schema;
 pub mod source;
 pub mod spec;

@@ -107,7 +107,12 @@ pub struct LiveField {
 
 impl Unit {
     /// A unit without content.
-    pub fn new(cluster: ClusterIndex, name: impl Into<String>, wave: Wave, origin: Location) -> Self {
+    pub fn new(
+        cluster: ClusterIndex,
+        name: impl Into<String>,
+        wave: Wave,
+        origin: Location,
+    ) -> Self {
         Self {
             cluster,
             name: name.into(),

@@ -7,21 +7,22 @@ use serde_json::json;
 pub(super) fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
     let cluster = &model.clusters[index];
     let mut unit = Unit::new(index, "addons", Wave::Addons, cluster.location);
-    let mut chart = |name: &'static str, repository: &str, version: &str, namespace: &str, template| {
-        unit.charts.push(Chart {
-            release: name.to_owned(),
-            name,
-            repository: repository.to_owned(),
-            version: version.to_owned(),
-            namespace: namespace.to_owned(),
-            values: Item {
-                template,
-                context: json!({}),
-                origin: cluster.location,
-            },
-            live_fields: Vec::new(),
-        });
-    };
+    let mut chart =
+        |name: &'static str, repository: &str, version: &str, namespace: &str, template| {
+            unit.charts.push(Chart {
+                release: name.to_owned(),
+                name,
+                repository: repository.to_owned(),
+                version: version.to_owned(),
+                namespace: namespace.to_owned(),
+                values: Item {
+                    template,
+                    context: json!({}),
+                    origin: cluster.location,
+                },
+                live_fields: Vec::new(),
+            });
+        };
     let addons = &model.addons;
     if addons.cert_manager.install {
         chart(

@@ -41,9 +41,15 @@ pub(super) fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
     // Where the store runs, its namespace exists and may carry labels of its own; elsewhere it is
     // made for the Service that gives the store its name there.
     if let Some(store) = &model.object_store
-        && let ObjectStoreKind::InCluster { cluster: home, service } = &store.kind
+        && let ObjectStoreKind::InCluster {
+            cluster: home,
+            service,
+        } = &store.kind
         && *home != index
-        && !model.namespaces.iter().any(|namespace| namespace.name == service.namespace)
+        && !model
+            .namespaces
+            .iter()
+            .any(|namespace| namespace.name == service.namespace)
     {
         namespace(&service.namespace, store.location, json!({}));
     }
@@ -79,10 +85,19 @@ fn workload_labels(model: &Model) -> Value {
         // The sidecar's init container needs NET_ADMIN, which `baseline` refuses; the workloads
         // themselves meet `restricted`, and whatever does not is warned of.
     } else {
-        labels.insert("pod-security.kubernetes.io/enforce".into(), "restricted".into());
+        labels.insert(
+            "pod-security.kubernetes.io/enforce".into(),
+            "restricted".into(),
+        );
     }
-    labels.insert("pod-security.kubernetes.io/audit".into(), "restricted".into());
-    labels.insert("pod-security.kubernetes.io/warn".into(), "restricted".into());
+    labels.insert(
+        "pod-security.kubernetes.io/audit".into(),
+        "restricted".into(),
+    );
+    labels.insert(
+        "pod-security.kubernetes.io/warn".into(),
+        "restricted".into(),
+    );
     Value::Object(labels)
 }
 

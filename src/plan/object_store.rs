@@ -26,7 +26,11 @@ pub(super) fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
                 "podLabels": service.pod_labels,
             });
             if *cluster != index {
-                unit.add("object-store/service.yaml", store.location, json!({ "service": service }));
+                unit.add(
+                    "object-store/service.yaml",
+                    store.location,
+                    json!({ "service": service }),
+                );
             }
             if let Some(mesh) = &model.mesh {
                 unit.add(
@@ -105,7 +109,12 @@ fn principals(model: &Model, trust_domain: &str) -> Vec<String> {
         .workloads
         .iter()
         .filter(|workload| workload.spec.data_is_used())
-        .map(|workload| format!("{trust_domain}/ns/{}/sa/{}", workload.namespace, workload.name))
+        .map(|workload| {
+            format!(
+                "{trust_domain}/ns/{}/sa/{}",
+                workload.namespace, workload.name
+            )
+        })
         .collect();
     principals.sort();
     principals

@@ -107,9 +107,7 @@ fn limits(workload: &Workload) -> Value {
 fn environment(model: &Model, workload: &Workload) -> Vec<Value> {
     let spec = &workload.spec;
     let plain = |name: &str, value: &str| json!({ "name": name, "value": value });
-    let from_secret = |name: &str, secret: &str, key: &str| {
-        json!({ "name": name, "valueFrom": { "secretKeyRef": { "name": secret, "key": key } } })
-    };
+    let from_secret = |name: &str, secret: &str, key: &str| json!({ "name": name, "valueFrom": { "secretKeyRef": { "name": secret, "key": key } } });
     let mut variables = vec![plain("HCB_WORKLOAD", &workload.name)];
     if let Some(store) = model.object_store.as_ref().filter(|_| spec.data_is_used()) {
         variables.extend([

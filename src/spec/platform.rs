@@ -323,7 +323,7 @@ fn double() -> f64 {
     2.0
 }
 fn default_istio() -> String {
-    "1.30.4".into()
+    "1.31.4".into()
 }
 fn default_trust_domain() -> String {
     "cluster.local".into()

@@ -1,7 +1,7 @@
 //! Checks of clusters, their pools and their autoscalers.
 
 use super::Check;
-use crate::diag::{codes, suggest};
+use crate::diag::{Diagnostic, codes, suggest};
 use crate::model::{Autoscaler, Cluster, ClusterIndex, NodePool, Provider, Quantity, names};
 use crate::schema::{KubernetesVersion, supported_kubernetes};
 use crate::spec::{self, At, AutoscalerProvider};
@@ -319,7 +319,7 @@ fn autoscaler(
     let at = at.key("autoscaler");
     let Some(spec) = &cluster.autoscaler else {
         if let Some(pool) = scaled.first() {
-            let diagnostic = crate::diag::Diagnostic::error(
+            let diagnostic = Diagnostic::error(
                 codes::AUTOSCALER_SETTINGS,
                 format!(
                     "the pool `{}` is scaled, but the cluster `{}` has no autoscaler",
@@ -337,6 +337,7 @@ fn autoscaler(
     if scaled.is_empty() && !check.spec.incomplete.clusters {
         check.no_effect(&at, "no pool of the cluster has `min` and `max`");
     }
+    provider_pools(check, spec.provider, &scaled);
     let sum = |of: &dyn Fn(&NodePool) -> Quantity| {
         pools
             .iter()
@@ -385,6 +386,40 @@ fn autoscaler(
         management: index,
         location: check.spec.locate(&at.key("provider")),
     })
+}
+
+/// What the providers that make machines need to know of each pool.
+fn provider_pools(check: &mut Check<'_>, provider: AutoscalerProvider, scaled: &[&NodePool]) {
+    let makes_machines = matches!(
+        provider,
+        AutoscalerProvider::Gke | AutoscalerProvider::Eks | AutoscalerProvider::Aks
+    );
+    for pool in scaled {
+        if makes_machines && pool.instance_type.is_none() {
+            let diagnostic = Diagnostic::error(
+                codes::AUTOSCALER_SETTINGS,
+                format!("the pool `{}` does not say which machines it is made of", pool.name),
+            )
+            .at(pool.location, "`instanceType` is missing")
+            .help("name the provider's machine type, such as `e2-standard-8`, `m7i.2xlarge` or `Standard_D8s_v5`");
+            check.push(diagnostic);
+        }
+        let azure_name = pool.name.len() <= 12
+            && pool.name.starts_with(|c: char| c.is_ascii_lowercase())
+            && pool
+                .name
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+        if provider == AutoscalerProvider::Aks && !azure_name {
+            let diagnostic = Diagnostic::error(
+                codes::BAD_NAME,
+                format!("AKS refuses the name `{}` for an agent pool", pool.name),
+            )
+            .at(pool.location, "too long, or not letters and digits only")
+            .help("use at most 12 lower-case letters and digits, and begin with a letter");
+            check.push(diagnostic);
+        }
+    }
 }
 
 struct Limits {

@@ -251,7 +251,12 @@ fn run(check: &mut Check<'_>, spec: &spec::Workload, at: &At) {
     }
     if spec.user == 0 {
         let diagnostic = check
-            .warning(codes::WEAK_SECURITY, &at.key("user"), "the program runs as root", "root")
+            .warning(
+                codes::WEAK_SECURITY,
+                &at.key("user"),
+                "the program runs as root",
+                "root",
+            )
             .help("name another user; the program can write to `/tmp` in any case");
         check.push(diagnostic);
     }
