@@ -2,6 +2,8 @@
 
 pub mod autoscaling;
 pub mod diag;
+pub mod gitops;
+pub mod manifest;
 pub mod mesh;
 pub mod model;
 pub mod plan;
@@ -9,4 +11,5 @@ pub mod scheduling;
 pub mod schema;
 pub mod source;
 pub mod spec;
+pub mod tree;
 pub mod yaml;

@@ -42,12 +42,25 @@ pub struct Plan {
     pub units: Vec<Unit>,
 }
 
+/// Which part of the tree a unit is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Area {
+    /// `clusters/`: what a cluster gets.
+    Cluster,
+    /// `gitops/`: what tells the engine in a unit's cluster to deliver to the cluster here.
+    Delivery(ClusterIndex),
+    /// `bootstrap/`: what a person applies once.
+    Bootstrap,
+}
+
 /// What the engine applies as a whole.
 #[derive(Debug, Clone)]
 pub struct Unit {
+    /// The part of the tree it is in.
+    pub area: Area,
     /// The cluster it is applied to.
     pub cluster: ClusterIndex,
-    /// Its name, unique in the cluster.
+    /// Its name, unique in its area of the cluster.
     pub name: String,
     /// When it is applied.
     pub wave: Wave,
@@ -55,6 +68,8 @@ pub struct Unit {
     pub charts: Vec<Chart>,
     /// The templates that are rendered.
     pub items: Vec<Item>,
+    /// Whether the next wave waits until this one is healthy.
+    pub awaited: bool,
     /// Fields that others than the engine write at run time.
     pub live_fields: Vec<LiveField>,
     /// What in the spec asks for this unit.
@@ -114,13 +129,31 @@ impl Unit {
         origin: Location,
     ) -> Self {
         Self {
+            area: Area::Cluster,
             cluster,
             name: name.into(),
             wave,
             charts: Vec::new(),
             items: Vec::new(),
+            // Jobs take as long as they take.
+            awaited: wave != Wave::Workloads,
             live_fields: Vec::new(),
             origin,
+        }
+    }
+
+    /// The folder of the unit in the tree.
+    pub fn folder(&self, model: &Model) -> String {
+        let cluster = &model.clusters[self.cluster].name;
+        match self.area {
+            Area::Cluster => format!("clusters/{cluster}/{}", self.name),
+            Area::Delivery(target) => {
+                format!(
+                    "gitops/{cluster}/{}/{}",
+                    model.clusters[target].name, self.name
+                )
+            }
+            Area::Bootstrap => format!("bootstrap/{cluster}"),
         }
     }
 
@@ -147,6 +180,7 @@ pub fn plan(model: &Model) -> Plan {
         units.extend(object_store::plan(model, index));
         units.extend(reconciler::plan(model, index));
         units.extend(workloads::plan(model, index));
+        units.extend(crate::gitops::access(model, index));
     }
     units.retain(|unit| !unit.items.is_empty() || !unit.charts.is_empty());
     units.sort_by(|a, b| (a.cluster, a.wave, &a.name).cmp(&(b.cluster, b.wave, &b.name)));

@@ -49,3 +49,40 @@ pub fn supported_kubernetes() -> &'static [KubernetesVersion] {
     ];
     V
 }
+/// scope
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// n
+    Namespaced,
+    /// c
+    Cluster,
+}
+/// v
+pub struct Validator;
+/// v
+pub struct Violation {
+    /// p
+    pub pointer: String,
+    /// m
+    pub message: String,
+    /// s
+    pub suggestion: Option<String>,
+}
+impl Validator {
+    /// s
+    pub fn scope(&self) -> Scope {
+        Scope::Cluster
+    }
+    /// c
+    pub fn check(&self, _: &serde_json::Value) -> Vec<Violation> {
+        Vec::new()
+    }
+}
+/// v
+pub fn validator(_: KubernetesVersion, _: &str, _: &str) -> Option<std::sync::Arc<Validator>> {
+    None
+}
+/// s
+pub fn similar_kinds(_: KubernetesVersion, _: &str, _: &str) -> Vec<String> {
+    Vec::new()
+}

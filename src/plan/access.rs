@@ -57,12 +57,17 @@ impl Access {
             owner.location,
             json!({ "name": secret, "namespace": self.namespace, "account": self.account }),
         );
+        self.push(unit, model, owner);
+    }
+
+    /// Brings the token into the store, where that is not left to a person.
+    pub fn push(&self, unit: &mut Unit, model: &Model, owner: &Cluster) {
         if model.secrets.exchange == Exchange::Push {
             unit.add(
                 "access/push-secret.yaml",
                 owner.location,
                 json!({
-                    "name": secret,
+                    "name": format!("{}-token", self.account),
                     "namespace": self.namespace,
                     "store": model.secrets.store,
                     "refreshInterval": model.secrets.refresh_interval,

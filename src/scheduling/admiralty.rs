@@ -115,6 +115,8 @@ fn virtual_nodes(model: &Model) -> Unit {
         Wave::Credentials,
         model.scheduling.location,
     );
+    // A virtual node is ready only once Admiralty runs, which comes later.
+    unit.awaited = false;
     for cluster in model.clusters.iter().filter(|cluster| cluster.is_gated()) {
         unit.add(
             "scheduling/admiralty/virtual-node.yaml",

@@ -63,7 +63,7 @@ pub struct GitOps {
     pub engine: GitOpsEngine,
     /// The URL of the Git repository that holds the generated tree: `https://…` or `ssh://…`.
     pub repository: String,
-    /// The branch, tag or commit that is applied. Default: `main`.
+    /// What is applied: a branch, a full reference such as `refs/tags/v1`, or a commit. Default: `main`.
     #[serde(default = "default_revision")]
     pub revision: String,
     /// The folder of the generated tree in the repository. Default: `generated`.

@@ -1,0 +1,257 @@
+//! Flux: a GitRepository, a Kustomization a unit, and HelmReleases with their sources.
+//!
+//! Sources: the CRDs of fluxcd's source-, kustomize- and helm-controller, and their documentation.
+//! A HelmRelease can wait for HelmReleases only, so those of a unit are in a folder that a
+//! Kustomization applies, which can wait for Kustomizations.
+
+use super::{bootstrap, engine_of, engines, path};
+use crate::manifest::{RenderedChart, RenderedUnit};
+use crate::model::{Cluster, ClusterIndex, Model};
+use crate::plan::access::{Target, kubeconfig};
+use crate::plan::{Area, LiveField, Unit, Wave};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+pub(super) fn plan(model: &Model, units: &[RenderedUnit]) -> Vec<Unit> {
+    let mut planned = Vec::new();
+    for (target, cluster) in model.clusters.iter().enumerate() {
+        let engine = engine_of(model, target);
+        let mut delivery = Unit::new(engine, "kustomizations", Wave::Foundation, cluster.location);
+        delivery.area = Area::Delivery(target);
+        let ours: Vec<_> = units
+            .iter()
+            .filter(|rendered| rendered.unit.cluster == target)
+            .collect();
+        let waves = waves(model, &ours);
+        for rendered in ours {
+            let before: Vec<_> = waves
+                .range(..rendered.unit.wave)
+                .next_back()
+                .map(|(_, names)| names.clone())
+                .unwrap_or_default();
+            if !rendered.charts.is_empty() {
+                add_kustomization(&mut delivery, model, rendered, Part::Charts, &before);
+                planned.push(charts(model, rendered));
+            }
+            if !rendered.manifests.is_empty() {
+                add_kustomization(&mut delivery, model, rendered, Part::Manifests, &before);
+            }
+        }
+        planned.push(delivery);
+    }
+    for engine in engines(model) {
+        planned.push(above(model, engine));
+    }
+    planned
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Charts,
+    Manifests,
+}
+
+fn name(model: &Model, rendered: &RenderedUnit, part: Part) -> String {
+    let cluster = &model.clusters[rendered.unit.cluster].name;
+    match part {
+        Part::Charts => format!("{cluster}-{}-charts", rendered.unit.name),
+        Part::Manifests => format!("{cluster}-{}", rendered.unit.name),
+    }
+}
+
+/// The Kustomizations of each wave that the next one waits for.
+fn waves(model: &Model, units: &[&RenderedUnit]) -> BTreeMap<Wave, Vec<String>> {
+    let mut waves: BTreeMap<Wave, Vec<String>> = BTreeMap::new();
+    for rendered in units.iter().filter(|rendered| rendered.unit.awaited) {
+        let names = waves.entry(rendered.unit.wave).or_default();
+        if !rendered.charts.is_empty() {
+            names.push(name(model, rendered, Part::Charts));
+        }
+        if !rendered.manifests.is_empty() {
+            names.push(name(model, rendered, Part::Manifests));
+        }
+    }
+    waves
+}
+
+/// The Secret with the kubeconfig of a remote cluster.
+fn kubeconfig_secret(cluster: &str) -> String {
+    format!("cluster-{cluster}")
+}
+
+/// How the hub's Flux reaches another cluster.
+pub(super) fn credentials<'a>(model: &'a Model, cluster: &Cluster) -> Target<'a> {
+    Target {
+        name: kubeconfig_secret(&cluster.name),
+        namespace: &model.gitops.namespace,
+        labels: json!({}),
+        annotations: json!({}),
+        // The key that Flux reads unless told otherwise.
+        data: json!({ "value": kubeconfig(cluster) }),
+    }
+}
+
+/// The kubeconfig that a target is applied to with; `null` for the cluster of the engine.
+fn kubeconfig_of(model: &Model, target: ClusterIndex) -> Value {
+    if engine_of(model, target) == target {
+        Value::Null
+    } else {
+        kubeconfig_secret(&model.clusters[target].name).into()
+    }
+}
+
+fn add_kustomization(
+    unit: &mut Unit,
+    model: &Model,
+    rendered: &RenderedUnit,
+    part: Part,
+    before: &[String],
+) {
+    let planned = &rendered.unit;
+    let (folder, kubeconfig) = match part {
+        // HelmReleases are objects of the engine's own cluster.
+        Part::Charts => (charts_unit(model, rendered).folder(model), Value::Null),
+        Part::Manifests => (planned.folder(model), kubeconfig_of(model, planned.cluster)),
+    };
+    unit.add(
+        "gitops/flux/kustomization.yaml",
+        planned.origin,
+        json!({
+            "name": name(model, rendered, part),
+            "namespace": model.gitops.namespace,
+            "source": source_name(model),
+            "path": path(model, &folder),
+            "interval": model.gitops.interval,
+            "wait": planned.awaited,
+            "dependsOn": before,
+            "kubeconfig": kubeconfig,
+            "ignore": if part == Part::Manifests { ignore(&planned.live_fields) } else { Value::Null },
+        }),
+    );
+}
+
+/// Live fields as rules of a Kustomization or a HelmRelease.
+fn ignore(live_fields: &[LiveField]) -> Value {
+    live_fields
+        .iter()
+        .map(|field| {
+            let mut target = json!({ "kind": field.kind });
+            if !field.group.is_empty() {
+                target["group"] = field.group.into();
+            }
+            if let Some(name) = &field.name {
+                target["name"] = name.as_str().into();
+            }
+            json!({ "paths": field.pointers, "target": target })
+        })
+        .collect()
+}
+
+fn source_name(model: &Model) -> String {
+    format!("hcb-{}", model.name)
+}
+
+/// A unit for the HelmReleases of another: objects of the engine's cluster.
+fn charts_unit(model: &Model, rendered: &RenderedUnit) -> Unit {
+    let planned = &rendered.unit;
+    let engine = engine_of(model, planned.cluster);
+    let mut unit = Unit::new(
+        engine,
+        format!("{}-charts", planned.name),
+        planned.wave,
+        planned.origin,
+    );
+    unit.area = Area::Delivery(planned.cluster);
+    unit
+}
+
+/// The HelmReleases of a unit, with the sources of their charts.
+fn charts(model: &Model, rendered: &RenderedUnit) -> Unit {
+    let planned = &rendered.unit;
+    let cluster = &model.clusters[planned.cluster].name;
+    let mut unit = charts_unit(model, rendered);
+    for RenderedChart { chart, values } in &rendered.charts {
+        let name = format!("{cluster}-{}", chart.release);
+        let source = json!({
+            "name": name,
+            "namespace": model.gitops.namespace,
+            "repository": chart.repository,
+            "chart": chart.name,
+            "version": chart.version,
+            "interval": model.gitops.interval,
+        });
+        let is_oci = chart.repository.starts_with("oci://");
+        let template = if is_oci {
+            "gitops/flux/oci-repository.yaml"
+        } else {
+            "gitops/flux/helm-repository.yaml"
+        };
+        unit.add(template, chart.values.origin, source);
+        unit.add(
+            "gitops/flux/helm-release.yaml",
+            chart.values.origin,
+            json!({
+                "name": name,
+                "namespace": model.gitops.namespace,
+                "isOci": is_oci,
+                "chart": chart.name,
+                "version": chart.version,
+                "release": chart.release,
+                "targetNamespace": chart.namespace,
+                "interval": model.gitops.interval,
+                "kubeconfig": kubeconfig_of(model, planned.cluster),
+                "ignore": ignore(&chart.live_fields),
+                "values": values,
+            }),
+        );
+    }
+    unit
+}
+
+/// The source of everything, and the Kustomization above the others.
+fn above(model: &Model, engine: ClusterIndex) -> Unit {
+    let mut unit = bootstrap(engine, &model.clusters[engine]);
+    let gitops = &model.gitops;
+    // A commit is said in a field of its own.
+    let is_commit =
+        gitops.revision.len() == 40 && gitops.revision.chars().all(|c| c.is_ascii_hexdigit());
+    unit.add(
+        "gitops/flux/git-repository.yaml",
+        gitops.location,
+        json!({
+            "name": source_name(model),
+            "namespace": gitops.namespace,
+            "repository": gitops.repository,
+            "revision": gitops.revision,
+            "isCommit": is_commit,
+            "interval": gitops.interval,
+            "credentials": gitops.credentials_secret,
+            "path": gitops.path,
+        }),
+    );
+    for (target, cluster) in model.clusters.iter().enumerate() {
+        if engine_of(model, target) != engine {
+            continue;
+        }
+        let folder = format!(
+            "gitops/{}/{}/kustomizations",
+            model.clusters[engine].name, cluster.name
+        );
+        unit.add(
+            "gitops/flux/kustomization.yaml",
+            cluster.location,
+            json!({
+                "name": format!("{}-{}", model.name, cluster.name),
+                "namespace": gitops.namespace,
+                "source": source_name(model),
+                "path": path(model, &folder),
+                "interval": gitops.interval,
+                "wait": false,
+                "dependsOn": [],
+                "kubeconfig": Value::Null,
+                "ignore": Value::Null,
+            }),
+        );
+    }
+    unit
+}

@@ -1,0 +1,126 @@
+//! The check of every manifest: its kind's schema, its identity, no secret in it.
+
+use super::{Manifest, RenderedUnit};
+use crate::diag::{Diagnostic, Diagnostics, code_list, codes};
+use crate::model::Model;
+use crate::schema::{self, Scope};
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+
+/// Checks manifests strictly against the schemas of the clusters they go to, and that no object
+/// is there twice. Everything that is wrong is said with the place in the spec that caused it.
+pub fn check(model: &Model, units: &[RenderedUnit], diagnostics: &mut Diagnostics) {
+    let found: Vec<_> = units
+        .par_iter()
+        .map(|unit| {
+            let mut found = Diagnostics::default();
+            for manifest in &unit.manifests {
+                check_schema(model, unit, manifest, &mut found);
+                check_secret(manifest, &mut found);
+            }
+            found
+        })
+        .collect();
+    for found in found {
+        diagnostics.extend(found);
+    }
+    check_identity(model, units, diagnostics);
+}
+
+/// A finding about a manifest.
+fn about(manifest: &Manifest, code: crate::diag::Code, message: String) -> Diagnostic {
+    Diagnostic::error(code, message)
+        .at(manifest.origin, "leads to this manifest")
+        .note(format!("from the template `{}`", manifest.template))
+}
+
+fn check_schema(
+    model: &Model,
+    unit: &RenderedUnit,
+    manifest: &Manifest,
+    diagnostics: &mut Diagnostics,
+) {
+    let cluster = &model.clusters[unit.unit.cluster];
+    let (api_version, kind) = (manifest.api_version(), manifest.kind());
+    let subject = format!("{kind} `{}`", manifest.name());
+    let Some(validator) = schema::validator(cluster.kubernetes, api_version, kind) else {
+        let similar = schema::similar_kinds(cluster.kubernetes, api_version, kind);
+        let known = code_list(similar.iter().map(String::as_str));
+        let message = format!(
+            "there is no schema for `{api_version}` {kind} on Kubernetes {}",
+            cluster.kubernetes
+        );
+        let help = (!similar.is_empty()).then(|| format!("known: {known}"));
+        diagnostics.push(about(manifest, codes::SCHEMA_UNKNOWN, message).maybe_help(help));
+        return;
+    };
+    for violation in validator.check(&manifest.value) {
+        let message = format!(
+            "{subject} at `{}`: {}",
+            violation.pointer, violation.message
+        );
+        let suggestion = violation
+            .suggestion
+            .map(|near| format!("did you mean `{near}`?"));
+        diagnostics.push(about(manifest, codes::SCHEMA, message).maybe_help(suggestion));
+    }
+    let problem = match (validator.scope(), manifest.namespace()) {
+        (Scope::Namespaced, None) => "must say its namespace",
+        (Scope::Cluster, Some(_)) => "belongs to no namespace",
+        _ => return,
+    };
+    diagnostics.push(about(
+        manifest,
+        codes::SCHEMA,
+        format!("{subject} {problem}"),
+    ));
+}
+
+/// No value of a secret is ever written.
+fn check_secret(manifest: &Manifest, diagnostics: &mut Diagnostics) {
+    let has_value = |key| {
+        let value = manifest
+            .value
+            .get(key)
+            .and_then(serde_json::Value::as_object);
+        value.is_some_and(|value| !value.is_empty())
+    };
+    if manifest.kind() == "Secret" && (has_value("data") || has_value("stringData")) {
+        let message = format!(
+            "Secret `{}` has a value, which would be in Git",
+            manifest.name()
+        );
+        diagnostics
+            .push(about(manifest, codes::SECRET_VALUE, message).help("make it an ExternalSecret"));
+    }
+}
+
+/// One object is in one manifest: two would be applied over each other without end.
+fn check_identity(model: &Model, units: &[RenderedUnit], diagnostics: &mut Diagnostics) {
+    let mut seen: BTreeMap<_, &Manifest> = BTreeMap::new();
+    for unit in units {
+        for manifest in &unit.manifests {
+            let identity = (
+                unit.unit.cluster,
+                manifest.group(),
+                manifest.kind(),
+                manifest.namespace(),
+                manifest.name(),
+            );
+            let Some(first) = seen.insert(identity, manifest) else {
+                continue;
+            };
+            let cluster = &model.clusters[unit.unit.cluster].name;
+            let message = format!(
+                "{} `{}` is generated twice for `{cluster}`",
+                manifest.kind(),
+                manifest.name()
+            );
+            diagnostics.push(
+                about(manifest, codes::DUPLICATE_OBJECT, message)
+                    .also(first.origin, "leads to it too")
+                    .note(format!("and from `{}`", first.template)),
+            );
+        }
+    }
+}
