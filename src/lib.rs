@@ -1,6 +1,8 @@
 //! One declarative hybrid-cloud spec in, reviewed manifests for Argo CD or Flux out.
 
 pub mod autoscaling;
+pub mod cli;
+pub mod compile;
 pub mod diag;
 pub mod gitops;
 pub mod manifest;

@@ -1,2 +1,5 @@
 //! The command line of `hcb`.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    hcb::cli::main()
+}

@@ -58,7 +58,7 @@ pub enum Scope {
     Cluster,
 }
 /// v
-pub struct Validator;
+pub struct Validator(bool);
 /// v
 pub struct Violation {
     /// p
@@ -71,7 +71,11 @@ pub struct Violation {
 impl Validator {
     /// s
     pub fn scope(&self) -> Scope {
-        Scope::Cluster
+        if self.0 {
+            Scope::Cluster
+        } else {
+            Scope::Namespaced
+        }
     }
     /// c
     pub fn check(&self, _: &serde_json::Value) -> Vec<Violation> {
@@ -79,8 +83,20 @@ impl Validator {
     }
 }
 /// v
-pub fn validator(_: KubernetesVersion, _: &str, _: &str) -> Option<std::sync::Arc<Validator>> {
-    None
+pub fn validator(_: KubernetesVersion, _: &str, k: &str) -> Option<std::sync::Arc<Validator>> {
+    Some(std::sync::Arc::new(Validator(
+        [
+            "Namespace",
+            "Node",
+            "PriorityClass",
+            "ClusterRole",
+            "ClusterRoleBinding",
+            "ClusterTarget",
+            "ClusterSource",
+            "NodePool",
+        ]
+        .contains(&k),
+    )))
 }
 /// s
 pub fn similar_kinds(_: KubernetesVersion, _: &str, _: &str) -> Vec<String> {

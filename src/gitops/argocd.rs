@@ -75,9 +75,26 @@ fn add_manifests(unit: &mut Unit, model: &Model, rendered: &RenderedUnit) {
         "directory": { "recurse": true },
     });
     let name = format!("{}-{}", model.clusters[planned.cluster].name, planned.name);
-    // Manifests name their namespaces themselves.
-    let context = application(model, rendered, &name, &source, None, &planned.live_fields);
+    let namespace = namespace(rendered);
+    let context = application(
+        model,
+        rendered,
+        &name,
+        &source,
+        namespace,
+        &planned.live_fields,
+    );
     unit.add("gitops/argocd/application.yaml", planned.origin, context);
+}
+
+/// The namespace of an Application. Manifests name theirs themselves, but the project lets no
+/// Application in that names none.
+fn namespace(rendered: &RenderedUnit) -> &str {
+    let mut namespaces = rendered
+        .manifests
+        .iter()
+        .filter_map(|manifest| manifest.namespace());
+    namespaces.next().unwrap_or("default")
 }
 
 fn add_chart(
@@ -96,13 +113,12 @@ fn add_chart(
     });
     let cluster = &model.clusters[rendered.unit.cluster].name;
     let name = format!("{cluster}-chart-{}", chart.release);
-    let namespace = Some(chart.namespace.as_str());
     let context = application(
         model,
         rendered,
         &name,
         &source,
-        namespace,
+        &chart.namespace,
         &chart.live_fields,
     );
     unit.add(
@@ -117,7 +133,7 @@ fn application(
     rendered: &RenderedUnit,
     name: &str,
     source: &Value,
-    namespace: Option<&str>,
+    namespace: &str,
     live_fields: &[LiveField],
 ) -> Value {
     let differences: Vec<_> = live_fields
@@ -166,6 +182,7 @@ fn above(model: &Model, units: &[RenderedUnit], engine: ClusterIndex) -> Unit {
             // Charts bind roles of the API server's own, which are there.
             namespaces.insert("kube-system");
         }
+        namespaces.insert(namespace(rendered));
         for manifest in &rendered.manifests {
             match manifest.namespace() {
                 Some(namespace) => {

@@ -38,20 +38,24 @@ pub(super) fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
     for workloads in &model.namespaces {
         namespace(&workloads.name, workloads.location, workload_labels(model));
     }
-    // Where the store runs, its namespace exists and may carry labels of its own; elsewhere it is
-    // made for the Service that gives the store its name there.
+    // Where the store runs, its namespace exists: it gets the label that brings its pods into the
+    // mesh. Elsewhere it is made for the Service that gives the store its name there.
     if let Some(store) = &model.object_store
-        && let ObjectStoreKind::InCluster {
-            cluster: home,
-            service,
-        } = &store.kind
-        && *home != index
+        && let ObjectStoreKind::InCluster { service, .. } = &store.kind
         && !model
             .namespaces
             .iter()
             .any(|namespace| namespace.name == service.namespace)
     {
-        namespace(&service.namespace, store.location, json!({}));
+        let labels = match model.mesh {
+            Some(_) => json!({ "istio-injection": "enabled" }),
+            None => json!({}),
+        };
+        unit.add(
+            "foundation/shared-namespace.yaml",
+            store.location,
+            json!({ "name": service.namespace, "labels": labels }),
+        );
     }
     for (name, value) in &model.scheduling.priorities {
         unit.add(

@@ -1,0 +1,117 @@
+//! The command line: one command a file, one line of [`Command`] each.
+//!
+//! What a command makes goes to stdout, what it says to stderr. Exit codes: 0 fine, 1 findings,
+//! 2 the command could not do its work.
+
+mod compile;
+mod completions;
+mod explain_code;
+mod init;
+mod input;
+mod list;
+mod schema;
+mod show;
+mod validate;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use std::process::ExitCode;
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything is fine.
+    Ok,
+    /// There are findings, or drift.
+    Findings,
+}
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "hcb",
+    version,
+    about = "Compiles one hybrid-cloud spec into the GitOps manifests that make Kubernetes jobs fill the private cluster first and burst to public ones only when it is full.",
+    after_help = "Exit codes: 0 fine, 1 findings or drift, 2 the command could not do its work.\n\nExamples:\n  hcb init                      write a commented spec into `hybrid/`\n  hcb compile                   compile `hybrid/` into the folder that it names\n  hcb compile --check           say what is committed and is not what the spec says"
+)]
+struct Cli {
+    #[command(flatten)]
+    look: Look,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// How output looks.
+#[derive(Debug, Clone, Copy, clap::Args)]
+struct Look {
+    /// Text for people, or JSON for programs.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
+    format: Format,
+    /// When to use colour.
+    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    color: Colour,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// For programs: one JSON document on stdout.
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Colour {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Init(init::Args),
+    Validate(validate::Args),
+    Compile(compile::Args),
+    List(list::Args),
+    Schema(schema::Args),
+    ExplainCode(explain_code::Args),
+    Completions(completions::Args),
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Command::Init(args) => init::run(&args),
+        Command::Validate(args) => validate::run(&args, cli.look),
+        Command::Compile(args) => compile::run(&args, cli.look),
+        Command::List(args) => list::run(&args, cli.look),
+        Command::Schema(args) => schema::run(&args),
+        Command::ExplainCode(args) => explain_code::run(&args, cli.look),
+        Command::Completions(args) => completions::run(&args),
+    };
+    match result {
+        Ok(Outcome::Ok) => ExitCode::SUCCESS,
+        Ok(Outcome::Findings) => ExitCode::from(1),
+        // A reader that has seen enough (`hcb list | head`) is no failure.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            show::failure(&error);
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}
+
+/// The definition of the command line, for completions and for its documentation.
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}

@@ -1,0 +1,48 @@
+//! `hcb explain-code`.
+
+use super::{Format, Look, Outcome, show};
+use crate::diag::{Code, codes, nearest};
+use serde_json::{Value, json};
+
+/// Explain a kind of finding: what it means, an example, how to mend it.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  hcb explain-code HCB403\n  hcb explain-code                     list all kinds"
+)]
+pub(super) struct Args {
+    /// The code that a finding shows in brackets. Without one, all are listed.
+    code: Option<String>,
+}
+
+pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
+    let Some(id) = &args.code else {
+        list(look)?;
+        return Ok(Outcome::Ok);
+    };
+    let Some(code) = Code::parse(id) else {
+        let ids: Vec<_> = codes::ALL.iter().map(|code| code.id()).collect();
+        let hint = nearest(id, ids.iter().map(String::as_str))
+            .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        anyhow::bail!("there is no code `{id}`{hint}");
+    };
+    match look.format {
+        Format::Json => show::json_data(&entry(code))?,
+        Format::Text => show::data(&code.page())?,
+    }
+    Ok(Outcome::Ok)
+}
+
+fn entry(code: Code) -> Value {
+    json!({ "code": code.id(), "title": code.title(), "page": code.page() })
+}
+
+fn list(look: Look) -> anyhow::Result<()> {
+    if look.format == Format::Json {
+        return show::json_data(&codes::ALL.iter().map(|code| entry(*code)).collect());
+    }
+    let lines: Vec<_> = codes::ALL
+        .iter()
+        .map(|code| format!("{}  {}\n", code.id(), code.title()))
+        .collect();
+    show::data(&lines.concat())
+}

@@ -1,0 +1,114 @@
+//! What commands print.
+
+use super::{Colour, Format, Look};
+use crate::diag::{Diagnostics, Severity, json, text};
+use crate::source::Sources;
+use std::io::{IsTerminal, Write};
+
+/// Prints what a command made. Fails when nobody reads it any more.
+pub(super) fn data(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
+    Ok(())
+}
+
+/// Prints a JSON document.
+pub(super) fn json_data(value: &serde_json::Value) -> anyhow::Result<()> {
+    data(&format!("{value:#}\n"))
+}
+
+/// Says something. When nobody listens, that is no reason to stop.
+pub(super) fn say(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Says why the command could not do its work.
+pub(super) fn failure(error: &anyhow::Error) {
+    say(&format!("error: {error:#}"));
+}
+
+/// Shows findings: as text on stderr, with a count. In JSON they are part of the document that the
+/// command prints, by [`findings_json`].
+pub(super) fn findings(diagnostics: &Diagnostics, sources: &Sources, look: Look) {
+    if look.format == Format::Json || diagnostics.is_empty() {
+        return;
+    }
+    let stderr = std::io::stderr();
+    let colour = match look.color {
+        Colour::Always => true,
+        Colour::Never => false,
+        Colour::Auto => {
+            stderr.is_terminal()
+                && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        }
+    };
+    let width = terminal_width();
+    let sorted = diagnostics.sorted();
+    let _ = stderr
+        .lock()
+        .write_all(text::render(&sorted, sources, colour, width).as_bytes());
+    let count = |severity, one: &str| match sorted.iter().filter(|d| d.severity == severity).count()
+    {
+        0 => None,
+        1 => Some(format!("1 {one}")),
+        many => Some(format!("{many} {one}s")),
+    };
+    let counts: Vec<_> = [
+        count(Severity::Error, "error"),
+        count(Severity::Warning, "warning"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    say(&format!(
+        "{}; `hcb explain-code {}` says more",
+        counts.join(", "),
+        sorted[0].code.id()
+    ));
+}
+
+/// The findings as JSON.
+pub(super) fn findings_json(diagnostics: &Diagnostics, sources: &Sources) -> serde_json::Value {
+    diagnostics
+        .sorted()
+        .into_iter()
+        .filter_map(|diagnostic| serde_json::to_value(json::render(diagnostic, sources)).ok())
+        .collect()
+}
+
+/// The width of the terminal, or that of a printed page.
+fn terminal_width() -> usize {
+    let columns = std::env::var("COLUMNS").ok();
+    columns
+        .and_then(|columns| columns.parse().ok())
+        .unwrap_or(100)
+}
+
+/// A line that says what is going on while it takes long; on a terminal only.
+pub(super) struct Progress {
+    shown: bool,
+}
+
+impl Progress {
+    pub(super) fn new(look: Look) -> Self {
+        Self {
+            shown: look.format == Format::Text && std::io::stderr().is_terminal(),
+        }
+    }
+
+    /// Replaces the line.
+    pub(super) fn phase(&self, what: &str) {
+        if self.shown {
+            let _ = write!(std::io::stderr().lock(), "\r\x1b[2K{what}…");
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.shown {
+            let _ = write!(std::io::stderr().lock(), "\r\x1b[2K");
+        }
+    }
+}
