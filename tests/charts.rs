@@ -4,6 +4,8 @@
 //! The check is a Go program, because Helm and Istio's `MeshConfig` are Go. It
 //! is built once and kept in the cache folder, with the `helm` that it builds.
 
+mod common;
+
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
@@ -12,6 +14,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
 
+use hcb::manifest::RenderedChart;
+use hcb::spec::GitOpsEngine;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -35,6 +39,56 @@ fn the_charts_accept_the_good_installs() {
         // Only Admiralty's chart is in no Go module, so only it may be left out.
         let skipped = line.starts_with("skip  admiralty ");
         assert!(line.starts_with("ok  ") || skipped, "{line}");
+    }
+}
+
+#[test]
+fn the_charts_accept_what_the_examples_compile_to() {
+    let Some(check) = CHECK.as_deref() else {
+        return;
+    };
+    for example in common::EXAMPLES {
+        let output = common::compile_folder(&common::example(example), GitOpsEngine::Argocd);
+        let installs = TempDir::new().expect("a temporary folder");
+        for rendered in &output.units {
+            let cluster = &output.model.clusters[rendered.unit.cluster];
+            for RenderedChart { chart, values } in &rendered.charts {
+                let install = json!({
+                    "chart": chart.name,
+                    "version": chart.version,
+                    "release": chart.release,
+                    "namespace": chart.namespace,
+                    "kubernetes": cluster.kubernetes.to_string(),
+                    "values": values,
+                });
+                let file = format!("{}.{}.json", cluster.name, chart.release);
+                fs::write(installs.path().join(file), install.to_string()).expect("a file");
+            }
+        }
+
+        let output = Command::new(check)
+            .arg(installs.path())
+            .output()
+            .expect("the check starts");
+
+        say(&String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.status.code(), Some(0), "{}", findings(&output));
+        let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            lines
+                .lines()
+                .filter(|line| line.starts_with("ok  "))
+                .count()
+                > 8,
+            "{lines}"
+        );
+        for line in lines.lines() {
+            // These two charts are in no Go module that is served; the check says so loudly.
+            let skipped = ["skip  admiralty ", "skip  cluster-autoscaler "]
+                .iter()
+                .any(|start| line.starts_with(start));
+            assert!(line.starts_with("ok  ") || skipped, "{line}");
+        }
     }
 }
 

@@ -1,0 +1,91 @@
+//! The examples compile without a finding, and what is committed in `generated/` is what they
+//! compile to. `hcb compile examples/NAME` brings it up to date.
+
+mod common;
+
+use std::path::Path;
+
+#[test]
+fn what_is_committed_is_what_the_examples_compile_to() {
+    for example in common::EXAMPLES {
+        for (engine, name) in common::ENGINES {
+            let output = common::compile_folder(&common::example(example), engine);
+            assert_eq!(
+                output.model.gitops.path,
+                format!("generated/{example}/{name}")
+            );
+            let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join(&output.model.gitops.path);
+            let changes = hcb::tree::write::compare(&output.tree, &committed)
+                .expect("a tree that can be compared");
+            assert!(changes.is_empty(), "{example} for {name}: {changes:#?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_generated_holds_no_secret() {
+    for example in common::EXAMPLES {
+        for (engine, _) in common::ENGINES {
+            let output = common::compile_folder(&common::example(example), engine);
+            let manifests = output.units.iter().flat_map(|unit| &unit.manifests);
+            let secrets: Vec<_> = manifests
+                .filter(|manifest| manifest.kind() == "Secret")
+                .collect();
+            assert!(!secrets.is_empty());
+            for secret in secrets {
+                // Kubernetes fills these in the cluster.
+                assert_eq!(secret.value["type"], "kubernetes.io/service-account-token");
+                assert!(
+                    secret.value.get("data").is_none() && secret.value.get("stringData").is_none()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn replica_counts_of_what_is_scaled_are_not_in_git() {
+    for (engine, _) in common::ENGINES {
+        let output = common::compile_folder(&common::example("large"), engine);
+        let count = |kind: &str, pointer: &str| {
+            let manifests = output.units.iter().flat_map(|unit| &unit.manifests);
+            let of_kind: Vec<_> = manifests
+                .filter(|manifest| manifest.kind() == kind)
+                .collect();
+            assert!(!of_kind.is_empty(), "no {kind}");
+            let with = of_kind
+                .iter()
+                .filter(|manifest| manifest.value.pointer(pointer).is_some());
+            with.count()
+        };
+        assert_eq!(count("MachineDeployment", "/spec/replicas"), 0);
+        assert_eq!(count("Nodegroup", "/spec/scalingConfig/desiredSize"), 0);
+        assert_eq!(count("ManagedClustersAgentPool", "/spec/count"), 0);
+        assert_eq!(count("ContainerNodePool", "/spec/initialNodeCount"), 0);
+        assert_eq!(count("NodePool", "/spec/replicas"), 0);
+    }
+}
+
+#[test]
+fn virtual_nodes_of_burst_clusters_begin_closed() {
+    let output = common::compile_folder(&common::example("large"), common::ENGINES[0].0);
+    let manifests = output.units.iter().flat_map(|unit| &unit.manifests);
+    let nodes: Vec<_> = manifests
+        .filter(|manifest| manifest.kind() == "Node")
+        .collect();
+    let gated = output
+        .model
+        .clusters
+        .iter()
+        .filter(|cluster| cluster.is_gated())
+        .count();
+    assert_eq!(nodes.len(), gated);
+    for node in nodes {
+        let taints = node.value.pointer("/spec/taints").expect("taints");
+        assert!(
+            taints
+                .to_string()
+                .contains(r#""key":"hcb.dev/gate","value":"closed","effect":"NoSchedule""#)
+        );
+    }
+}
