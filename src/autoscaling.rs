@@ -40,7 +40,7 @@ pub fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
                 Provider::Eks(settings) => eks::plan(&mut scaling, settings),
                 Provider::Aks(settings) => aks::plan(&mut scaling, settings),
                 Provider::ClusterAutoscaler(settings) => {
-                    cluster_autoscaler::plan(&mut scaling, settings)
+                    cluster_autoscaler::plan(&mut scaling, settings);
                 }
             }
             scaling.unit

@@ -4,6 +4,7 @@ pub mod autoscaling;
 pub mod cli;
 pub mod compile;
 pub mod diag;
+pub mod digest;
 pub mod gitops;
 pub mod manifest;
 pub mod mesh;

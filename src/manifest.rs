@@ -12,7 +12,6 @@ use crate::plan::{Chart, Item, Unit};
 use crate::source::Location;
 use rayon::prelude::*;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 /// One object of Kubernetes.
 #[derive(Debug, Clone)]
@@ -164,12 +163,7 @@ fn documents(item: &Item, templates: &Templates, diagnostics: &mut Diagnostics) 
 /// changed, a name that changes with its content.
 fn finish(mut manifest: Manifest, model: &Model) -> Manifest {
     if manifest.kind() == "Job" && manifest.group() == "batch" {
-        let digest = Sha256::digest(manifest.value.to_string());
-        let hash: String = digest
-            .iter()
-            .take(4)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let hash = crate::digest::short(&manifest.value.to_string(), 8);
         manifest.value["metadata"]["name"] = format!("{}-{hash}", manifest.name()).into();
     }
     // Admiralty takes foreign labels off its virtual nodes.

@@ -206,9 +206,12 @@ impl FromStr for KubernetesVersion {
 
     fn from_str(text: &str) -> Result<Self, NotAVersion> {
         let (major, minor) = text.split_once('.').ok_or(NotAVersion)?;
-        let number = |text: &str| match text.starts_with('+') {
-            true => Err(NotAVersion),
-            false => text.parse().map_err(|_| NotAVersion),
+        let number = |text: &str| {
+            if text.starts_with('+') {
+                Err(NotAVersion)
+            } else {
+                text.parse().map_err(|_| NotAVersion)
+            }
         };
         Ok(Self {
             major: number(major)?,

@@ -139,7 +139,7 @@ impl Node {
     pub fn remove(&mut self, steps: &[Step]) {
         match (steps, &mut self.value) {
             ([Step::Key(key)], Value::Mapping(entries)) => {
-                entries.retain(|entry| entry.key != *key)
+                entries.retain(|entry| entry.key != *key);
             }
             ([Step::Index(index)], Value::Sequence(items)) if *index < items.len() => {
                 items.remove(*index);

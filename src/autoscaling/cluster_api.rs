@@ -1,4 +1,4 @@
-//! Cluster API: a MachineDeployment a pool, scaled by the cluster-autoscaler.
+//! Cluster API: a `MachineDeployment` a pool, scaled by the cluster-autoscaler.
 //!
 //! Sources: the cluster-autoscaler's documentation of its provider `clusterapi` (annotations, scale
 //! from zero), and the API `cluster.x-k8s.io/v1beta2`.
@@ -46,7 +46,7 @@ pub(super) fn plan(scaling: &mut Scaling<'_>, settings: &ClusterApi) {
         values["clusterAPIKubeconfigSecret"] = format!("{cluster_name}-kubeconfig").into();
     }
     let release = format!("cluster-autoscaler-{}", scaling.cluster.name);
-    chart(scaling, release, &settings.namespace, values);
+    chart(scaling, &release, &settings.namespace, &values);
 }
 
 /// The limits of the pool, and what a node of it has, since the autoscaler cannot look at a node

@@ -32,19 +32,14 @@ pub(super) fn plan(scaling: &mut Scaling<'_>, settings: &ClusterAutoscaler) {
     if let Some(region) = settings.env.get("AWS_REGION") {
         values["awsRegion"] = region.as_str().into();
     }
-    chart(
-        scaling,
-        "cluster-autoscaler".to_owned(),
-        "kube-system",
-        values,
-    );
+    chart(scaling, "cluster-autoscaler", "kube-system", &values);
 }
 
 /// Adds the chart with the values that every provider shares.
-pub(super) fn chart(scaling: &mut Scaling<'_>, release: String, namespace: &str, values: Value) {
+pub(super) fn chart(scaling: &mut Scaling<'_>, release: &str, namespace: &str, values: &Value) {
     let origin = scaling.autoscaler.location;
     scaling.unit.charts.push(Chart {
-        release: release.clone(),
+        release: release.to_owned(),
         name: "cluster-autoscaler",
         repository: CHARTS.to_owned(),
         version: VERSION.to_owned(),

@@ -59,11 +59,6 @@ pub(super) fn plan(scaling: &mut Scaling<'_>, settings: &Eks) {
                 "eks.amazonaws.com/role-arn": settings.autoscaler_role_arn,
             } } },
         });
-        chart(
-            scaling,
-            "cluster-autoscaler".to_owned(),
-            "kube-system",
-            values,
-        );
+        chart(scaling, "cluster-autoscaler", "kube-system", &values);
     }
 }

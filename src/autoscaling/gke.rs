@@ -1,4 +1,4 @@
-//! GKE: a ContainerNodePool a pool, by Config Connector.
+//! GKE: a `ContainerNodePool` a pool, by Config Connector.
 //!
 //! Source: the CRD `containernodepools.container.cnrm.cloud.google.com` of Config Connector. Its
 //! `autoscaling` has no field `enabled`, whatever samples say.

@@ -1,4 +1,4 @@
-//! Karpenter: a NodePool a pool.
+//! Karpenter: a `NodePool` a pool.
 //!
 //! Source: the API `karpenter.sh/v1` of kubernetes-sigs/karpenter, and the chart of
 //! aws/karpenter-provider-aws.

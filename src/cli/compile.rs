@@ -1,5 +1,7 @@
 //! `hcb compile`.
 
+mod summary;
+
 use super::input::Input;
 use super::show::{self, Progress};
 use super::{Format, Look, Outcome};
@@ -8,7 +10,6 @@ use crate::diag::Diagnostics;
 use crate::tree::write::{Changes, Refusal};
 use comfy_table::{Table, presets};
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Compile a spec into the tree of manifests that Argo CD or Flux applies.
@@ -137,13 +138,16 @@ fn report(
     if args.check {
         let mut text = String::new();
         for (sign, paths) in [
-            ('+', &changes.added),
-            ('~', &changes.changed),
-            ('-', &changes.removed),
+            ("+", &changes.added),
+            ("~", &changes.changed),
+            ("-", &changes.removed),
         ] {
-            for path in paths {
-                text.push_str(&format!("{sign} {path}\n"));
-            }
+            text.extend(paths.iter().flat_map(|path| {
+                [
+                    sign, " ", path, "
+",
+                ]
+            }));
         }
         show::data(&text)?;
         if changes.is_empty() {
@@ -161,7 +165,7 @@ fn report(
             ));
         }
     } else {
-        show::say(&summary(output));
+        show::say(&summary::table(output));
         show::say(&format!("`{}`: {}", out.display(), counts(changes)));
     }
     if args.timings {
@@ -178,78 +182,6 @@ fn counts(changes: &Changes) -> String {
         changes.removed.len(),
         changes.unchanged
     )
-}
-
-/// How many manifests and charts each cluster gets of each unit.
-fn summary(output: &Output) -> String {
-    let model = &output.model;
-    let mut units: BTreeMap<(crate::plan::Wave, &str), BTreeMap<usize, (usize, usize)>> =
-        BTreeMap::new();
-    for rendered in &output.units {
-        let unit = &rendered.unit;
-        let name = match unit.area {
-            crate::plan::Area::Cluster => unit.name.split('-').next().unwrap_or(&unit.name),
-            crate::plan::Area::Delivery(_) => "gitops",
-            crate::plan::Area::Bootstrap => "bootstrap",
-        };
-        let counts = units
-            .entry((unit.wave, name))
-            .or_default()
-            .entry(unit.cluster)
-            .or_default();
-        counts.0 += rendered.manifests.len();
-        counts.1 += rendered.charts.len();
-    }
-    // Units of one name in several waves are one row, at the place of the first.
-    let mut rows: Vec<(&str, BTreeMap<usize, (usize, usize)>)> = Vec::new();
-    for ((_, name), by_cluster) in units {
-        let row = match rows.iter().position(|(known, _)| *known == name) {
-            Some(row) => &mut rows[row].1,
-            None => {
-                rows.push((name, BTreeMap::new()));
-                let last = rows.len() - 1;
-                &mut rows[last].1
-            }
-        };
-        for (cluster, (manifests, charts)) in by_cluster {
-            let cell = row.entry(cluster).or_default();
-            cell.0 += manifests;
-            cell.1 += charts;
-        }
-    }
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    // Many clusters do not fit side by side: they become the rows.
-    let cell = |cell: Option<&(usize, usize)>| match cell {
-        None | Some((0, 0)) => "-".to_owned(),
-        Some((manifests, 0)) => manifests.to_string(),
-        Some((0, charts)) => format!("{charts} charts").replace("1 charts", "1 chart"),
-        Some((manifests, charts)) => {
-            format!("{manifests} + {charts} charts").replace("+ 1 charts", "+ 1 chart")
-        }
-    };
-    if model.clusters.len() <= 4 {
-        let names = model.clusters.iter().map(|cluster| cluster.name.clone());
-        table.set_header(std::iter::once("manifests".to_owned()).chain(names));
-        for (name, by_cluster) in rows {
-            let cells = (0..model.clusters.len()).map(|cluster| cell(by_cluster.get(&cluster)));
-            table.add_row(std::iter::once(name.to_owned()).chain(cells));
-        }
-    } else {
-        table.set_header(["cluster", "manifests", "charts"]);
-        for (index, cluster) in model.clusters.iter().enumerate() {
-            let (manifests, charts) = rows
-                .iter()
-                .filter_map(|(_, by_cluster)| by_cluster.get(&index))
-                .fold((0, 0), |sum, cell| (sum.0 + cell.0, sum.1 + cell.1));
-            table.add_row([
-                cluster.name.clone(),
-                manifests.to_string(),
-                charts.to_string(),
-            ]);
-        }
-    }
-    table.to_string()
 }
 
 fn phases(timings: &Timings) -> String {

@@ -1,4 +1,4 @@
-//! Argo CD: an AppProject, an Application a unit and a chart, and one above them for each cluster.
+//! Argo CD: an `AppProject`, an Application a unit and a chart, and one above them for each cluster.
 //!
 //! Sources: the CRDs of argoproj/argo-cd 3, and its user guide on sync waves, sync options and
 //! diffing. Live fields need all three of `ignoreDifferences`, `RespectIgnoreDifferences` and

@@ -1,7 +1,7 @@
-//! Flux: a GitRepository, a Kustomization a unit, and HelmReleases with their sources.
+//! Flux: a `GitRepository`, a Kustomization a unit, and `HelmReleases` with their sources.
 //!
 //! Sources: the CRDs of fluxcd's source-, kustomize- and helm-controller, and their documentation.
-//! A HelmRelease can wait for HelmReleases only, so those of a unit are in a folder that a
+//! A `HelmRelease` can wait for `HelmReleases` only, so those of a unit are in a folder that a
 //! Kustomization applies, which can wait for Kustomizations.
 
 use super::{bootstrap, engine_of, engines, path};
@@ -130,7 +130,7 @@ fn add_kustomization(
     );
 }
 
-/// Live fields as rules of a Kustomization or a HelmRelease.
+/// Live fields as rules of a Kustomization or a `HelmRelease`.
 fn ignore(live_fields: &[LiveField]) -> Value {
     live_fields
         .iter()
@@ -151,7 +151,7 @@ fn source_name(model: &Model) -> String {
     format!("hcb-{}", model.name)
 }
 
-/// A unit for the HelmReleases of another: objects of the engine's cluster.
+/// A unit for the `HelmReleases` of another: objects of the engine's cluster.
 fn charts_unit(model: &Model, rendered: &RenderedUnit) -> Unit {
     let planned = &rendered.unit;
     let engine = engine_of(model, planned.cluster);
@@ -165,7 +165,7 @@ fn charts_unit(model: &Model, rendered: &RenderedUnit) -> Unit {
     unit
 }
 
-/// The HelmReleases of a unit, with the sources of their charts.
+/// The `HelmReleases` of a unit, with the sources of their charts.
 fn charts(model: &Model, rendered: &RenderedUnit) -> Unit {
     let planned = &rendered.unit;
     let cluster = &model.clusters[planned.cluster].name;

@@ -43,7 +43,11 @@ pub struct Problem {
 impl Templates {
     /// The built-in templates, with those of `overrides` (by path below the folder, such as
     /// `workloads/job.yaml`) in their place. Fails on an override that is no template, or that takes
-    /// the place of none; all failures come back, with the path of each.
+    /// the place of none.
+    ///
+    /// # Errors
+    ///
+    /// All templates that cannot be used, by path.
     pub fn new(overrides: BTreeMap<String, String>) -> Result<Self, Vec<(String, Problem)>> {
         let mut environment = Environment::new();
         environment.set_auto_escape_callback(|_| AutoEscape::Json);
@@ -114,6 +118,10 @@ impl Templates {
     }
 
     /// Renders a template to values.
+    ///
+    /// # Errors
+    ///
+    /// The template is not there, uses what the context does not have, or renders to no YAML.
     pub fn render(&self, template: &str, context: &Value) -> Result<Vec<Document>, Problem> {
         let text = self
             .environment

@@ -1,7 +1,7 @@
 //! How one cluster gets to use another's API server, without a secret in Git.
 //!
-//! The owner has a service account and a Secret that Kubernetes fills with its token. A PushSecret
-//! (or a person) brings token and CA into the secret store; the user has an ExternalSecret that
+//! The owner has a service account and a Secret that Kubernetes fills with its token. A `PushSecret`
+//! (or a person) brings token and CA into the secret store; the user has an `ExternalSecret` that
 //! makes a kubeconfig of them. Mesh, scheduler, reconciler and engine all go this way.
 
 use super::Unit;
@@ -20,7 +20,7 @@ pub struct Access {
     pub namespace: &'static str,
 }
 
-/// What an ExternalSecret makes of the token and the CA.
+/// What an `ExternalSecret` makes of the token and the CA.
 pub struct Target<'a> {
     /// Name of the Secret.
     pub name: String,
@@ -93,7 +93,7 @@ impl Access {
     }
 }
 
-/// Adds an ExternalSecret that fills `target` from keys of the store.
+/// Adds an `ExternalSecret` that fills `target` from keys of the store.
 pub fn external_secret(
     unit: &mut Unit,
     model: &Model,

@@ -105,7 +105,7 @@ fn workload_labels(model: &Model) -> Value {
     Value::Object(labels)
 }
 
-/// The PriorityClass of a priority of the spec. Names of the platform's own are kept apart from
+/// The `PriorityClass` of a priority of the spec. Names of the platform's own are kept apart from
 /// those that a cluster has already.
 pub(super) fn priority_class(priority: &str) -> String {
     format!("hcb-{priority}")

@@ -9,7 +9,6 @@ use crate::model::{Cluster, ClusterIndex, Model};
 use crate::plan::access::{Access, Target, kubeconfig};
 use crate::plan::{Chart, Item, LiveField, Unit, Wave, namespaces};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 /// How the source cluster creates candidate pods in the targets.
 const SOURCE: Access = Access {
@@ -58,7 +57,7 @@ fn engine(model: &Model, index: ClusterIndex) -> Unit {
             "cluster": cluster.name,
             "version": model.scheduling.version,
             "config": proxy_scheduler_config(),
-            "configHash": short_hash(&proxy_scheduler_config()),
+            "configHash": crate::digest::short(&proxy_scheduler_config(), 16),
         });
         for template in [
             "scheduling/admiralty/proxy-scheduler-config.yaml",
@@ -172,7 +171,7 @@ fn target_secret(cluster: &Cluster) -> String {
 }
 
 /// What lets the source in. Admiralty binds the roles; the service account is made here, since
-/// Admiralty 0.17.0 cannot create it for a ClusterSource.
+/// Admiralty 0.17.0 cannot create it for a `ClusterSource`.
 fn source_access(model: &Model, index: ClusterIndex) -> Unit {
     let cluster = &model.clusters[index];
     let mut unit = Unit::new(index, "scheduling-source", Wave::Services, cluster.location);
@@ -189,13 +188,13 @@ fn source_access(model: &Model, index: ClusterIndex) -> Unit {
     unit
 }
 
-/// The name of the virtual node that Admiralty makes for a ClusterTarget. Source: `pkg/name` and
+/// The name of the virtual node that Admiralty makes for a `ClusterTarget`. Source: `pkg/name` and
 /// `pkg/config/agent` of Admiralty 0.17.0: a name with a dash gets a hash, so that it stays unique.
 pub fn virtual_node_name(target: &str) -> String {
     let name = format!("admiralty-{target}");
     if target.contains('-') {
-        let hash = hex(&Sha256::digest(format!("admiralty//{target}")));
-        format!("{name}-{}", &hash[..10])
+        let hash = crate::digest::short(&format!("admiralty//{target}"), 10);
+        format!("{name}-{hash}")
     } else {
         name
     }
@@ -241,14 +240,6 @@ fn proxy_scheduler_config() -> String {
             },
         }],
     }))
-}
-
-fn short_hash(text: &str) -> String {
-    hex(&Sha256::digest(text))[..16].to_owned()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -68,7 +68,7 @@ pub fn read(sources: &Sources, diagnostics: &mut Diagnostics) -> Option<Spec> {
                 .help("keep one: a hybrid cloud is compiled as a whole"),
             );
         }
-    } else if !broken_cloud && !(diagnostics.has_errors() && !errors_before) {
+    } else if !broken_cloud && (errors_before || !diagnostics.has_errors()) {
         diagnostics.push(no_cloud(sources, workloads.len()));
     }
     let (cloud, cloud_at) = clouds.into_iter().next()?;

@@ -93,7 +93,12 @@ impl Shape {
                         .iter()
                         .flat_map(|error| self.violations(error, document))
                         .collect(),
-                    _ => vec![other(document, steps, codes::WRONG_TYPE, error.to_string())],
+                    _ => vec![other(
+                        document,
+                        steps,
+                        codes::WRONG_TYPE,
+                        &error.to_string(),
+                    )],
                 }
             }
             ValidationErrorKind::Enum { options } => {
@@ -115,24 +120,29 @@ impl Shape {
                 document,
                 steps,
                 codes::OUT_OF_BOUNDS,
-                format!("must be at least {limit}"),
+                &format!("must be at least {limit}"),
             )],
             ValidationErrorKind::Maximum { limit } => vec![other(
                 document,
                 steps,
                 codes::OUT_OF_BOUNDS,
-                format!("must be at most {limit}"),
+                &format!("must be at most {limit}"),
             )],
             ValidationErrorKind::MinItems { limit } => vec![other(
                 document,
                 steps,
                 codes::OUT_OF_BOUNDS,
-                format!(
+                &format!(
                     "needs at least {limit} item{}",
                     if *limit == 1 { "" } else { "s" }
                 ),
             )],
-            _ => vec![other(document, steps, codes::BAD_FORMAT, error.to_string())],
+            _ => vec![other(
+                document,
+                steps,
+                codes::BAD_FORMAT,
+                &error.to_string(),
+            )],
         }
     }
 
@@ -264,7 +274,7 @@ fn constants(context: &[Vec<ValidationError<'_>>]) -> Vec<String> {
                         .map(str::to_owned),
                 ),
                 ValidationErrorKind::OneOfNotValid { context } => {
-                    allowed.extend(constants(context))
+                    allowed.extend(constants(context));
                 }
                 // A number where a word is wanted fails on the type beside the word.
                 ValidationErrorKind::Type { .. } => {}
@@ -358,11 +368,10 @@ fn wrong_type(document: &Node, steps: Vec<Step>, kind: &TypeKind) -> Violation {
     }
 }
 
-fn other(document: &Node, steps: Vec<Step>, code: Code, message: String) -> Violation {
-    let label = message.clone();
+fn other(document: &Node, steps: Vec<Step>, code: Code, message: &str) -> Violation {
     Violation {
         diagnostic: Diagnostic::error(code, format!("{} {message}", describe(&steps)))
-            .at(document.locate(&steps), label),
+            .at(document.locate(&steps), message),
         remove: steps,
     }
 }
@@ -402,16 +411,12 @@ fn describe(steps: &[Step]) -> String {
     }
     let mut text = String::new();
     for step in steps {
-        match step {
-            Step::Key(key) if text.is_empty() => text.push_str(key),
-            Step::Key(key) => {
-                text.push('.');
-                text.push_str(key);
-            }
-            Step::Index(index) => {
-                text.push_str(&format!("[{index}]"));
-            }
-        }
+        let part = match step {
+            Step::Key(key) if text.is_empty() => key.clone(),
+            Step::Key(key) => format!(".{key}"),
+            Step::Index(index) => format!("[{index}]"),
+        };
+        text.push_str(&part);
     }
     format!("`{text}`")
 }

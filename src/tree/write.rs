@@ -64,6 +64,10 @@ struct OnDisk {
 }
 
 /// Compares a tree with what is on disk, without changing anything.
+///
+/// # Errors
+///
+/// The folder cannot be read, must not be replaced, or holds foreign files where there must be none.
 pub fn compare(tree: &Tree, out: &Path) -> Result<Changes, Refusal> {
     refuse_odd_output(out)?;
     let disk = look(out)?;
@@ -100,6 +104,10 @@ pub fn compare(tree: &Tree, out: &Path) -> Result<Changes, Refusal> {
 }
 
 /// Makes the output folder what `tree` says, as a whole, and says what changed.
+///
+/// # Errors
+///
+/// As [`compare`], and where the file system refuses. The output folder is then as it was.
 pub fn write(tree: &Tree, out: &Path) -> Result<Changes, Refusal> {
     let changes = compare(tree, out)?;
     if changes.is_empty() && out.exists() {
