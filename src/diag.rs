@@ -147,6 +147,17 @@ impl Diagnostics {
             .count()
     }
 
+    /// Whether an error was found already at the place of `diagnostic`, which is then its
+    /// consequence.
+    pub fn blames(&self, diagnostic: &Diagnostic) -> bool {
+        let place = diagnostic.labels.first().map(|label| label.location);
+        place.is_some()
+            && self.found.iter().any(|found| {
+                found.severity == Severity::Error
+                    && found.labels.first().map(|label| label.location) == place
+            })
+    }
+
     /// Whether nothing was found.
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()

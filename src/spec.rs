@@ -108,6 +108,8 @@ pub struct Incomplete {
 pub struct At {
     document: usize,
     steps: Vec<Step>,
+    /// Whether the key itself is meant, and not its value.
+    is_key: bool,
 }
 
 impl At {
@@ -116,6 +118,16 @@ impl At {
         Self {
             document,
             steps: Vec::new(),
+            is_key: false,
+        }
+    }
+
+    /// The key of a mapping, where it is the key that is meant.
+    #[must_use]
+    pub fn name_of(&self, key: &str) -> Self {
+        Self {
+            is_key: true,
+            ..self.key(key)
         }
     }
 
@@ -147,18 +159,13 @@ impl At {
 impl Spec {
     /// Where `at` stands, or where it would: the nearest key above.
     pub fn locate(&self, at: &At) -> Location {
-        self.documents[at.document].locate(&at.steps)
-    }
-
-    /// The text as it is written at `at`, where that is a number; else `None`.
-    pub fn number_as_written(&self, at: &At) -> Option<&str> {
-        let mut node = &self.documents[at.document];
-        for step in &at.steps {
-            node = node.child(step)?;
-        }
-        match &node.value {
-            crate::yaml::Value::Number(_, text) => Some(text),
-            _ => None,
+        let document = &self.documents[at.document];
+        match (at.is_key, at.steps.split_last()) {
+            (true, Some((Step::Key(key), parents))) => document
+                .descend(parents)
+                .and_then(|parent| parent.entry(key))
+                .map_or_else(|| document.locate(&at.steps), |entry| entry.key_location),
+            _ => document.locate(&at.steps),
         }
     }
 }

@@ -90,6 +90,11 @@ impl Node {
         }
     }
 
+    /// The value that `steps` lead to.
+    pub fn descend(&self, steps: &[Step]) -> Option<&Node> {
+        steps.iter().try_fold(self, |node, step| node.child(step))
+    }
+
     /// The place that `steps` lead to; where they lead past what the file says (a default), the
     /// place of the nearest key above, since a whole mapping is too much to underline.
     pub fn locate(&self, steps: &[Step]) -> Location {
@@ -97,8 +102,13 @@ impl Node {
         let mut location = self.first_line();
         for step in steps {
             let Some(child) = node.child(step) else { break };
-            location = match (&child.value, step) {
-                (Value::Mapping(_) | Value::Sequence(_), Step::Key(key)) => node
+            // Nothing cannot be underlined, and a whole collection is too much.
+            let has_no_place = match child.value {
+                Value::Mapping(_) | Value::Sequence(_) => true,
+                _ => child.location.start == child.location.end,
+            };
+            location = match step {
+                Step::Key(key) if has_no_place => node
                     .entry(key)
                     .map_or_else(|| child.first_line(), |entry| entry.key_location),
                 _ => child.first_line(),

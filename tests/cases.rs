@@ -77,7 +77,7 @@ fn malformed_specs_are_told_as_expected() {
                 .count()
         };
         let found = format!(
-            "{}{} errors, {} warnings\n",
+            "{}errors: {}, warnings: {}\n",
             text::render(&sorted, &sources, false, 100),
             count(Severity::Error),
             count(Severity::Warning)

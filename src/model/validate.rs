@@ -132,17 +132,18 @@ impl Check<'_> {
         if let Some(duration) = Seconds::parse(text) {
             return duration;
         }
-        let mut diagnostic = self
+        let diagnostic = self
             .error(
                 codes::BAD_DURATION,
                 at,
                 format!("`{text}` is not a duration"),
                 "cannot be read as a duration",
             )
-            .help("write whole hours, minutes and seconds, such as `90s`, `1h30m` or `7d`");
-        if text.parse::<u64>().is_ok() {
-            diagnostic = diagnostic.help(format!("did you mean `{text}s`?"));
-        }
+            .help(if text.parse::<u64>().is_ok() {
+                format!("did you mean `{text}s`?")
+            } else {
+                "write whole hours, minutes and seconds, such as `90s`, `1h30m` or `7d`".to_owned()
+            });
         self.push(diagnostic);
         Seconds::parse("0s").unwrap_or_else(|| unreachable!("a duration"))
     }
@@ -160,7 +161,7 @@ impl Check<'_> {
                 codes::BAD_NAME,
                 at,
                 format!("the name `{name}` {problem}"),
-                "Kubernetes refuses this name",
+                "not a name that can be used",
             );
             if super::names::dns_label(&fixed).is_none() && fixed != name {
                 diagnostic = diagnostic.help(format!("did you mean `{fixed}`?"));
@@ -169,14 +170,26 @@ impl Check<'_> {
         }
     }
 
+    /// A key in a secret store.
+    fn store_key(&mut self, key: &str, at: &At) {
+        if let Some(problem) = super::names::store_key(key) {
+            let diagnostic = self.error(
+                codes::BAD_NAME,
+                at,
+                format!("the key `{key}` {problem}"),
+                "not a key of a secret store",
+            );
+            self.push(diagnostic);
+        }
+    }
+
     /// Labels, of whatever.
     fn labels(&mut self, labels: &BTreeMap<String, String>, at: &At) {
         for (key, value) in labels {
-            let at = at.key(key);
             if let Some(problem) = super::names::label_key(key) {
                 let diagnostic = self.error(
                     codes::BAD_LABEL,
-                    &at,
+                    &at.name_of(key),
                     format!("the label key `{key}` {problem}"),
                     "Kubernetes refuses this key",
                 );
@@ -185,7 +198,7 @@ impl Check<'_> {
             if let Some(problem) = super::names::label_value(value) {
                 let diagnostic = self.error(
                     codes::BAD_LABEL,
-                    &at,
+                    &at.key(key),
                     format!("the label value `{value}` {problem}"),
                     "Kubernetes refuses this value",
                 );

@@ -52,7 +52,7 @@ impl Shape {
             violations.sort_by(|a, b| b.remove.cmp(&a.remove));
             for violation in violations {
                 // What a removal breaks was said already: only the first round speaks.
-                if first_round {
+                if first_round && !diagnostics.blames(&violation.diagnostic) {
                     diagnostics.push(violation.diagnostic);
                 }
                 if violation.remove.is_empty() {
@@ -149,13 +149,13 @@ impl Shape {
     fn unknown_field(&self, document: &Node, object: &[Step], key: &str) -> Violation {
         let mut path = object.to_vec();
         path.push(Step::Key(key.to_owned()));
-        let entry = descend(document, object).and_then(|node| node.entry(key));
+        let entry = document.descend(object).and_then(|node| node.entry(key));
         let location = entry.map_or_else(
             || document.locate(&path),
             |entry: &Entry| entry.key_location,
         );
         let known = self.properties(object);
-        let present: Vec<&str> = match descend(document, object).map(|node| &node.value) {
+        let present: Vec<&str> = match document.descend(object).map(|node| &node.value) {
             Some(Value::Mapping(entries)) => entries.iter().map(|e| e.key.as_str()).collect(),
             _ => Vec::new(),
         };
@@ -327,7 +327,7 @@ fn wrong_type(document: &Node, steps: Vec<Step>, kind: &TypeKind) -> Violation {
             .collect::<Vec<_>>()
             .join(" or "),
     };
-    let node = descend(document, &steps);
+    let node = document.descend(&steps);
     let (found, help) = match node.map(|node| &node.value) {
         Some(Value::Null) => (
             "nothing".to_owned(),
@@ -388,14 +388,8 @@ fn type_name(json: &str) -> &str {
     }
 }
 
-fn descend<'a>(document: &'a Node, steps: &[Step]) -> Option<&'a Node> {
-    steps
-        .iter()
-        .try_fold(document, |node, step| node.child(step))
-}
-
 fn written(document: &Node, steps: &[Step]) -> String {
-    match descend(document, steps).map(|node| &node.value) {
+    match document.descend(steps).map(|node| &node.value) {
         Some(Value::String(text) | Value::Number(_, text)) => text.clone(),
         Some(Value::Bool(value)) => value.to_string(),
         Some(Value::Null) | None => "null".to_owned(),

@@ -52,23 +52,29 @@ fn syntax_error(file: FileId, text: &str, error: &granit_parser::ScanError) -> D
         .chars()
         .next()
         .map_or(start, |found| start + found.len_utf8());
-    let tab = text[..start]
-        .rsplit('\n')
-        .next()
-        .unwrap_or_default()
-        .trim_start_matches(' ')
-        .starts_with('\t')
-        || text[start..].starts_with('\t');
-    let diagnostic = Diagnostic::error(
-        codes::YAML_SYNTAX,
-        format!("this is not YAML: {}", error.info()),
-    )
-    .at(Location::new(file, start..end), "the reader stopped here");
-    if tab {
-        diagnostic.help("indent with spaces: YAML does not allow tabs")
+    let message = error.info().clone();
+    let is_tab = |text: &str| text.starts_with('\t');
+    let line = text[..start].rsplit('\n').next().unwrap_or_default();
+    let help = if is_tab(line.trim_start_matches(' ')) || is_tab(&text[start..]) {
+        Some("indent with spaces: YAML does not allow tabs")
+    } else if message.contains("recursion") {
+        Some("no spec is nested this deep")
+    } else if [
+        "trailing content",
+        "illegal placement",
+        "while parsing",
+        "expected",
+    ]
+    .iter()
+    .any(|words| message.contains(words))
+    {
+        Some("is a quote or a bracket before this not closed?")
     } else {
-        diagnostic
-    }
+        None
+    };
+    Diagnostic::error(codes::YAML_SYNTAX, format!("this is not YAML: {message}"))
+        .at(Location::new(file, start..end), "the reader stopped here")
+        .maybe_help(help.map(str::to_owned))
 }
 
 /// A collection that is still open.
@@ -82,6 +88,7 @@ struct Builder<'a> {
     text: &'a str,
     open: Vec<Open>,
     root: Option<Node>,
+    has_alias: bool,
 }
 
 impl<'a> Builder<'a> {
@@ -91,6 +98,7 @@ impl<'a> Builder<'a> {
             text,
             open: Vec::new(),
             root: None,
+            has_alias: false,
         }
     }
 
@@ -114,7 +122,13 @@ impl<'a> Builder<'a> {
                 };
                 self.value(Node { location, value }, diagnostics);
             }
+            // The first of a document is enough: the others go with it.
+            Event::Alias(_) | Event::UnresolvedAlias(_) if self.has_alias => {
+                let value = Value::Null;
+                self.value(Node { location, value }, diagnostics);
+            }
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
+                self.has_alias = true;
                 diagnostics.push(
                     Diagnostic::error(codes::YAML_FEATURE, "aliases are not allowed in a spec")
                         .at(location, "an alias")

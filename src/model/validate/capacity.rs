@@ -55,7 +55,11 @@ pub(super) fn fits(
         if misfits.len() > 6 {
             diagnostic = diagnostic.note(format!("and {} more pools", misfits.len() - 6));
         }
-        if has_mesh {
+        // Said only where it makes the difference.
+        let fits_alone = pools
+            .iter()
+            .any(|(_, pool)| misfit(workload, pool, false).is_none());
+        if has_mesh && fits_alone {
             diagnostic = diagnostic.note(format!(
                 "the mesh's sidecar needs {} of CPU and {} of memory beside the workload",
                 SIDECAR[0].1, SIDECAR[1].1

@@ -233,13 +233,14 @@ fn node_pool(check: &mut Check<'_>, spec: &spec::NodePool, at: &At) -> NodePool 
     }
 }
 
-/// The name of a GPU resource: `vendor.example/gpu`.
-pub(super) fn extended_resource(check: &mut Check<'_>, resource: &str, at: &At) {
+/// The name of a GPU resource: `vendor.example/gpu`. Whether it is one; if not, that was said.
+pub(super) fn extended_resource(check: &mut Check<'_>, resource: &str, at: &At) -> bool {
     let problem = if resource.contains('/') {
         names::label_key(resource)
     } else {
         Some("has no vendor before a slash".to_owned())
     };
+    let is_good = problem.is_none();
     if let Some(problem) = problem {
         let diagnostic = check
             .error(
@@ -251,6 +252,7 @@ pub(super) fn extended_resource(check: &mut Check<'_>, resource: &str, at: &At) 
             .help("write vendor and resource, such as `nvidia.com/gpu` or `amd.com/gpu`");
         check.push(diagnostic);
     }
+    is_good
 }
 
 fn pool_size(check: &mut Check<'_>, spec: &spec::NodePool, at: &At) -> (u32, u32) {
@@ -273,7 +275,7 @@ fn pool_size(check: &mut Check<'_>, spec: &spec::NodePool, at: &At) -> (u32, u32
                     .help("swap them, or raise `max`");
                 check.push(diagnostic);
             }
-            (min, max.max(min))
+            (min.min(max), max.max(min))
         }
         (Some(nodes), ..) => {
             let key = if spec.max.is_some() { "max" } else { "min" };
@@ -292,6 +294,8 @@ fn pool_size(check: &mut Check<'_>, spec: &spec::NodePool, at: &At) -> (u32, u32
             check.push(diagnostic);
             (nodes, nodes)
         }
+        // What said how many may be what could not be read.
+        (None, _, None) if check.spec.incomplete.clusters => (0, 0),
         (None, _, None) => {
             let key = if spec.min.is_some() { "min" } else { "name" };
             let diagnostic = check
@@ -504,7 +508,8 @@ pub(super) fn clashes(check: &mut Check<'_>, clusters: &[Cluster]) {
     let mut found = Vec::new();
     for (first, one) in clusters.iter().enumerate() {
         for (second, other) in clusters.iter().enumerate().skip(first + 1) {
-            if one.network != other.network {
+            // Two clusters of one name were said to be too many already.
+            if one.network != other.network || one.name == other.name {
                 continue;
             }
             let (ours, theirs) = (ranges(first), ranges(second));

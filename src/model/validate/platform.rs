@@ -61,7 +61,7 @@ pub(super) fn secrets(check: &mut Check<'_>) -> Secrets {
         .unwrap_or_else(|| check.spec.cloud.metadata.name.clone());
     let prefix = prefix.trim_matches('/').to_owned();
     if spec.prefix.is_some() {
-        check.named(&prefix, &at.key("prefix"), names::store_key(&prefix));
+        check.store_key(&prefix, &at.key("prefix"));
     }
     Secrets {
         store: spec.store.clone(),
@@ -213,7 +213,7 @@ pub(super) fn mesh(check: &mut Check<'_>, clusters: &[Cluster]) -> Option<Mesh> 
         check.cluster(
             name,
             clusters,
-            &at.path("gateway.serviceAnnotations").key(name),
+            &at.path("gateway.serviceAnnotations").name_of(name),
         );
     }
     Some(Mesh {
@@ -404,7 +404,7 @@ pub(super) fn scheduling(
     let at = check.cloud().key("scheduling");
     for (name, value) in &spec.priorities {
         let place = at.key("priorities").key(name);
-        check.name(name, &place);
+        check.name(name, &at.key("priorities").name_of(name));
         // Kubernetes keeps what is above for itself.
         if *value > 1_000_000_000 {
             let diagnostic = check.error(
@@ -442,7 +442,10 @@ pub(super) fn scheduling(
 
 /// Tiers must have clusters, and weights must leave somewhere to go.
 fn bursting(check: &mut Check<'_>, clusters: &[Cluster], tiers: &[String]) {
-    if check.spec.incomplete.clusters {
+    let specs = &check.spec.cloud.spec.clusters;
+    // A tier that is not known was said, and where its cluster belongs is anyone's guess.
+    if check.spec.incomplete.clusters || specs.iter().any(|cluster| !tiers.contains(&cluster.tier))
+    {
         return;
     }
     let at = check.cloud().key("clusters");
@@ -575,11 +578,7 @@ pub(super) fn object_store(
 ) -> Option<ObjectStore> {
     let spec = check.spec.cloud.spec.object_store.as_ref()?;
     let at = check.cloud().key("objectStore");
-    check.named(
-        &spec.credentials,
-        &at.key("credentials"),
-        names::store_key(&spec.credentials),
-    );
+    check.store_key(&spec.credentials, &at.key("credentials"));
     let kind = match (&spec.in_cluster, &spec.endpoint) {
         (Some(service), None) => {
             let place = at.key("inCluster");

@@ -208,7 +208,7 @@ fn run(check: &mut Check<'_>, spec: &spec::Workload, at: &At) {
             _ => spec.secret_env.keys().collect(),
         };
         for name in names {
-            let at = at.key(key).key(name);
+            let at = at.key(key).name_of(name);
             if let Some(problem) = names::environment_variable(name) {
                 let diagnostic = check.error(
                     codes::BAD_NAME,
@@ -238,16 +238,19 @@ fn run(check: &mut Check<'_>, spec: &spec::Workload, at: &At) {
         let diagnostic = check
             .error(
                 codes::DUPLICATE_NAME,
-                &at.key("secretEnv").key(name),
+                &at.key("secretEnv").name_of(name),
                 format!("the environment variable `{name}` is set twice"),
                 "again here",
             )
-            .also(check.spec.locate(&at.key("env").key(name)), "first here");
+            .also(
+                check.spec.locate(&at.key("env").name_of(name)),
+                "first here",
+            );
         check.push(diagnostic);
     }
     for (name, secret) in &spec.secret_env {
         let at = at.key("secretEnv").key(name).key("key");
-        check.named(&secret.key, &at, names::store_key(&secret.key));
+        check.store_key(&secret.key, &at);
     }
     if spec.user == 0 {
         let diagnostic = check
@@ -310,8 +313,10 @@ fn requests(check: &mut Check<'_>, spec: &spec::Resources, at: &At) -> BTreeMap<
         requests.insert(resource.to_owned(), quantity);
     }
     if let Some(gpu) = &spec.gpu {
-        extended_resource(check, &gpu.resource, &at.path("gpu.resource"));
-        requests.insert(gpu.resource.clone(), Quantity::whole(gpu.count.into()));
+        // What was refused here is not looked for on nodes.
+        if extended_resource(check, &gpu.resource, &at.path("gpu.resource")) {
+            requests.insert(gpu.resource.clone(), Quantity::whole(gpu.count.into()));
+        }
     }
     requests
 }
@@ -392,13 +397,16 @@ fn placement(
 ) -> (Vec<usize>, bool) {
     let placement = &spec.placement;
     let at = at.key("placement");
+    let mut names_are_known = true;
     for (key, names) in [("allow", &placement.allow), ("deny", &placement.deny)] {
         for (index, name) in names.iter().enumerate() {
-            check.cluster(name, clusters, &at.key(key).index(index));
+            let cluster = check.cluster(name, clusters, &at.key(key).index(index));
+            names_are_known &= cluster.is_some();
         }
     }
     for (index, tier) in placement.tiers.iter().enumerate() {
         if !tiers.contains(tier) {
+            names_are_known = false;
             let diagnostic = check
                 .error(
                     codes::UNKNOWN_TIER,
@@ -428,7 +436,7 @@ fn placement(
         .filter(|(_, cluster)| named(cluster) && resides(cluster))
         .map(|(index, _)| index)
         .collect();
-    if left.is_empty() && !check.spec.incomplete.clusters {
+    if left.is_empty() && names_are_known && !check.spec.incomplete.clusters {
         let diagnostic = if clusters.iter().any(resides) {
             check
                 .error(
@@ -470,11 +478,18 @@ fn residency_unmet(
                 .iter()
                 .flat_map(|cluster| cluster.labels.keys())
                 .map(String::as_str);
-            let help = suggest(value, values).or_else(|| suggest(key, keys));
+            let is_known = clusters
+                .iter()
+                .any(|cluster| cluster.labels.contains_key(key));
+            let (place, help) = if is_known {
+                (at.key("require").key(key), suggest(value, values))
+            } else {
+                (at.key("require").name_of(key), suggest(key, keys))
+            };
             check
                 .error(
                     codes::RESIDENCY_UNMET,
-                    &at.key("require").key(key),
+                    &place,
                     format!("`{name}` must be where `{key}: {value}` is, and no cluster is"),
                     "no cluster has this label",
                 )
