@@ -12,6 +12,32 @@ pub use emit::to_string;
 pub use read::read;
 
 use crate::source::Location;
+use std::fmt::Write;
+
+/// JSON as YAML can hold it: characters that YAML does not allow as they are become escapes. They
+/// stand in strings only, the rest of JSON is ASCII.
+pub fn printable(json: &str) -> std::borrow::Cow<'_, str> {
+    // Line separators are allowed, but readers of YAML 1.1 take them for ends of lines.
+    let is_plain = |c: char| match c {
+        '\t' | '\n' | '\r' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' => {
+            !matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')
+        }
+        _ => c >= '\u{10000}',
+    };
+    if json.chars().all(is_plain) {
+        return json.into();
+    }
+    let mut text = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        if is_plain(c) {
+            text.push(c);
+        } else {
+            // Beyond 16 bits everything is plain.
+            let _ = write!(text, "\\u{:04x}", u32::from(c));
+        }
+    }
+    text.into()
+}
 
 /// A value and its place.
 #[derive(Debug, Clone, PartialEq)]

@@ -58,7 +58,11 @@ impl Input {
             } else {
                 ""
             };
-            format!("the spec `{}` cannot be read{hint}", spec.display())
+            format!(
+                "[{}] the spec `{}` cannot be read{hint}",
+                codes::UNREADABLE.id(),
+                spec.display()
+            )
         })?;
         let (root, files) = if metadata.is_dir() {
             (spec.clone(), files_below(spec, &["yaml", "yml"])?)
@@ -68,8 +72,9 @@ impl Input {
         };
         let mut sources = Sources::default();
         for path in files {
-            let bytes =
-                std::fs::read(&path).with_context(|| format!("reading `{}`", path.display()))?;
+            let bytes = std::fs::read(&path).with_context(|| {
+                format!("[{}] reading `{}`", codes::UNREADABLE.id(), path.display())
+            })?;
             if bytes.starts_with(HEADER.as_bytes()) {
                 continue;
             }

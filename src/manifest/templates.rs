@@ -8,7 +8,7 @@ use crate::diag::Diagnostics;
 use crate::source::Sources;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
+use minijinja::{Environment, ErrorKind, UndefinedBehavior};
 use rust_embed::RustEmbed;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -50,7 +50,12 @@ impl Templates {
     /// All templates that cannot be used, by path.
     pub fn new(overrides: BTreeMap<String, String>) -> Result<Self, Vec<(String, Problem)>> {
         let mut environment = Environment::new();
-        environment.set_auto_escape_callback(|_| AutoEscape::Json);
+        environment.set_formatter(|out, _, value| {
+            let json = serde_json::to_string(value).map_err(|error| {
+                minijinja::Error::new(ErrorKind::BadSerialization, error.to_string())
+            })?;
+            Ok(out.write_str(&crate::yaml::printable(&json))?)
+        });
         environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
         let syntax = SyntaxConfig::builder()
             .trim_blocks(true)
