@@ -1,241 +1,286 @@
-//! Schemas: every one compiles, good manifests pass, and what the API server would refuse is refused.
+//! The strict check of manifests against the embedded catalogue of schemas.
 
-use hcb::schema::{KubernetesVersion, Scope, sources, supported_kubernetes, validator};
-use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
-const V1_34: KubernetesVersion = KubernetesVersion {
-    major: 1,
-    minor: 34,
-};
+use hcb::schema::{self, KubernetesVersion, Scope, Violation};
+use serde_json::Value;
 
-/// What is wrong with a manifest, as `pointer: message (suggestion)`.
-fn check(manifest: &Value) -> Vec<String> {
-    let text = |key: &str| manifest[key].as_str().unwrap_or_default().to_owned();
-    let Some(validator) = validator(V1_34, &text("apiVersion"), &text("kind")) else {
-        return vec![format!(
-            "no schema of {} {}",
-            text("apiVersion"),
-            text("kind")
-        )];
-    };
-    validator
-        .check(manifest)
-        .into_iter()
-        .map(|violation| match violation.suggestion {
-            Some(near) => format!("{}: {} ({near})", violation.pointer, violation.message),
-            None => format!("{}: {}", violation.pointer, violation.message),
+const NEWEST: KubernetesVersion = KubernetesVersion::new(1, 36);
+
+fn manifest(yaml: &str) -> Value {
+    serde_saphyr::from_str(yaml).unwrap_or_else(|error| panic!("{error}\n{yaml}"))
+}
+
+/// Checks a manifest against the schema of the kind that it names.
+fn check(kubernetes: KubernetesVersion, yaml: &str) -> Vec<Violation> {
+    let manifest = manifest(yaml);
+    let name = |field: &str| manifest[field].as_str().expect("a kind").to_owned();
+    let (api_version, kind) = (name("apiVersion"), name("kind"));
+    schema::validator(kubernetes, &api_version, &kind)
+        .unwrap_or_else(|| panic!("{api_version} {kind} is not known in {kubernetes}"))
+        .check(&manifest)
+}
+
+/// One line for a violation, so that a table of them reads well.
+fn lines(violations: &[Violation]) -> Vec<String> {
+    violations
+        .iter()
+        .map(|found| match &found.suggestion {
+            Some(meant) => format!("{}: {} -> {meant}", found.pointer, found.message),
+            None => format!("{}: {}", found.pointer, found.message),
         })
         .collect()
 }
 
-/// A Job with everything that is treacherous: quantities as texts and numbers, a native sidecar.
-fn job() -> Value {
-    json!({
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": { "name": "a", "namespace": "b", "labels": { "x": "y" } },
-        "spec": {
-            "backoffLimit": 3,
-            "podFailurePolicy": { "rules": [{
-                "action": "Ignore",
-                "onPodConditions": [{ "type": "DisruptionTarget", "status": "True" }],
-            }] },
-            "template": { "spec": {
-                "restartPolicy": "Never",
-                "initContainers": [{ "name": "sidecar", "image": "s", "restartPolicy": "Always" }],
-                "containers": [{
-                    "name": "main",
-                    "image": "i",
-                    "resources": { "requests": { "cpu": 1, "memory": "2Gi", "nvidia.com/gpu": "1" } },
-                    "readinessProbe": { "httpGet": { "path": "/", "port": "http" } },
-                    "livenessProbe": { "httpGet": { "path": "/", "port": 80 } },
-                }],
-            } },
-        },
-    })
-}
-
-fn with(mut manifest: Value, pointer: &str, value: Value) -> Value {
-    let (parent, key) = pointer.rsplit_once('/').expect("a pointer");
-    match manifest.pointer_mut(parent).expect("a place that is there") {
-        Value::Array(items) => items[key.parse::<usize>().expect("an index")] = value,
-        parent => parent[key] = value,
-    }
-    manifest
-}
-
 #[test]
-fn a_good_job_passes() {
-    assert_eq!(check(&job()), [""; 0]);
-}
-
-#[test]
-fn what_the_api_server_refuses_is_refused_with_a_hint() {
-    for (pointer, value, finding) in [
-        (
-            "/spec/backofLimit",
-            json!(3),
-            "/spec: unknown field \"backofLimit\" (backoffLimit)",
-        ),
-        (
-            "/metadata/lables",
-            json!({}),
-            "/metadata: unknown field \"lables\" (labels)",
-        ),
-        (
-            "/spec/backoffLimit",
-            json!("3"),
-            "/spec/backoffLimit: expected integer, found string \"3\"",
-        ),
-        (
-            "/spec/backoffLimit",
-            json!(3_000_000_000_u32),
-            "/spec/backoffLimit: must be at most 2147483647",
-        ),
-        (
-            "/spec/template/spec/containers/0/imagee",
-            json!("x"),
-            "/spec/template/spec/containers/0: unknown field \"imagee\" (image)",
-        ),
-        (
-            "/spec/template/spec/containers/0/command",
-            json!(["sleep", 10]),
-            "/spec/template/spec/containers/0/command/1: expected string, found number 10",
-        ),
-        (
-            "/spec/template/spec/containers/0/resources/requests/cpu",
-            json!(true),
-            "/spec/template/spec/containers/0/resources/requests/cpu: expected number or string, found boolean true",
-        ),
-        (
-            "/spec/template/spec/containers/0/env",
-            json!([{ "value": "x" }]),
-            "/spec/template/spec/containers/0/env/0: missing required field \"name\"",
-        ),
-        (
-            "/spec/template/spec/priorityClassName",
-            Value::Null,
-            "/spec/template/spec/priorityClassName: expected string, found null",
-        ),
-    ] {
-        let findings = check(&with(job(), pointer, value));
-        assert_eq!(findings, [finding], "{pointer}");
+fn every_kind_of_every_version_compiles() {
+    for &kubernetes in schema::supported_kubernetes() {
+        let kinds = schema::kinds(kubernetes);
+        assert!(
+            kinds.len() > 100,
+            "{kubernetes} has only {} kinds",
+            kinds.len()
+        );
+        for (api_version, kind) in kinds {
+            assert!(
+                schema::validator(kubernetes, api_version, kind).is_some(),
+                "{api_version} {kind} in {kubernetes}"
+            );
+        }
     }
 }
 
 #[test]
-fn custom_resources_are_as_strict() {
-    for (manifest, finding) in [
-        (
-            json!({ "apiVersion": "networking.istio.io/v1", "kind": "DestinationRule", "metadata": { "name": "a" },
-                "spec": { "host": "*.local", "trafficPolicy": { "outlierDetection": { "consecutive5xxErrors": 5, "intervall": "10s" } } } }),
-            Some("/spec/trafficPolicy/outlierDetection: unknown field \"intervall\" (interval)"),
-        ),
-        (
-            json!({ "apiVersion": "security.istio.io/v1", "kind": "PeerAuthentication", "metadata": { "name": "a" },
-                "spec": { "mtls": { "mode": "STRIKT" } } }),
-            Some(
-                "/spec/mtls/mode: string \"STRIKT\" is not one of [\"UNSET\",\"DISABLE\",\"PERMISSIVE\",\"STRICT\"] (STRICT)",
-            ),
-        ),
-        (
-            json!({ "apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": { "name": "a" },
-                "spec": { "project": "p", "destination": { "name": "c", "namespace": "n" },
-                    "source": { "repoURL": "r", "chart": "c", "targetRevision": "1",
-                        "helm": { "valuesObject": { "anything": [1, { "goes": true }] } } } } }),
-            None,
-        ),
-        (
-            json!({ "apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease", "metadata": { "name": "a" },
-                "spec": { "interval": "5m", "chartRef": { "kind": "OCIRepository", "name": "b" }, "values": { "x": { "y": 1 } } } }),
-            None,
-        ),
-        (
-            json!({ "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization", "metadata": { "name": "a" },
-                "spec": { "interval": "5m", "prune": "yes", "sourceRef": { "kind": "GitRepository", "name": "b" } } }),
-            Some("/spec/prune: expected boolean, found string \"yes\""),
-        ),
-        (
-            json!({ "apiVersion": "multicluster.admiralty.io/v1alpha1", "kind": "ClusterTarget", "metadata": { "name": "a" },
-                "spec": { "kubeconfigSecret": { "name": "s", "namspace": "n" } } }),
-            Some("/spec/kubeconfigSecret: unknown field \"namspace\" (namespace)"),
-        ),
-        (
-            json!({ "apiVersion": "cluster.x-k8s.io/v1beta2", "kind": "MachineDeployment", "metadata": { "name": "a" },
-                "spec": { "clusterName": "c" } }),
-            Some("/spec: missing required field \"selector\""),
-        ),
-        (
-            json!({ "apiVersion": "container.cnrm.cloud.google.com/v1beta1", "kind": "ContainerNodePool", "metadata": { "name": "a" },
-                "spec": { "location": "l", "clusterRef": { "name": "c" }, "autoscaling": { "enabled": true } } }),
-            Some("/spec/autoscaling: unknown field \"enabled\""),
-        ),
-    ] {
-        let expected: Vec<_> = finding.into_iter().collect();
-        let found = check(&manifest);
-        // A second complaint about the same object is fine; the expected one must be the first.
-        assert_eq!(
-            found.iter().take(1).map(String::as_str).collect::<Vec<_>>(),
-            expected,
-            "{manifest}"
+fn supported_versions_are_those_of_the_catalogue() {
+    let sources = schema::sources();
+    let kubernetes = sources
+        .iter()
+        .find(|source| source.project == "kubernetes")
+        .expect("a source");
+    let minors: Vec<&str> = kubernetes
+        .version
+        .split(", ")
+        .filter_map(|version| version.strip_prefix('v')?.rsplit_once('.'))
+        .map(|(minor, _)| minor)
+        .collect();
+    let supported: Vec<String> = schema::supported_kubernetes()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(supported, minors);
+}
+
+#[test]
+fn every_source_names_its_module_and_licence() {
+    let sources = schema::sources();
+    let files: BTreeSet<String> = std::fs::read_dir("schemas")
+        .expect("the catalogue")
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter_map(|name| Some(name.strip_suffix(".jsonl")?.to_owned()))
+        .collect();
+    let projects: BTreeSet<String> = sources
+        .iter()
+        .map(|source| source.project.clone())
+        .collect();
+    assert_eq!(projects, files, "every file of the catalogue is embedded");
+    for source in sources {
+        assert!(source.module.contains('.'), "{source:?}");
+        assert!(
+            ["Apache-2.0", "MIT"].contains(&source.license.as_str()),
+            "{source:?}"
+        );
+        assert!(
+            source.handwritten || source.version.starts_with('v'),
+            "{source:?}"
         );
     }
 }
 
 #[test]
-fn every_schema_compiles_on_every_version() {
-    let keys: Vec<(String, String)> = std::fs::read_dir("schemas")
-        .expect("the folder of schemas")
-        .filter_map(|entry| std::fs::read_to_string(entry.ok()?.path()).ok())
-        .flat_map(|text| {
-            text.lines()
-                .filter_map(|line| {
-                    line.split_once('@')?
-                        .0
-                        .strip_prefix("kind/")?
-                        .rsplit_once('/')
-                })
-                .map(|(version, kind)| (version.to_owned(), kind.to_owned()))
-                .collect::<Vec<_>>()
-        })
-        .collect();
-    assert!(keys.len() > 100, "only {} kinds", keys.len());
-    for kubernetes in supported_kubernetes() {
-        let compiled = keys
-            .iter()
-            .filter(|(version, kind)| validator(*kubernetes, version, kind).is_some())
-            .count();
-        assert!(compiled > 90, "{kubernetes}: {compiled}");
+fn versions_are_read_and_written() {
+    for text in ["1.32", "1.36", "2.0"] {
+        let version: KubernetesVersion = text.parse().expect(text);
+        assert_eq!(version.to_string(), text);
+    }
+    for text in [
+        "", "1", "1.", "v1.34", "1.34.1", "1.034", "+1.34", "1.x", "1.99999",
+    ] {
+        let error = text.parse::<KubernetesVersion>().expect_err(text);
+        assert_eq!(
+            error.to_string(),
+            format!("{text:?} is not a Kubernetes version such as \"1.34\"")
+        );
+    }
+    assert!(KubernetesVersion::new(1, 9) < KubernetesVersion::new(1, 10));
+}
+
+#[test]
+fn scopes_are_those_of_the_api() {
+    for (api_version, kind, scope) in [
+        ("v1", "Namespace", Scope::Cluster),
+        ("v1", "ConfigMap", Scope::Namespaced),
+        (
+            "rbac.authorization.k8s.io/v1",
+            "ClusterRole",
+            Scope::Cluster,
+        ),
+        ("rbac.authorization.k8s.io/v1", "Role", Scope::Namespaced),
+        (
+            "multicluster.admiralty.io/v1alpha1",
+            "ClusterTarget",
+            Scope::Cluster,
+        ),
+        (
+            "multicluster.admiralty.io/v1alpha1",
+            "Target",
+            Scope::Namespaced,
+        ),
+        ("karpenter.sh/v1", "NodePool", Scope::Cluster),
+        ("argoproj.io/v1alpha1", "Application", Scope::Namespaced),
+        (
+            "external-secrets.io/v1",
+            "ClusterSecretStore",
+            Scope::Cluster,
+        ),
+    ] {
+        let validator = schema::validator(NEWEST, api_version, kind).expect(kind);
+        assert_eq!(validator.scope(), scope, "{kind}");
     }
 }
 
 #[test]
-fn scope_and_versions_are_known() {
-    let scope = |version: &str, kind: &str| validator(V1_34, version, kind).map(|v| v.scope());
-    assert_eq!(scope("v1", "Namespace"), Some(Scope::Cluster));
-    assert_eq!(scope("v1", "ConfigMap"), Some(Scope::Namespaced));
-    assert_eq!(scope("karpenter.sh/v1", "NodePool"), Some(Scope::Cluster));
-    assert_eq!(scope("v1", "Nonsense"), None);
-    // MutatingAdmissionPolicy became v1 in 1.36.
-    let policy = |minor| {
-        let version = KubernetesVersion { major: 1, minor };
-        validator(
-            version,
-            "admissionregistration.k8s.io/v1",
-            "MutatingAdmissionPolicy",
-        )
-        .is_some()
+fn kinds_come_and_go_with_the_version() {
+    let versions = |api_version, kind| {
+        let known = schema::known_in(api_version, kind);
+        known
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(" ")
     };
-    assert_eq!([34, 36].map(policy), [false, true]);
+    let mutating = "MutatingAdmissionPolicy";
+    for (api_version, kind, known) in [
+        ("admissionregistration.k8s.io/v1", mutating, "1.36"),
+        (
+            "admissionregistration.k8s.io/v1beta1",
+            mutating,
+            "1.34 1.35 1.36",
+        ),
+        (
+            "admissionregistration.k8s.io/v1beta1",
+            "ValidatingAdmissionPolicy",
+            "1.32 1.33",
+        ),
+        ("resource.k8s.io/v1", "ResourceClaim", "1.34 1.35 1.36"),
+        ("batch/v1", "Job", "1.32 1.33 1.34 1.35 1.36"),
+        ("istio.io/v1", "Nothing", ""),
+    ] {
+        assert_eq!(versions(api_version, kind), known, "{api_version} {kind}");
+    }
+    for (minor, is_known) in [(32, false), (35, false), (36, true)] {
+        let kubernetes = KubernetesVersion::new(1, minor);
+        let found = schema::validator(kubernetes, "admissionregistration.k8s.io/v1", mutating);
+        assert_eq!(found.is_some(), is_known, "{kubernetes}");
+    }
+    assert!(schema::validator(KubernetesVersion::new(1, 20), "batch/v1", "Job").is_none());
 }
 
 #[test]
-fn every_schema_says_where_it_comes_from() {
-    let sources = sources();
-    assert_eq!(sources.len(), 13);
-    assert!(
-        sources
-            .iter()
-            .all(|source| !source.module.is_empty() && source.license == "Apache-2.0")
+fn a_field_is_known_from_its_version_on() {
+    let job = "
+apiVersion: batch/v1
+kind: Job
+metadata: {name: train}
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      hostnameOverride: here
+      containers: [{name: train, image: train}]
+";
+    let refused = check(KubernetesVersion::new(1, 33), job);
+    assert_eq!(
+        lines(&refused),
+        ["/spec/template/spec/hostnameOverride: unknown field \"hostnameOverride\""]
+    );
+    assert_eq!(lines(&check(KubernetesVersion::new(1, 34), job)), [""; 0]);
+}
+
+#[test]
+fn unknown_kinds_get_suggestions() {
+    for (api_version, kind, meant) in [
+        ("batch/v1beta1", "CronJob", vec!["batch/v1 CronJob"]),
+        ("batch/v1", "Jbo", vec!["batch/v1 Job"]),
+        (
+            "argoproj.io/v1alpha1",
+            "Aplication",
+            vec!["argoproj.io/v1alpha1 Application"],
+        ),
+        (
+            "cluster.x-k8s.io/v1alpha4",
+            "MachineDeployment",
+            vec![
+                "cluster.x-k8s.io/v1beta1 MachineDeployment",
+                "cluster.x-k8s.io/v1beta2 MachineDeployment",
+            ],
+        ),
+        ("example.com/v1", "Unheardof", vec![]),
+    ] {
+        assert_eq!(
+            schema::similar_kinds(NEWEST, api_version, kind),
+            meant,
+            "{kind}"
+        );
+    }
+}
+
+#[test]
+fn one_validator_is_compiled_once() {
+    let first = schema::validator(NEWEST, "batch/v1", "Job").expect("a known kind");
+    let second = schema::validator(NEWEST, "batch/v1", "Job").expect("a known kind");
+    assert!(std::sync::Arc::ptr_eq(&first, &second));
+}
+
+#[test]
+fn merge_keys_stay_in_the_schema() {
+    let job = schema::validator(NEWEST, "batch/v1", "Job").expect("a known kind");
+    let containers = "/$defs/io.k8s.api.core.v1.PodSpec/properties/containers";
+    let containers = job.schema().pointer(containers).expect("a list");
+    assert_eq!(containers["x-kubernetes-patch-merge-key"], "name");
+    assert_eq!(containers["x-kubernetes-list-map-keys"][0], "name");
+}
+
+#[test]
+fn valid_manifests_pass_in_every_version() {
+    for yaml in include_str!("schema/valid.yaml").split("\n---\n") {
+        for &kubernetes in schema::supported_kubernetes() {
+            assert_eq!(
+                lines(&check(kubernetes, yaml)),
+                [""; 0],
+                "{kubernetes}: {yaml}"
+            );
+        }
+    }
+}
+
+/// Each case is a manifest, under the lines of its violations. With `SNAPSHOTS=overwrite` in the
+/// environment the test writes those lines, for a person to read before they are committed.
+#[test]
+fn invalid_manifests_are_explained() {
+    let explained: Vec<String> = include_str!("schema/invalid.yaml")
+        .split("---\n")
+        .map(|case| {
+            let yaml: String = case
+                .split_inclusive('\n')
+                .filter(|line| !line.starts_with("#! "))
+                .collect();
+            let violations = lines(&check(NEWEST, &yaml));
+            assert!(!violations.is_empty(), "{yaml}");
+            format!("#! {}\n{yaml}", violations.join("\n#! "))
+        })
+        .collect();
+    snapbox::assert_data_eq!(
+        explained.join("---\n"),
+        snapbox::file!["schema/invalid.yaml"].raw()
     );
 }

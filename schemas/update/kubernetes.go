@@ -5,149 +5,184 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+
+	"golang.org/x/mod/semver"
 )
 
-// swagger is what is needed of Kubernetes' api/openapi-spec/swagger.json.
+// leftOut are groups whose objects nobody writes: the control plane keeps them for itself.
+var leftOut = []string{"internal.apiserver.k8s.io", "events.k8s.io"}
+
+// anything are the definitions whose swagger form is narrower than what the API server takes.
+var anything = map[string]schema{
+	"io.k8s.apimachinery.pkg.api.resource.Quantity":                                            {"type": []any{"string", "number"}, "pattern": quantityString, "title": quantityTitle},
+	"io.k8s.apimachinery.pkg.util.intstr.IntOrString":                                          {"type": []any{"integer", "string"}},
+	"io.k8s.apimachinery.pkg.runtime.RawExtension":                                             {"type": "object"},
+	"io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1":                                            {"type": "object"},
+	"io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON":                            {},
+	"io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrArray":          {},
+	"io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrBool":           {},
+	"io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrStringArray":    {},
+	"io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceSubresourceStatus": {"type": "object"},
+}
+
 type swagger struct {
-	Definitions map[string]map[string]any       `json:"definitions"`
+	Definitions map[string]schema               `json:"definitions"`
 	Paths       map[string]map[string]operation `json:"paths"`
 }
 
 type operation struct {
-	Kind *struct{ Group, Version, Kind string } `json:"x-kubernetes-group-version-kind"`
+	Action string `json:"x-kubernetes-action"`
+	Kind   struct {
+		Group   string `json:"group"`
+		Version string `json:"version"`
+		Kind    string `json:"kind"`
+	} `json:"x-kubernetes-group-version-kind"`
+	Responses map[string]struct {
+		Schema struct {
+			Reference string `json:"$ref"`
+		} `json:"schema"`
+	} `json:"responses"`
 }
 
-// UnmarshalJSON leaves out what is no operation: a path has parameters beside its methods.
+// UnmarshalJSON reads an operation and passes over the parameters that a path lists beside them.
 func (o *operation) UnmarshalJSON(text []byte) error {
-	if len(text) == 0 || text[0] != '{' {
+	type plain operation
+	if text[0] != '{' {
 		return nil
 	}
-	type plain operation
 	return json.Unmarshal(text, (*plain)(o))
 }
 
-// versioned is a value with the versions of Kubernetes that have it so.
-type versioned struct {
-	versions []string
-	value    any
-}
-
-// kubernetes reads the schemas of several versions. What is the same in several stands once, with
-// the list of versions in its key: `def/NAME@1.32,1.33`.
-func kubernetes(versions []string) (entries, error) {
-	seen := map[string][]versioned{}
-	for _, version := range versions {
-		fmt.Fprintln(os.Stderr, "kubernetes", version)
-		found, err := kubernetesVersion(version)
+// kubernetesLines returns the kinds and shared definitions of all versions of Kubernetes. One
+// that several versions have in the same form becomes one line.
+func kubernetesLines(source source) ([]line, error) {
+	merged := map[string]line{}
+	for _, version := range source.Versions {
+		root, err := moduleDir(source.Module, version)
 		if err != nil {
-			return nil, fmt.Errorf("kubernetes %s: %w", version, err)
+			return nil, err
 		}
-		for key, value := range found {
-			merge(seen, key, minor(version), value)
+		lines, err := swaggerLines(
+			filepath.Join(root, filepath.FromSlash(source.OpenAPI)),
+			filepath.Join(root, filepath.FromSlash(source.Enums)),
+		)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", version, err)
+		}
+		minor := strings.TrimPrefix(semver.MajorMinor(version), "v")
+		for _, found := range lines {
+			text, err := json.Marshal(found)
+			if err != nil {
+				return nil, err
+			}
+			if earlier, same := merged[string(text)]; same {
+				found = earlier
+			}
+			found.KubernetesVersions = append(found.KubernetesVersions, minor)
+			merged[string(text)] = found
 		}
 	}
-	all := entries{}
-	for key, values := range seen {
-		for _, value := range values {
-			all[key+"@"+strings.Join(value.versions, ",")] = value.value
-		}
+	var lines []line
+	for _, line := range merged {
+		lines = append(lines, line)
 	}
-	return all, nil
+	return lines, nil
 }
 
-func merge(seen map[string][]versioned, key, version string, value any) {
-	text, _ := json.Marshal(value)
-	for i := range seen[key] {
-		known, _ := json.Marshal(seen[key][i].value)
-		if string(known) == string(text) {
-			seen[key][i].versions = append(seen[key][i].versions, version)
-			return
-		}
-	}
-	seen[key] = append(seen[key], versioned{[]string{version}, value})
-}
-
-func kubernetesVersion(version string) (entries, error) {
-	folder, err := moduleFolder("k8s.io/kubernetes", version)
+// swaggerLines returns the kinds of one version that can be read and written as objects of their
+// own, and the definitions that they reach.
+func swaggerLines(file, enums string) ([]line, error) {
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
-	text, err := os.ReadFile(filepath.Join(folder, "api/openapi-spec/swagger.json"))
-	if err != nil {
+	var document swagger
+	if err := decode(text, &document); err != nil {
 		return nil, err
 	}
-	var api swagger
-	if err := json.Unmarshal(text, &api); err != nil {
+	definitions := map[string]schema{}
+	for name, definition := range document.Definitions {
+		definitions[name] = strictDefinition(name, definition)
+	}
+	if err := addEnums(enums, definitions); err != nil {
 		return nil, err
 	}
-	all := entries{}
-	definitions := kindDefinitions(api)
-	for path, methods := range api.Paths {
-		post, creates := methods["post"]
-		// What is created below an object is a subresource.
-		if !creates || post.Kind == nil || strings.Contains(path, "{name}") {
+
+	byKey := map[string]line{}
+	for path, operations := range document.Paths {
+		read, writable := operations["get"], operations["put"].Action == "put"
+		if !writable || !strings.HasSuffix(path, "/{name}") || slices.Contains(leftOut, read.Kind.Group) {
 			continue
 		}
-		apiVersion := strings.TrimPrefix(post.Kind.Group+"/"+post.Kind.Version, "/")
-		definition, known := definitions[apiVersion+"/"+post.Kind.Kind]
-		if !known {
-			continue
-		}
-		scope := "Cluster"
-		if strings.Contains(path, "/namespaces/{namespace}/") {
-			scope = "Namespaced"
-		}
-		all["kind/"+apiVersion+"/"+post.Kind.Kind] = map[string]any{
-			"scope": scope, "schema": map[string]any{"$ref": "#/definitions/" + definition},
-		}
-		reach(api, definition, all)
+		found := kindLine(path, read, definitions)
+		byKey[found.Key] = found
 	}
-	return all, nil
+	reached := map[string]bool{objectMeta: true}
+	reach(definitions[objectMeta], definitions, reached)
+	for _, kind := range byKey {
+		reach(kind.Schema, definitions, reached)
+	}
+	for name := range reached {
+		byKey[name] = line{Key: name, Schema: definitions[name]}
+	}
+	var lines []line
+	for _, line := range byKey {
+		lines = append(lines, line)
+	}
+	return lines, nil
 }
 
-// kindDefinitions maps kinds to the names of their definitions.
-func kindDefinitions(api swagger) map[string]string {
-	definitions := map[string]string{}
-	for name, definition := range api.Definitions {
-		kinds, _ := definition["x-kubernetes-group-version-kind"].([]any)
-		if len(kinds) != 1 {
-			continue
-		}
-		kind := kinds[0].(map[string]any)
-		apiVersion := strings.TrimPrefix(fmt.Sprintf("%s/%s", kind["group"], kind["version"]), "/")
-		definitions[fmt.Sprintf("%s/%s", apiVersion, kind["kind"])] = name
+func kindLine(path string, read operation, definitions map[string]schema) line {
+	apiVersion := read.Kind.Version
+	if read.Kind.Group != "" {
+		apiVersion = read.Kind.Group + "/" + apiVersion
 	}
-	return definitions
-}
-
-// reach adds a definition and all that it refers to.
-func reach(api swagger, name string, all entries) {
-	key := "def/" + name
-	if _, known := all[key]; known {
-		return
+	scope := "Cluster"
+	if strings.Contains(path, "/namespaces/{namespace}/") {
+		scope = "Namespaced"
 	}
-	schema := strictDefinition(name, api.Definitions[name])
-	all[key] = schema
-	for _, reference := range references(schema) {
-		reach(api, reference, all)
+	definition := strings.TrimPrefix(read.Responses["200"].Schema.Reference, "#/definitions/")
+	return line{
+		Key:    apiVersion + "/" + read.Kind.Kind,
+		Scope:  scope,
+		Schema: asManifest(apiVersion, read.Kind.Kind, definitions[definition], nil),
 	}
 }
 
-func references(value any) []string {
-	var found []string
+func strictDefinition(name string, definition schema) schema {
+	if exception, found := anything[name]; found {
+		return exception
+	}
+	closed := strict(definition)
+	if fields := object(closed["properties"]); definition["x-kubernetes-group-version-kind"] != nil && fields["status"] != nil {
+		fields["status"] = schema{}
+	}
+	return closed
+}
+
+func definitionReference(reference string) string {
+	return "#/$defs/" + strings.TrimPrefix(reference, "#/definitions/")
+}
+
+// reach adds the definitions that a value refers to, directly or through others.
+func reach(value any, definitions map[string]schema, reached map[string]bool) {
 	switch value := value.(type) {
-	case map[string]any:
-		if reference, ok := value["$ref"].(string); ok {
-			found = append(found, strings.TrimPrefix(reference, "#/definitions/"))
+	case schema:
+		if reference, found := value["$ref"].(string); found {
+			name := strings.TrimPrefix(reference, "#/$defs/")
+			if !reached[name] {
+				reached[name] = true
+				reach(definitions[name], definitions, reached)
+			}
 		}
-		for _, child := range value {
-			found = append(found, references(child)...)
+		for _, inner := range value {
+			reach(inner, definitions, reached)
 		}
 	case []any:
-		for _, child := range value {
-			found = append(found, references(child)...)
+		for _, inner := range value {
+			reach(inner, definitions, reached)
 		}
 	}
-	return found
 }

@@ -2,61 +2,62 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
-	"os"
-	"sort"
+	"slices"
 	"strings"
 )
 
-// header is the first line of a file: where its schemas come from.
-type header struct {
-	Project string `json:"project"`
-	Module  string `json:"module"`
-	Version string `json:"version"`
-	License string `json:"license"`
+// schema is a JSON object that is, or becomes, a JSON Schema.
+type schema = map[string]any
+
+// line is one schema of the catalogue. A kind has the key "APIVERSION/KIND" and a scope; a
+// definition that kinds share by $ref has its own name as key and no scope.
+//
+// The key comes first in the JSON text and the lines are sorted by key, so that a reader finds a
+// schema by binary search and parses nothing else.
+type line struct {
+	Key string `json:"key"`
+	// KubernetesVersions lists the minor versions that the schema holds for; empty means all.
+	KubernetesVersions []string `json:"kubernetes,omitempty"`
+	Scope              string   `json:"scope,omitempty"`
+	Schema             schema   `json:"schema"`
 }
 
-// entries are the lines of a file by their keys. A key is followed by a tab and JSON, so that a
-// reader finds a line without parsing any.
-type entries map[string]any
+// header is the first line of every file.
+type header struct {
+	Project     string `json:"project"`
+	Module      string `json:"module"`
+	Version     string `json:"version"`
+	License     string `json:"license"`
+	Handwritten bool   `json:"handwritten,omitempty"`
+}
 
-func write(path string, header header, entries entries) error {
+// render returns the text of a file: the header, then the lines sorted by key and version.
+func render(source source, lines []line) ([]byte, error) {
+	slices.SortFunc(lines, func(a, b line) int {
+		return cmp.Or(
+			cmp.Compare(a.Key, b.Key),
+			slices.Compare(a.KubernetesVersions, b.KubernetesVersions),
+		)
+	})
 	var text bytes.Buffer
-	if err := line(&text, "#", header); err != nil {
-		return err
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(header{
+		Project:     source.Project,
+		Module:      source.Module,
+		Version:     strings.Join(source.Versions, ", "),
+		License:     source.License,
+		Handwritten: source.Handwritten != "",
+	})
+	if err != nil {
+		return nil, err
 	}
-	keys := make([]string, 0, len(entries))
-	for key := range entries {
-		keys = append(keys, key)
-	}
-	sort.Strings(keys)
-	for _, key := range keys {
-		if err := line(&text, key, entries[key]); err != nil {
-			return err
+	for _, line := range lines {
+		if err := encoder.Encode(line); err != nil {
+			return nil, err
 		}
 	}
-	return os.WriteFile(path, text.Bytes(), 0o644)
-}
-
-func line(text *bytes.Buffer, key string, value any) error {
-	text.WriteString(key)
-	text.WriteByte('\t')
-	encoder := json.NewEncoder(text)
-	encoder.SetEscapeHTML(false)
-	return encoder.Encode(value)
-}
-
-// join writes versions as 1.32,1.33.
-func join(versions []string) string {
-	short := make([]string, len(versions))
-	for i, version := range versions {
-		short[i] = minor(version)
-	}
-	return strings.Join(short, ",")
-}
-
-// minor is the 1.32 of v1.32.13.
-func minor(version string) string {
-	parts := strings.Split(strings.TrimPrefix(version, "v"), ".")
-	return parts[0] + "." + parts[1]
+	return text.Bytes(), nil
 }

@@ -1,60 +1,108 @@
-// Command update writes the schemas that hcb carries, from the projects' own Go modules.
-//
-//	go run . [-out ..]
-//
-// sources.json says which module and version each file comes from. The output depends on nothing
-// else, so a second run changes nothing.
+// Command update rewrites the schema catalogue of hcb from the Go modules that
+// publish it. See ../README.md for what it keeps and why.
 package main
 
 import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"log"
 	"os"
 	"path/filepath"
 )
 
-// sources is the content of sources.json.
-type sources struct {
-	Kubernetes []string  `json:"kubernetes"`
-	Projects   []project `json:"projects"`
+// source is one entry of sources.json: where the schemas of one file come from.
+// The last fields say in which form the module has them.
+type source struct {
+	Project  string   `json:"project"`
+	Module   string   `json:"module"`
+	Versions []string `json:"versions"`
+	License  string   `json:"license"`
+	// Keep lists what to keep as globs over "GROUP/VERSION/KIND".
+	Keep []string `json:"keep"`
+
+	// OpenAPI is the path of a Kubernetes swagger document.
+	OpenAPI string `json:"openapi"`
+	// Enums is the path of the generated Go code that the document is made of.
+	Enums string `json:"enums"`
+	// CRDs is a glob over files of CustomResourceDefinitions.
+	CRDs string `json:"crds"`
+	// Types is a package of Go types that controller-gen makes CustomResourceDefinitions of.
+	Types string `json:"types"`
+	// Handwritten is a file of CustomResourceDefinitions beside this program.
+	Handwritten string `json:"handwritten"`
 }
 
 func main() {
-	out := flag.String("out", "..", "folder that the .jsonl files are written to")
+	log.SetFlags(0)
+	out := flag.String("out", "..", "folder of the catalogue")
 	flag.Parse()
 	if err := run(*out); err != nil {
-		fmt.Fprintln(os.Stderr, "update:", err)
-		os.Exit(1)
+		log.Fatal(err)
 	}
 }
 
 func run(out string) error {
-	text, err := os.ReadFile("sources.json")
+	sources, err := readSources("sources.json")
 	if err != nil {
 		return err
 	}
-	var all sources
-	if err := json.Unmarshal(text, &all); err != nil {
-		return fmt.Errorf("sources.json: %w", err)
-	}
-	entries, err := kubernetes(all.Kubernetes)
-	if err != nil {
-		return err
-	}
-	header := header{Project: "kubernetes", Module: "k8s.io/kubernetes", Version: join(all.Kubernetes), License: "Apache-2.0"}
-	if err := write(filepath.Join(out, "kubernetes.jsonl"), header, entries); err != nil {
-		return err
-	}
-	for _, project := range all.Projects {
-		fmt.Fprintln(os.Stderr, project.Project, project.Version)
-		entries, err := project.entries()
+	var summaries []summary
+	for _, source := range sources {
+		lines, err := schemaLines(source)
 		if err != nil {
-			return fmt.Errorf("%s: %w", project.Project, err)
+			return fmt.Errorf("%s: %w", source.Project, err)
 		}
-		if err := write(filepath.Join(out, project.Project+".jsonl"), project.header(), entries); err != nil {
+		content, err := render(source, lines)
+		if err != nil {
+			return fmt.Errorf("%s: %w", source.Project, err)
+		}
+		name := source.Project + ".jsonl"
+		if err := os.WriteFile(filepath.Join(out, name), content, 0o644); err != nil {
 			return err
 		}
+		summaries = append(summaries, summarize(source, lines, len(content)))
+		log.Printf("%s: %d lines, %d KiB", name, len(lines), len(content)/1024)
 	}
-	return nil
+	return updateTable(filepath.Join(out, "README.md"), summaries)
+}
+
+func readSources(path string) ([]source, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var sources []source
+	return sources, json.Unmarshal(text, &sources)
+}
+
+// schemaLines reads a source and returns the lines of its file, unsorted.
+func schemaLines(source source) ([]line, error) {
+	if source.OpenAPI != "" {
+		return kubernetesLines(source)
+	}
+	if source.Handwritten != "" {
+		return crdLines([]string{filepath.Join("handwritten", source.Handwritten)}, source.Keep)
+	}
+	if source.Types != "" {
+		folder, err := os.MkdirTemp("", "crds")
+		if err != nil {
+			return nil, err
+		}
+		defer os.RemoveAll(folder)
+		files, err := generateCRDs(source.Module, source.Versions[0], source.Types, folder)
+		if err != nil {
+			return nil, err
+		}
+		return crdLines(files, source.Keep)
+	}
+	root, err := moduleDir(source.Module, source.Versions[0])
+	if err != nil {
+		return nil, err
+	}
+	files, err := filepath.Glob(filepath.Join(root, filepath.FromSlash(source.CRDs)))
+	if err != nil {
+		return nil, err
+	}
+	return crdLines(files, source.Keep)
 }

@@ -1,166 +1,219 @@
 package main
 
-import "math"
+import (
+	"encoding/json"
+	"maps"
+	"reflect"
+	"slices"
+)
 
-// objectMeta is the definition of every object's metadata.
-const objectMeta = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+// The titles say in a message what a string should have been, where its pattern would not help.
+const (
+	byteTitle     = "base64"
+	quantityTitle = "a quantity such as 500m or 1.5Gi"
+)
 
-// loose are the definitions that mean something else than what they say.
-var loose = map[string]map[string]any{
-	"io.k8s.apimachinery.pkg.api.resource.Quantity":                 {"type": []any{"string", "number"}},
-	"io.k8s.apimachinery.pkg.util.intstr.IntOrString":               {"type": []any{"integer", "string"}},
-	"io.k8s.apimachinery.pkg.runtime.RawExtension":                  {"type": "object"},
-	"io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1":                 {"type": "object"},
-	"io.k8s.apimachinery.pkg.apis.meta.v1.Time":                     {"type": "string", "format": "date-time"},
-	"io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime":                {"type": "string", "format": "date-time"},
-	"io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON": {},
-}
+// byteString is what the API server accepts for `format: byte`, the standard base64 alphabet.
+const byteString = `^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$`
 
-// kept are the keywords that are copied as they are. Descriptions, defaults and CEL rules are not:
-// the first two check nothing, and rules are for an evaluator of CEL.
+// quantityString is the grammar of a Kubernetes quantity such as 500m or 1.5Gi.
+const quantityString = `^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?$`
+
+// controllerGenQuantity is the pattern by which controller-gen describes a quantity.
+const controllerGenQuantity = `^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$`
+
+// kept are the keywords that mean the same in OpenAPI and JSON Schema, and the annotations that
+// tell how lists are merged, which a comparison of two manifests needs.
 var kept = []string{
-	"$ref", "enum", "pattern", "format", "required", "uniqueItems",
-	"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
-	"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties",
-	// For comparing lists by what their items are.
-	"x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-patch-merge-key",
+	"type", "required", "enum", "pattern", "minimum", "maximum", "multipleOf",
+	"minLength", "maxLength", "minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties",
+	"x-kubernetes-list-map-keys", "x-kubernetes-patch-merge-key",
 }
 
-// strictDefinition is a built-in definition as a schema that allows no unknown field. What a
-// controller reports in `status` is not checked: nobody writes it.
-func strictDefinition(name string, definition map[string]any) map[string]any {
-	if schema, ok := loose[name]; ok {
-		return schema
+// strict turns an OpenAPI schema of the Kubernetes dialect into a JSON Schema that refuses what
+// the API server's strict field validation refuses: every field that the schema does not name.
+func strict(open schema) schema {
+	if reference, found := open["$ref"].(string); found {
+		return schema{"$ref": definitionReference(reference)}
 	}
-	schema := strict(definition)
-	_, isKind := definition["x-kubernetes-group-version-kind"]
-	if properties, ok := schema["properties"].(map[string]any); ok && isKind {
-		if _, ok := properties["status"]; ok {
-			properties["status"] = map[string]any{}
+	closed := constraint(open)
+
+	if fields := object(open["properties"]); len(fields) > 0 {
+		closed["properties"] = each(fields, strict)
+	}
+	if items := object(open["items"]); items != nil {
+		closed["items"] = strict(items)
+	}
+	closeObject(open, closed)
+	if open["x-kubernetes-embedded-resource"] == true {
+		embedResource(closed)
+	}
+	if open["x-kubernetes-int-or-string"] == true {
+		closed["type"] = []any{"integer", "string"}
+		dropIntOrStringBranches(closed)
+		if closed["pattern"] == controllerGenQuantity {
+			closed["title"] = quantityTitle
 		}
 	}
-	return schema
+	if open["nullable"] == true {
+		allowNull(closed)
+	}
+	return closed
 }
 
-// strictRoot is the schema of a custom resource: metadata is that of every object.
-func strictRoot(crd map[string]any) map[string]any {
-	schema := strict(crd)
-	properties, _ := schema["properties"].(map[string]any)
-	if properties == nil {
-		properties = map[string]any{}
-	}
-	properties["apiVersion"] = map[string]any{"type": "string"}
-	properties["kind"] = map[string]any{"type": "string"}
-	properties["metadata"] = map[string]any{"$ref": "#/definitions/" + objectMeta}
-	properties["status"] = map[string]any{}
-	schema["properties"] = properties
-	schema["additionalProperties"] = false
-	schema["type"] = "object"
-	return schema
-}
-
-// strict turns a schema of OpenAPI into one of JSON Schema that allows no unknown field.
-func strict(schema map[string]any) map[string]any {
-	result := conditions(schema)
-	if schema["x-kubernetes-int-or-string"] == true {
-		delete(result, "anyOf")
-		result["type"] = []any{"integer", "string"}
-		return result
-	}
-	if kind, ok := schema["type"].(string); ok {
-		result["type"] = kind
-		if schema["nullable"] == true {
-			result["type"] = []any{kind, "null"}
-		}
-	}
-	switch schema["format"] {
-	case "int32":
-		bound(result, math.MinInt32, math.MaxInt32)
-	case "int64":
-		bound(result, math.MinInt64, math.MaxInt64)
-	}
-	if items, ok := schema["items"].(map[string]any); ok {
-		result["items"] = strict(items)
-	}
-	properties, hasProperties := schema["properties"].(map[string]any)
-	if hasProperties {
-		strictProperties := map[string]any{}
-		for name, property := range properties {
-			strictProperties[name] = strict(property.(map[string]any))
-		}
-		result["properties"] = strictProperties
-	}
-	switch additional := schema["additionalProperties"].(type) {
-	case map[string]any:
-		result["additionalProperties"] = strict(additional)
-	default:
-		open := schema["x-kubernetes-preserve-unknown-fields"] == true || additional == true
-		if hasProperties && !open {
-			result["additionalProperties"] = false
-		}
-	}
-	return result
-}
-
-// conditions copies what a schema demands of values, and of combinations of fields; there, an
-// unknown field is none of its business.
-func conditions(schema map[string]any) map[string]any {
-	result := map[string]any{}
+// constraint turns a schema into one that limits values without naming fields. That is what the
+// branches of oneOf, anyOf, allOf and not are in a structural schema: closing an object there
+// would refuse the fields that the schema around the branch allows.
+func constraint(open schema) schema {
+	limits := schema{}
 	for _, keyword := range kept {
-		if value, ok := schema[keyword]; ok {
-			result[keyword] = value
+		if value, found := open[keyword]; found {
+			limits[keyword] = value
 		}
 	}
-	// OpenAPI has draft 4's spelling: a flag beside the bound.
-	for flag, limit := range map[string]string{"exclusiveMinimum": "minimum", "exclusiveMaximum": "maximum"} {
-		if exclusive, ok := result[flag].(bool); ok {
-			delete(result, flag)
-			if exclusive {
-				result[flag] = result[limit]
-				delete(result, limit)
-			}
+	// OpenAPI 3.0 says with a flag that a bound is exclusive, JSON Schema with the bound itself.
+	for bound, exclusive := range map[string]string{"minimum": "exclusiveMinimum", "maximum": "exclusiveMaximum"} {
+		if open[exclusive] == true {
+			limits[exclusive] = limits[bound]
+			delete(limits, bound)
 		}
 	}
 	for _, keyword := range []string{"allOf", "anyOf", "oneOf"} {
-		if branches, ok := schema[keyword].([]any); ok {
-			copied := make([]any, len(branches))
-			for i, branch := range branches {
-				copied[i] = branchConditions(branch.(map[string]any))
-			}
-			result[keyword] = copied
+		var branches []any
+		for _, branch := range list(open[keyword]) {
+			branches = append(branches, constraint(object(branch)))
+		}
+		if len(branches) > 0 {
+			limits[keyword] = branches
 		}
 	}
-	if not, ok := schema["not"].(map[string]any); ok {
-		result["not"] = branchConditions(not)
+	if negated := object(open["not"]); negated != nil {
+		limits["not"] = constraint(negated)
 	}
-	return result
+	if fields := object(open["properties"]); len(fields) > 0 {
+		limits["properties"] = each(fields, constraint)
+	}
+	if items := object(open["items"]); len(items) > 0 {
+		limits["items"] = constraint(items)
+	}
+	limitFormat(open, limits)
+	return limits
 }
 
-func branchConditions(schema map[string]any) map[string]any {
-	result := conditions(schema)
-	if kind, ok := schema["type"]; ok {
-		result["type"] = kind
+// closeObject refuses unknown fields, unless the schema is a map or keeps them.
+func closeObject(open, closed schema) {
+	_, hasFields := open["properties"]
+	if open["type"] != "object" && !hasFields {
+		return
 	}
-	if items, ok := schema["items"].(map[string]any); ok {
-		result["items"] = branchConditions(items)
-	}
-	if properties, ok := schema["properties"].(map[string]any); ok {
-		copied := map[string]any{}
-		for name, property := range properties {
-			copied[name] = branchConditions(property.(map[string]any))
+	switch values := open["additionalProperties"].(type) {
+	case schema:
+		if allowed := strict(values); len(allowed) > 0 {
+			closed["additionalProperties"] = allowed
 		}
-		result["properties"] = copied
+	case bool:
+		if !values {
+			closed["additionalProperties"] = false
+		}
+	default:
+		if open["x-kubernetes-preserve-unknown-fields"] != true {
+			closed["additionalProperties"] = false
+		}
 	}
-	return result
 }
 
-// bound writes out what a format of integers means.
-func bound(schema map[string]any, low, high int64) {
-	delete(schema, "format")
-	if _, ok := schema["minimum"]; !ok {
-		schema["minimum"] = low
+// embedResource makes the schema one of a whole object inside another.
+func embedResource(closed schema) {
+	fields := maps.Clone(object(closed["properties"]))
+	if fields == nil {
+		fields = schema{}
 	}
-	if _, ok := schema["maximum"]; !ok {
-		schema["maximum"] = high
+	fields["apiVersion"] = schema{"type": "string"}
+	fields["kind"] = schema{"type": "string"}
+	fields["metadata"] = schema{"$ref": "#/$defs/" + objectMeta}
+	closed["type"] = "object"
+	closed["properties"] = fields
+	required := list(closed["required"])
+	for _, name := range []any{"apiVersion", "kind"} {
+		if !slices.Contains(required, name) {
+			required = append(slices.Clone(required), name)
+		}
 	}
+	closed["required"] = required
+}
+
+// dropIntOrStringBranches removes the two branches that controller-gen writes beside
+// x-kubernetes-int-or-string: they say again what the type says, and spoil the error message.
+func dropIntOrStringBranches(closed schema) {
+	branches := []any{schema{"type": "integer"}, schema{"type": "string"}}
+	if reflect.DeepEqual(closed["anyOf"], branches) {
+		delete(closed, "anyOf")
+	}
+	if all := list(closed["allOf"]); len(all) > 0 && reflect.DeepEqual(all[0], schema{"anyOf": branches}) {
+		if all = all[1:]; len(all) > 0 {
+			closed["allOf"] = all
+		} else {
+			delete(closed, "allOf")
+		}
+	}
+}
+
+func allowNull(closed schema) {
+	switch types := closed["type"].(type) {
+	case string:
+		closed["type"] = []any{types, "null"}
+	case []any:
+		closed["type"] = append(slices.Clone(types), "null")
+	}
+	if values := list(closed["enum"]); values != nil && !slices.Contains(values, nil) {
+		closed["enum"] = append(slices.Clone(values), nil)
+	}
+}
+
+// limitFormat writes the formats that the API server enforces as limits. The others are left out.
+func limitFormat(open, limits schema) {
+	switch open["format"] {
+	case "int32":
+		tighten(limits, "-2147483648", "2147483647")
+	case "int64":
+		tighten(limits, "-9223372036854775808", "9223372036854775807")
+	case "byte":
+		if _, found := limits["pattern"]; !found {
+			limits["pattern"] = byteString
+			limits["title"] = byteTitle
+		}
+	}
+}
+
+// tighten adds bounds where the schema has none of its own, which are always narrower.
+func tighten(limits schema, minimum, maximum json.Number) {
+	if limits["type"] != "integer" {
+		return
+	}
+	if limits["minimum"] == nil && limits["exclusiveMinimum"] == nil {
+		limits["minimum"] = minimum
+	}
+	if limits["maximum"] == nil && limits["exclusiveMaximum"] == nil {
+		limits["maximum"] = maximum
+	}
+}
+
+func each(schemas schema, change func(schema) schema) schema {
+	changed := schema{}
+	for name, value := range schemas {
+		changed[name] = change(object(value))
+	}
+	return changed
+}
+
+// object returns a JSON value as an object, nil if it is none.
+func object(value any) schema {
+	fields, _ := value.(schema)
+	return fields
+}
+
+// list returns a JSON value as an array, nil if it is none.
+func list(value any) []any {
+	items, _ := value.([]any)
+	return items
 }

@@ -1,143 +1,221 @@
-//! What a schema refuses, in words.
+//! From the errors of the JSON Schema library to messages that a person can act on.
 
-use jsonschema::error::{TypeKind, ValidationErrorKind};
-use jsonschema::{JsonType, ValidationError};
+use std::collections::HashSet;
+
+use jsonschema::ValidationError;
+use jsonschema::error::ValidationErrorKind;
 use serde_json::Value;
 
-/// One thing that a schema refuses.
-#[derive(Debug, Clone, PartialEq, Eq)]
+use super::closest::closest;
+
+/// The longest value that a message shows whole.
+const LONGEST_VALUE: usize = 60;
+
+/// The most allowed values that a message lists.
+const MOST_OPTIONS: usize = 12;
+
+/// One thing in a manifest that the API server would refuse.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Violation {
-    /// Where in the manifest, as a JSON pointer.
+    /// The place in the manifest as a JSON pointer (RFC 6901). An unknown field is named itself, a
+    /// missing one by the object that lacks it.
     pub pointer: String,
-    /// What is wrong, half a sentence.
+    /// What is wrong, in words that make sense without the schema.
     pub message: String,
-    /// What was probably meant.
+    /// What was probably meant, to go in the place of the wrong name or value.
     pub suggestion: Option<String>,
 }
 
-/// The violations that an error of the validator stands for.
-pub(super) fn violations(
-    schema: &Value,
-    manifest: &Value,
-    error: &ValidationError<'_>,
-) -> Vec<Violation> {
+/// Returns the violations that the errors of the library stand for. A value of the wrong type is
+/// reported as that alone: that it is not one of the allowed values either is no news.
+pub(super) fn explain_all(errors: &[ValidationError<'_>], schema: &Value) -> Vec<Violation> {
+    let has_wrong_type: HashSet<&str> = errors
+        .iter()
+        .filter(|error| is_type_error(error))
+        .map(|error| error.instance_path().as_str())
+        .collect();
+    errors
+        .iter()
+        .filter(|error| {
+            is_type_error(error) || !has_wrong_type.contains(error.instance_path().as_str())
+        })
+        .flat_map(|error| explain(error, schema))
+        .collect()
+}
+
+fn is_type_error(error: &ValidationError<'_>) -> bool {
+    matches!(error.kind(), ValidationErrorKind::Type { .. })
+}
+
+/// Returns the violations that one error stands for: one for each unknown field,
+/// else one in all. `schema` is the whole schema that was compiled.
+fn explain(error: &ValidationError<'_>, schema: &Value) -> Vec<Violation> {
     let pointer = error.instance_path().as_str();
-    let plain = |message: String| {
-        vec![Violation {
-            pointer: pointer.to_owned(),
-            message,
-            suggestion: None,
-        }]
-    };
     match error.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected } => unexpected
             .iter()
-            .map(|field| Violation {
-                pointer: pointer.to_owned(),
-                message: format!("unknown field \"{field}\""),
-                suggestion: nearest_field(schema, pointer, field),
-            })
+            .map(|field| unknown_field(pointer, field, schema_around(error, schema)))
             .collect(),
-        ValidationErrorKind::Required { property } => {
-            plain(format!("missing required field {property}"))
-        }
-        ValidationErrorKind::Type { kind } => plain(format!(
-            "expected {}, found {}",
-            expected(kind),
-            found(manifest.pointer(pointer))
-        )),
-        ValidationErrorKind::Enum { options } => Violation::not_among(pointer, manifest, options),
-        // What fits one branch best is what was meant: the one with the fewest complaints.
-        ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
-            let best = context.iter().min_by_key(|branch| branch.len());
-            best.map_or_else(
-                || plain(error.to_string()),
-                |branch| {
-                    branch
-                        .iter()
-                        .flat_map(|error| violations(schema, manifest, error))
-                        .collect()
-                },
-            )
-        }
-        ValidationErrorKind::Minimum { limit } => plain(format!("must be at least {limit}")),
-        ValidationErrorKind::Maximum { limit } => plain(format!("must be at most {limit}")),
-        ValidationErrorKind::Pattern { pattern } => plain(format!(
-            "{} does not match `{pattern}`",
-            found(manifest.pointer(pointer))
-        )),
-        _ => plain(error.to_string()),
+        _ => vec![Violation {
+            pointer: pointer.to_owned(),
+            message: message(error, schema),
+            suggestion: suggestion(error),
+        }],
     }
 }
 
-impl Violation {
-    fn not_among(pointer: &str, manifest: &Value, options: &Value) -> Vec<Self> {
-        let value = manifest.pointer(pointer);
-        let words: Vec<_> = options
+fn unknown_field(object: &str, field: &str, schema: &Value) -> Violation {
+    let known = schema.get("properties").and_then(Value::as_object);
+    let names = known.into_iter().flatten().map(|(name, _)| name.as_str());
+    Violation {
+        pointer: format!("{object}/{}", field.replace('~', "~0").replace('/', "~1")),
+        message: format!("unknown field {field:?}"),
+        suggestion: closest(field, names).map(str::to_owned),
+    }
+}
+
+fn suggestion(error: &ValidationError<'_>) -> Option<String> {
+    let ValidationErrorKind::Enum { options } = error.kind() else {
+        return None;
+    };
+    let options = options.as_array()?.iter().filter_map(Value::as_str);
+    closest(error.instance().as_str()?, options).map(str::to_owned)
+}
+
+fn message(error: &ValidationError<'_>, schema: &Value) -> String {
+    let instance = error.instance().as_ref();
+    let around = schema_around(error, schema);
+    match error.kind() {
+        ValidationErrorKind::Type { .. } => {
+            format!(
+                "expected {}, got {}",
+                expected_types(around),
+                describe(instance)
+            )
+        }
+        ValidationErrorKind::Required { property } => format!("missing required field {property}"),
+        ValidationErrorKind::Constant { expected_value } => {
+            format!("expected {expected_value}, got {}", shorten(instance))
+        }
+        ValidationErrorKind::Enum { options } => {
+            format!("{} is not one of {}", shorten(instance), list(options))
+        }
+        ValidationErrorKind::Pattern { pattern } => {
+            // The updater gives a title to patterns that would say nothing to a reader.
+            match around.get("title").and_then(Value::as_str) {
+                Some(title) => format!("{} is not {title}", shorten(instance)),
+                None => format!("{} does not match the pattern {pattern}", shorten(instance)),
+            }
+        }
+        ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
+            no_branch_fits(error, around, context, schema)
+        }
+        ValidationErrorKind::OneOfMultipleValid { .. } => several_branches_fit(instance, around),
+        ValidationErrorKind::Not { .. } => "this combination of fields is not allowed".to_owned(),
+        _ => error.masked_with(shorten(instance)).to_string(),
+    }
+}
+
+/// Returns the part of the schema whose keyword was violated.
+fn schema_around<'s>(error: &ValidationError<'_>, schema: &'s Value) -> &'s Value {
+    let keyword = error.schema_path().as_str();
+    let around = keyword.rsplit_once('/').map_or("", |(around, _)| around);
+    schema.pointer(around).unwrap_or(&Value::Null)
+}
+
+fn expected_types(schema: &Value) -> String {
+    match &schema["type"] {
+        Value::Array(types) => {
+            let types: Vec<&str> = types.iter().filter_map(Value::as_str).collect();
+            types.join(" or ")
+        }
+        single => single.as_str().unwrap_or("another type").to_owned(),
+    }
+}
+
+/// Returns the type of a value, and the value itself where it is short enough to help.
+fn describe(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(_) => format!("boolean {value}"),
+        Value::Number(number) if number.is_f64() => format!("number {value}"),
+        Value::Number(_) => format!("integer {value}"),
+        Value::String(_) => format!("string {}", shorten(value)),
+        Value::Array(_) => "array".to_owned(),
+        Value::Object(_) => "object".to_owned(),
+    }
+}
+
+fn shorten(value: &Value) -> String {
+    let text = value.to_string();
+    if text.chars().count() <= LONGEST_VALUE {
+        return text;
+    }
+    let start: String = text.chars().take(LONGEST_VALUE).collect();
+    format!("{start}…")
+}
+
+fn list(options: &Value) -> String {
+    let options: Vec<String> = options
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(shorten)
+        .collect();
+    match options.len().checked_sub(MOST_OPTIONS) {
+        None | Some(0) => options.join(", "),
+        Some(more) => format!("{} and {more} others", options[..MOST_OPTIONS].join(", ")),
+    }
+}
+
+fn no_branch_fits(
+    error: &ValidationError<'_>,
+    around: &Value,
+    context: &[Vec<ValidationError<'static>>],
+    schema: &Value,
+) -> String {
+    let alternatives = required_in_branches(around, error.kind().keyword());
+    if !alternatives.is_empty() {
+        return format!("set one of the fields {}", quoted(&alternatives));
+    }
+    let mut complaints: Vec<String> = context
+        .iter()
+        .filter_map(|errors| errors.first())
+        .flat_map(|error| explain(error, schema))
+        .map(|violation| violation.message)
+        .collect();
+    complaints.dedup();
+    complaints.join(", or ")
+}
+
+fn several_branches_fit(instance: &Value, around: &Value) -> String {
+    let mut set = required_in_branches(around, "oneOf");
+    set.retain(|name| instance.get(name).is_some());
+    if set.is_empty() {
+        return "several alternatives that exclude each other are met".to_owned();
+    }
+    format!("only one of the fields {} may be set", quoted(&set))
+}
+
+/// Returns the fields that the branches of `oneOf` or `anyOf` ask for, in the schema's order.
+fn required_in_branches<'s>(schema: &'s Value, keyword: &str) -> Vec<&'s str> {
+    let mut names = Vec::new();
+    for branch in schema[keyword].as_array().into_iter().flatten() {
+        for name in branch["required"]
             .as_array()
             .into_iter()
             .flatten()
             .filter_map(Value::as_str)
-            .collect();
-        let near = value
-            .and_then(Value::as_str)
-            .and_then(|value| crate::diag::nearest(value, words.iter().copied()));
-        vec![Self {
-            pointer: pointer.to_owned(),
-            message: format!("{} is not one of {options}", found(value)),
-            suggestion: near.map(str::to_owned),
-        }]
-    }
-}
-
-fn expected(kind: &TypeKind) -> String {
-    let name = |kind: &JsonType| kind.to_string();
-    match kind {
-        TypeKind::Single(kind) => name(kind),
-        TypeKind::Multiple(kinds) => {
-            let names: Vec<_> = kinds.iter().map(|kind| name(&kind)).collect();
-            names.join(" or ")
+        {
+            if !names.contains(&name) {
+                names.push(name);
+            }
         }
     }
+    names
 }
 
-fn found(value: Option<&Value>) -> String {
-    match value {
-        None => "nothing".to_owned(),
-        Some(Value::Null) => "null".to_owned(),
-        Some(Value::Bool(value)) => format!("boolean {value}"),
-        Some(Value::Number(value)) => format!("number {value}"),
-        Some(Value::String(value)) => format!("string {value:?}"),
-        Some(Value::Array(_)) => "a list".to_owned(),
-        Some(Value::Object(_)) => "an object".to_owned(),
-    }
-}
-
-/// The field of the schema at `pointer` that is nearest to `field`.
-fn nearest_field(schema: &Value, pointer: &str, field: &str) -> Option<String> {
-    let place = pointer
-        .split('/')
-        .skip(1)
-        .try_fold(schema, |place, token| descend(schema, place, token))?;
-    let properties = resolve(schema, place).get("properties")?.as_object()?;
-    crate::diag::nearest(field, properties.keys().map(String::as_str)).map(str::to_owned)
-}
-
-fn descend<'a>(schema: &'a Value, place: &'a Value, token: &str) -> Option<&'a Value> {
-    let place = resolve(schema, place);
-    let name = token.replace("~1", "/").replace("~0", "~");
-    place
-        .get("properties")
-        .and_then(|properties| properties.get(&name))
-        .or_else(|| place.get("items"))
-        .or_else(|| place.get("additionalProperties"))
-}
-
-/// Follows references.
-fn resolve<'a>(schema: &'a Value, place: &'a Value) -> &'a Value {
-    let reference = place.get("$ref").or_else(|| place.pointer("/allOf/0/$ref"));
-    reference
-        .and_then(Value::as_str)
-        .and_then(|reference| schema.pointer(reference.trim_start_matches('#')))
-        .unwrap_or(place)
+fn quoted(names: &[&str]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
+    quoted.join(", ")
 }
