@@ -318,13 +318,13 @@ fn the_reader_of_kubernetes_reads_the_same() {
         let manifests: Vec<_> = tree
             .files
             .iter()
-            .filter(|(path, _)| path.ends_with(".yaml"))
+            .filter(|(path, _)| path.as_str() != hcb::tree::OWNED)
             .collect();
         let mut names = String::new();
         for (index, (_, content)) in manifests.iter().enumerate() {
             let path = folder.path().join(format!("{index}.yaml"));
             std::fs::write(&path, content).expect("a file");
-            names.push_str(&format!("{}\n", path.display()));
+            names.extend([path.display().to_string().as_str(), "\n"]);
         }
         let lines = run(&reader, &names);
         let values = lines
