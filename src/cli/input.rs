@@ -95,7 +95,10 @@ impl Input {
                     diagnostics.push(
                         Diagnostic::error(codes::NOT_UTF8, "the file is not UTF-8 text")
                             .at(
-                                Location::new(file, good..good + 1),
+                                Location::new(
+                                    file,
+                                    good..good + char::REPLACEMENT_CHARACTER.len_utf8(),
+                                ),
                                 "not UTF-8 from here on",
                             )
                             .help("save the file as UTF-8"),

@@ -9,9 +9,16 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The folders that hold nothing but what hcb generates, since an engine applies all that is there.
 const EXCLUSIVE: [&str; 3] = ["clusters/", "gitops/", "bootstrap/"];
+
+/// How the folder begins in which a new tree is built, beside the output folder.
+const TEMPORARY: &str = ".hcb-tree-";
+
+/// No run takes this long.
+const LEFTOVER_AGE: Duration = Duration::from_secs(3600);
 
 /// What a new tree would change. Paths are relative to the output folder and sorted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -118,13 +125,34 @@ pub fn write(tree: &Tree, out: &Path) -> Result<Changes, Refusal> {
         Refusal::BadOutput("the output folder is the root of the file system".to_owned())
     })?;
     create_folder(parent)?;
+    clear_leftovers(parent);
     let next = tempfile::Builder::new()
-        .prefix(".hcb-")
+        .prefix(TEMPORARY)
         .tempdir_in(parent)
         .map_err(|source| failed("creating a folder in", parent, source))?;
     build(tree, &changes, &out, next.path())?;
     exchange(&out, next)?;
     Ok(changes)
+}
+
+/// Removes what runs that were killed left in `parent`: folders of this name that nobody has touched
+/// for so long that no run can still be at work in them. What they hold is generated, or is linked
+/// to from the tree. That one cannot be removed is no reason to fail.
+fn clear_leftovers(parent: &Path) {
+    let Ok(entries) = fs::read_dir(parent) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let is_ours = entry.file_name().to_string_lossy().starts_with(TEMPORARY);
+        let age = entry
+            .metadata()
+            .ok()
+            .filter(fs::Metadata::is_dir)
+            .and_then(|metadata| metadata.modified().ok()?.elapsed().ok());
+        if is_ours && age.is_some_and(|age| age > LEFTOVER_AGE) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 fn failed(doing: &'static str, path: &Path, source: io::Error) -> Refusal {
