@@ -14,8 +14,11 @@ fn tree(files: &[(&str, &str)]) -> Tree {
         .iter()
         .map(|(path, content)| ((*path).to_owned(), format!("{HEADER}x.yaml\n{content}\n")))
         .collect();
-    let owned: String = all.keys().map(|path| format!("{path}\n")).collect();
-    all.insert(OWNED.to_owned(), format!("# The files of hcb.\n{owned}"));
+    let owned: Vec<_> = all.keys().map(String::as_str).collect();
+    all.insert(
+        OWNED.to_owned(),
+        format!("# The files of hcb.\n{}\n", owned.join("\n")),
+    );
     Tree { files: all }
 }
 
@@ -252,7 +255,7 @@ fn whatever_kills_it_the_tree_is_the_old_or_the_new_one() {
 #[test]
 fn what_killed_runs_left_is_cleared_away_when_it_is_old() {
     let folder = TempDir::new().expect("a folder");
-    let hour = Duration::from_secs(3600);
+    let hour = Duration::from_hours(1);
     let make = |name: &str, age: Duration| {
         let path = folder.path().join(name);
         fs::create_dir(&path).expect("a folder");

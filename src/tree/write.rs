@@ -18,7 +18,7 @@ const EXCLUSIVE: [&str; 3] = ["clusters/", "gitops/", "bootstrap/"];
 const TEMPORARY: &str = ".hcb-tree-";
 
 /// No run takes this long.
-const LEFTOVER_AGE: Duration = Duration::from_secs(3600);
+const LEFTOVER_AGE: Duration = Duration::from_hours(1);
 
 /// What a new tree would change. Paths are relative to the output folder and sorted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
