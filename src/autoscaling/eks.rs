@@ -46,9 +46,9 @@ pub(super) fn plan(scaling: &mut Scaling<'_>, settings: &Eks) {
             "awsRegion": settings.region,
             "autoDiscovery": { "clusterName": cluster_name },
             "extraArgs": scaling.cluster_autoscaler_arguments(),
-            // The names of AWS's groups have a suffix of their own.
+            // AWS names the groups `eks-NODEGROUP-UUID`.
             "expanderPriorities": scaling
-                .expander_priorities(|pool| format!("eks-{cluster_name}-{}-", pool.name))
+                .expander_priorities(|pool| format!("eks-{}-", pool.name))
                 .into_iter()
                 .map(|(rank, patterns)| {
                     let pattern = patterns[0].as_str().unwrap_or_default().replace('$', ".*");

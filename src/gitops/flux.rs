@@ -208,6 +208,18 @@ fn charts(model: &Model, rendered: &RenderedUnit) -> Unit {
     unit
 }
 
+/// Rules that ignore everything but a folder. A folder cannot be included again below one that is
+/// ignored, so the way to it is cleared step by step.
+fn all_but(path: &str) -> String {
+    let mut rules = String::new();
+    let mut above = String::from("/");
+    for segment in path.split('/') {
+        rules.extend([above.as_str(), "*\n!", &above, segment, "/\n"]);
+        above.extend([segment, "/"]);
+    }
+    rules
+}
+
 /// The source of everything, and the Kustomization above the others.
 fn above(model: &Model, engine: ClusterIndex) -> Unit {
     let mut unit = bootstrap(engine, &model.clusters[engine]);
@@ -226,7 +238,7 @@ fn above(model: &Model, engine: ClusterIndex) -> Unit {
             "isCommit": is_commit,
             "interval": gitops.interval,
             "credentials": gitops.credentials_secret,
-            "path": gitops.path,
+            "ignore": all_but(&gitops.path),
         }),
     );
     for (target, cluster) in model.clusters.iter().enumerate() {
@@ -254,4 +266,12 @@ fn above(model: &Model, engine: ClusterIndex) -> Unit {
         );
     }
     unit
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_way_to_the_tree_is_cleared_step_by_step() {
+        assert_eq!(super::all_but("a/b"), "/*\n!/a/\n/a/*\n!/a/b/\n");
+    }
 }
