@@ -9,6 +9,7 @@ mod explain_code;
 mod init;
 mod input;
 mod list;
+mod run;
 mod schema;
 mod show;
 mod validate;

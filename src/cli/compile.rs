@@ -6,7 +6,6 @@ use super::input::Input;
 use super::show::{self, Progress};
 use super::{Format, Look, Outcome};
 use crate::compile::{Output, Timings};
-use crate::diag::Diagnostics;
 use crate::tree::write::{Changes, Refusal};
 use comfy_table::{Table, presets};
 use serde_json::json;
@@ -38,29 +37,11 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
     let progress = Progress::new(look);
-    let mut diagnostics = Diagnostics::default();
-    let mut timings = Timings::default();
-    progress.phase("reading");
-    let texts = timings.measure("read", || args.input.read(&mut diagnostics))?;
-    let templates = timings.measure("templates", || args.input.templates())?;
     progress.phase("compiling");
-    let output = crate::compile::compile(
-        &texts.sources,
-        &texts.root,
-        &templates,
-        args.input.options(),
-        &mut diagnostics,
-        &mut timings,
-    )
-    .filter(|_| !diagnostics.has_errors());
-    let Some(output) = output else {
+    let mut run = super::run::run(&args.input)?;
+    let Some(output) = &run.output else {
         drop(progress);
-        show::findings(&diagnostics, &texts.sources, look);
-        if look.format == Format::Json {
-            show::json_data(
-                &json!({ "findings": show::findings_json(&diagnostics, &texts.sources) }),
-            )?;
-        }
+        run.show_findings(look)?;
         return Ok(Outcome::Findings);
     };
     let out = match &args.out {
@@ -68,15 +49,17 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
         None => repository_root(&args.input.spec).join(&output.model.gitops.path),
     };
     progress.phase(if args.check { "comparing" } else { "writing" });
-    let changes = timings.measure(if args.check { "compare" } else { "write" }, || {
-        if args.check {
-            crate::tree::write::compare(&output.tree, &out)
-        } else {
-            crate::tree::write::write(&output.tree, &out)
-        }
-    });
+    let changes = run
+        .timings
+        .measure(if args.check { "compare" } else { "write" }, || {
+            if args.check {
+                crate::tree::write::compare(&output.tree, &out)
+            } else {
+                crate::tree::write::write(&output.tree, &out)
+            }
+        });
     drop(progress);
-    show::findings(&diagnostics, &texts.sources, look);
+    run.show_findings(look)?;
     let changes = match changes {
         Ok(changes) => changes,
         Err(refusal) => return refuse(&refusal, &out),
@@ -85,15 +68,16 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
         show::json_data(&json!({
             "out": out,
             "changes": changes,
-            "phases": timings
+            "phases": run
+                .timings
                 .phases
                 .iter()
                 .map(|(phase, took)| json!({ "phase": phase, "seconds": took.as_secs_f64() }))
                 .collect::<Vec<_>>(),
-            "findings": show::findings_json(&diagnostics, &texts.sources),
+            "findings": run.findings(),
         }))?;
     } else {
-        report(args, &output, &changes, &out, &timings)?;
+        report(args, output, &changes, &out, &run.timings)?;
     }
     let drifted = args.check && !changes.is_empty();
     Ok(if drifted {

@@ -2,8 +2,7 @@
 
 use super::input::Input;
 use super::{Format, Look, Outcome, show};
-use crate::compile::{Output, Timings};
-use crate::diag::Diagnostics;
+use crate::compile::Output;
 use crate::source::Sources;
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
@@ -35,24 +34,9 @@ struct Row<'a> {
 }
 
 pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
-    let mut diagnostics = Diagnostics::default();
-    let texts = args.input.read(&mut diagnostics)?;
-    let templates = args.input.templates()?;
-    let output = crate::compile::compile(
-        &texts.sources,
-        &texts.root,
-        &templates,
-        args.input.options(),
-        &mut diagnostics,
-        &mut Timings::default(),
-    );
-    show::findings(&diagnostics, &texts.sources, look);
-    let Some(output) = output else {
-        if look.format == Format::Json {
-            show::json_data(
-                &json!({ "findings": show::findings_json(&diagnostics, &texts.sources) }),
-            )?;
-        }
+    let run = super::run::run(&args.input)?;
+    run.show_findings(look)?;
+    let Some(output) = &run.output else {
         return Ok(Outcome::Findings);
     };
     if let Some(name) = &args.cluster {
@@ -66,7 +50,7 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
             anyhow::bail!("there is no cluster `{name}`; {hint}");
         }
     }
-    let rows: Vec<_> = rows(&output, &texts.sources)
+    let rows: Vec<_> = rows(output, &run.texts.sources)
         .into_iter()
         .filter(|row| {
             args.cluster

@@ -1,7 +1,12 @@
 //! The cross-checks: a [`Spec`] to a [`Model`], and everything that is wrong on the way.
 
+mod autoscaler;
 mod capacity;
 mod cluster;
+mod gitops;
+mod mesh;
+mod object_store;
+mod placement;
 mod platform;
 mod workload;
 
@@ -33,14 +38,14 @@ pub fn validate(spec: &Spec, diagnostics: &mut Diagnostics) -> Option<Model> {
         return None;
     }
     let source = platform::source(&mut check, &clusters);
-    cluster::management(&mut check, &mut clusters, source);
+    autoscaler::management(&mut check, &mut clusters, source);
     cluster::clashes(&mut check, &clusters);
     cluster::apis(&mut check, &clusters, source);
     let secrets = platform::secrets(&mut check);
-    let mesh = platform::mesh(&mut check, &clusters);
-    let gitops = platform::gitops(&mut check, &clusters, source);
+    let mesh = mesh::mesh(&mut check, &clusters);
+    let gitops = gitops::gitops(&mut check, &clusters, source);
     let scheduling = platform::scheduling(&mut check, &clusters, &tiers);
-    let object_store = platform::object_store(&mut check, &clusters, &secrets, mesh.is_some());
+    let object_store = object_store::object_store(&mut check, &clusters, &secrets, mesh.is_some());
     let workloads = workload::workloads(&mut check, &clusters, &tiers, &scheduling);
     let namespaces = workload::namespaces(&mut check, &workloads);
     capacity::fits(&mut check, &clusters, &workloads, mesh.is_some());

@@ -1,0 +1,55 @@
+//! What `compile`, `validate` and `list` do first.
+
+use super::input::{Input, Texts};
+use super::{Format, Look, show};
+use crate::compile::{Output, Timings};
+use crate::diag::Diagnostics;
+use serde_json::{Value, json};
+
+/// A spec that was read and compiled.
+pub(super) struct Run {
+    pub(super) texts: Texts,
+    pub(super) diagnostics: Diagnostics,
+    pub(super) timings: Timings,
+    /// What was made, unless a finding stops it.
+    pub(super) output: Option<Output>,
+}
+
+/// Reads and compiles what the command line names.
+pub(super) fn run(input: &Input) -> anyhow::Result<Run> {
+    let mut diagnostics = Diagnostics::default();
+    let mut timings = Timings::default();
+    let texts = timings.measure("read", || input.read(&mut diagnostics))?;
+    let templates = timings.measure("templates", || input.templates())?;
+    let output = crate::compile::compile(
+        &texts.sources,
+        &texts.root,
+        &templates,
+        input.options(),
+        &mut diagnostics,
+        &mut timings,
+    )
+    .filter(|_| !diagnostics.has_errors());
+    Ok(Run {
+        texts,
+        diagnostics,
+        timings,
+        output,
+    })
+}
+
+impl Run {
+    /// Shows the findings; where they are all that there is, as JSON too, if that is asked for.
+    pub(super) fn show_findings(&self, look: Look) -> anyhow::Result<()> {
+        show::findings(&self.diagnostics, &self.texts.sources, look);
+        if self.output.is_none() && look.format == Format::Json {
+            show::json_data(&json!({ "valid": false, "findings": self.findings() }))?;
+        }
+        Ok(())
+    }
+
+    /// The findings as JSON.
+    pub(super) fn findings(&self) -> Value {
+        show::findings_json(&self.diagnostics, &self.texts.sources)
+    }
+}
