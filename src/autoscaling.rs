@@ -19,9 +19,12 @@ pub fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
         .clusters
         .iter()
         .filter_map(|cluster| Some((cluster, cluster.autoscaler.as_ref()?)))
-        .filter(|(_, autoscaler)| autoscaler.management == index)
-        .map(|(cluster, autoscaler)| {
+        .filter_map(|(cluster, autoscaler)| {
             let own = cluster.name == model.clusters[index].name;
+            let holds_objects = autoscaler.management == index;
+            (own || holds_objects).then_some((cluster, autoscaler, own, holds_objects))
+        })
+        .map(|(cluster, autoscaler, own, holds_objects)| {
             let name = if own {
                 "autoscaling".to_owned()
             } else {
@@ -31,13 +34,16 @@ pub fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
                 cluster,
                 autoscaler,
                 own,
+                holds_objects,
                 unit: Unit::new(index, name, Wave::Platform, autoscaler.location),
             };
             match &autoscaler.provider {
+                // The objects are elsewhere, but the autoscaler runs in the cluster that it scales.
+                Provider::Eks(settings) => eks::plan(&mut scaling, settings),
+                _ if !holds_objects => {}
                 Provider::ClusterApi(settings) => cluster_api::plan(&mut scaling, settings),
                 Provider::Karpenter(settings) => karpenter::plan(&mut scaling, settings),
                 Provider::Gke(settings) => gke::plan(&mut scaling, settings),
-                Provider::Eks(settings) => eks::plan(&mut scaling, settings),
                 Provider::Aks(settings) => aks::plan(&mut scaling, settings),
                 Provider::ClusterAutoscaler(settings) => {
                     cluster_autoscaler::plan(&mut scaling, settings);
@@ -53,8 +59,10 @@ struct Scaling<'a> {
     /// The cluster that is scaled.
     cluster: &'a Cluster,
     autoscaler: &'a Autoscaler,
-    /// Whether the objects are in the scaled cluster itself.
+    /// Whether this is about the scaled cluster itself.
     own: bool,
+    /// Whether this is about the cluster that holds the provider's objects.
+    holds_objects: bool,
     /// Where to add to.
     unit: Unit,
 }
@@ -65,7 +73,7 @@ impl<'a> Scaling<'a> {
         self.cluster
             .pools
             .iter()
-            .filter(|pool| pool.is_scaled())
+            .filter(|pool| pool.is_scaled)
             .collect()
     }
 

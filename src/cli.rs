@@ -1,4 +1,4 @@
-//! The command line: one command a file, one line of [`Command`] each.
+//! The command line: one command a file, one line of `Command` each.
 //!
 //! What a command makes goes to stdout, what it says to stderr. Exit codes: 0 fine, 1 findings,
 //! 2 the command could not do its work.

@@ -116,6 +116,8 @@ pub struct NodePool {
     pub min: u32,
     /// The most nodes.
     pub max: u32,
+    /// Whether an autoscaler sets the number, even where both bounds are the same.
+    pub is_scaled: bool,
     /// CPUs of a node.
     pub cpu: Quantity,
     /// Memory of a node.
@@ -322,11 +324,6 @@ impl Cluster {
 }
 
 impl NodePool {
-    /// Whether the number of nodes is scaled.
-    pub fn is_scaled(&self) -> bool {
-        self.min != self.max
-    }
-
     /// What a node has, by the name of the resource.
     pub fn allocatable(&self) -> BTreeMap<String, Quantity> {
         let mut resources = BTreeMap::from([

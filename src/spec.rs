@@ -36,7 +36,7 @@ pub enum ApiVersion {
 pub struct Metadata {
     /// The name: lower-case letters, digits and dashes.
     pub name: String,
-    /// The namespace, of a workload. Default: `ml`.
+    /// The namespace of a workload, which is `ml` unless said here. A `HybridCloud` has none.
     #[serde(default)]
     pub namespace: Option<String>,
 }

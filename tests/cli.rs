@@ -53,7 +53,7 @@ fn a_newcomer_gets_from_nothing_to_a_tree() {
     assert_code(&output, 0);
     assert_eq!(
         stderr(&output),
-        "`my-cloud` is valid: 2 clusters, 1 workloads, 118 files\n"
+        "`my-cloud` is valid: 2 clusters, 1 workload, 118 files\n"
     );
 
     let output = hcb(here, &["compile"]);

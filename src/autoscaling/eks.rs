@@ -13,7 +13,12 @@ pub(super) fn plan(scaling: &mut Scaling<'_>, settings: &Eks) {
     let cluster_name = settings.cluster_name.clone();
     let cluster_name = cluster_name.unwrap_or_else(|| scaling.cluster.name.clone());
     let max_nodes = scaling.autoscaler.max_nodes;
-    for pool in scaling.pools() {
+    let pools = if scaling.holds_objects {
+        scaling.pools()
+    } else {
+        Vec::new()
+    };
+    for pool in pools {
         scaling.unit.add(
             "autoscaling/eks/nodegroup.yaml",
             pool.location,

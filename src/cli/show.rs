@@ -28,6 +28,14 @@ pub(super) fn failure(error: &anyhow::Error) {
     say(&format!("error: {error:#}"));
 }
 
+/// `1 file`, `2 files`.
+pub(super) fn count(many: usize, one: &str) -> String {
+    match many {
+        1 => format!("1 {one}"),
+        many => format!("{many} {one}s"),
+    }
+}
+
 /// Shows findings: as text on stderr, with a count. In JSON they are part of the document that the
 /// command prints, by [`findings_json`].
 pub(super) fn findings(diagnostics: &Diagnostics, sources: &Sources, look: Look) {
@@ -48,15 +56,16 @@ pub(super) fn findings(diagnostics: &Diagnostics, sources: &Sources, look: Look)
     let _ = stderr
         .lock()
         .write_all(text::render(&sorted, sources, colour, width).as_bytes());
-    let count = |severity, one: &str| match sorted.iter().filter(|d| d.severity == severity).count()
-    {
-        0 => None,
-        1 => Some(format!("1 {one}")),
-        many => Some(format!("{many} {one}s")),
+    let counted = |severity, one: &str| {
+        let many = sorted
+            .iter()
+            .filter(|found| found.severity == severity)
+            .count();
+        (many > 0).then(|| count(many, one))
     };
     let counts: Vec<_> = [
-        count(Severity::Error, "error"),
-        count(Severity::Warning, "warning"),
+        counted(Severity::Error, "error"),
+        counted(Severity::Warning, "warning"),
     ]
     .into_iter()
     .flatten()

@@ -23,11 +23,11 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
     match look.format {
         Format::Json => show::json_data(&json!({ "valid": true, "findings": run.findings() }))?,
         Format::Text => show::say(&format!(
-            "`{}` is valid: {} clusters, {} workloads, {} files",
+            "`{}` is valid: {}, {}, {}",
             output.model.name,
-            output.model.clusters.len(),
-            output.model.workloads.len(),
-            output.tree.files.len()
+            show::count(output.model.clusters.len(), "cluster"),
+            show::count(output.model.workloads.len(), "workload"),
+            show::count(output.tree.files.len(), "file")
         )),
     }
     Ok(Outcome::Ok)

@@ -47,7 +47,7 @@ pub fn validate(spec: &Spec, diagnostics: &mut Diagnostics) -> Option<Model> {
     let scheduling = platform::scheduling(&mut check, &clusters, &tiers);
     let object_store = object_store::object_store(&mut check, &clusters, &secrets, mesh.is_some());
     let workloads = workload::workloads(&mut check, &clusters, &tiers, &scheduling);
-    let namespaces = workload::namespaces(&mut check, &workloads);
+    let namespaces = workload::namespaces(&mut check, &clusters, &workloads);
     capacity::fits(&mut check, &clusters, &workloads, mesh.is_some());
     Some(Model {
         name: spec.cloud.metadata.name.clone(),

@@ -66,7 +66,7 @@ pub struct GitOps {
     /// What is applied: a branch, a full reference such as `refs/tags/v1`, or a commit. Default: `main`.
     #[serde(default = "default_revision")]
     pub revision: String,
-    /// The folder of the generated tree in the repository. Default: `generated`.
+    /// The folder of the generated tree in the repository; `{engine}` in it is the engine. Default: `generated`.
     #[serde(default = "default_path")]
     pub path: String,
     /// Who applies: one `hub` for all clusters, or an engine of its own `per-cluster`. Default: `hub`.
@@ -158,7 +158,7 @@ pub struct Quota {
     /// Memory, such as `256Gi`.
     #[serde(default)]
     pub memory: Option<super::QuantityText>,
-    /// GPUs of any kind.
+    /// GPUs, of each kind.
     #[serde(default)]
     pub gpus: Option<u32>,
     /// Pods, running or waiting.

@@ -82,7 +82,7 @@ pub struct NodePool {
     /// Whether nodes are spare capacity that the provider can take back. Default: false.
     #[serde(default)]
     pub spot: bool,
-    /// What a node costs an hour, in the currency of the budget. Never guessed: without it, there is no cost.
+    /// What a node costs an hour, in the currency of the budget. Never guessed; needed for a budget.
     #[serde(default)]
     #[schemars(range(min = 0.0))]
     pub price_per_hour: Option<f64>,
@@ -243,7 +243,7 @@ pub struct Karpenter {
     pub cluster_name: Option<String>,
     /// The node class that exists in the cluster and says how machines are made.
     pub node_class: NodeClassReference,
-    /// Version of the Helm chart that is installed. Without it, Karpenter is expected to be there.
+    /// Installs Karpenter. Without it, Karpenter is expected to be there.
     #[serde(default)]
     pub install: Option<KarpenterInstall>,
 }

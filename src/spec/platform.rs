@@ -158,7 +158,7 @@ pub enum WhenReconcilerDown {
     Open,
 }
 
-/// The most that bursting may cost.
+/// The most that bursting may cost: an hour, a month, or both.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Budget {

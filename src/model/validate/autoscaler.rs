@@ -12,7 +12,7 @@ pub(super) fn autoscaler(
     index: ClusterIndex,
     at: &At,
 ) -> Option<Autoscaler> {
-    let scaled: Vec<_> = pools.iter().filter(|pool| pool.is_scaled()).collect();
+    let scaled: Vec<_> = pools.iter().filter(|pool| pool.is_scaled).collect();
     let at = at.key("autoscaler");
     let Some(spec) = &cluster.autoscaler else {
         if let Some(pool) = scaled.first() {

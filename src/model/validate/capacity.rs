@@ -28,7 +28,6 @@ pub(super) fn fits(
                 let cluster = &clusters[*index];
                 cluster.pools.iter().map(move |pool| (cluster, pool))
             })
-            .filter(|(_, pool)| pool.max > 0)
             .collect();
         let misfits: Vec<_> = pools
             .iter()
@@ -74,6 +73,9 @@ pub(super) fn fits(
 
 /// Why a pod does not fit on an empty node of a pool; `None` where it does.
 fn misfit(workload: &Workload, pool: &NodePool, has_mesh: bool) -> Option<String> {
+    if pool.max == 0 {
+        return Some("it has no nodes".to_owned());
+    }
     let allocatable = pool.allocatable();
     for (resource, request) in &workload.requests {
         // Disks are not part of the spec of a pool.

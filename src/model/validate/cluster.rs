@@ -221,6 +221,7 @@ fn node_pool(check: &mut Check<'_>, spec: &spec::NodePool, at: &At) -> NodePool 
         name: spec.name.clone(),
         min,
         max,
+        is_scaled: spec.max.is_some() && spec.nodes.is_none(),
         cpu,
         memory,
         gpu: spec.gpu.clone(),

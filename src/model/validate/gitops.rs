@@ -123,17 +123,20 @@ fn repository(check: &mut Check<'_>, repository: &str, at: &At) {
     no_password(check, url.ok().as_ref(), at);
 }
 
-/// A password in a URL would stand in Git for everyone.
+/// A password in a URL would stand in Git for everyone. So would a token, which is often written in
+/// place of a user; only for SSH a user is no secret.
 pub(super) fn no_password(check: &mut Check<'_>, url: Option<&Url>, at: &At) {
-    if url.is_some_and(|url| url.password().is_some()) {
+    let has_secret =
+        |url: &Url| url.password().is_some() || url.scheme() != "ssh" && !url.username().is_empty();
+    if url.is_some_and(has_secret) {
         let diagnostic = check
             .error(
                 codes::SECRET_VALUE,
                 at,
-                "a password in a URL would be written to Git",
-                "has a password",
+                "a password or a token in a URL would be written to Git",
+                "has credentials",
             )
-            .help("remove it from the URL and give it to the engine as a secret");
+            .help("remove them from the URL and give them to the engine as a secret");
         check.push(diagnostic);
     }
 }

@@ -147,7 +147,7 @@ pub(super) fn mesh(check: &mut Check<'_>, clusters: &[Cluster]) -> Option<Mesh> 
                 ),
                 "more than the maximum",
             )
-            .help("swap them, or raise `maxReplicas`");
+            .help("lower `minReplicas` or raise `maxReplicas`, which is 5 unless the spec says otherwise");
         check.push(diagnostic);
     }
     for name in gateway.service_annotations.keys() {

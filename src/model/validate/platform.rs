@@ -1,7 +1,7 @@
 //! Checks of tiers, scheduling, budget and secrets.
 
 use super::Check;
-use crate::diag::codes;
+use crate::diag::{Diagnostic, codes};
 use crate::model::{Cluster, ClusterIndex, Scheduling, Secrets, image, names};
 
 use std::collections::BTreeSet;
@@ -137,6 +137,7 @@ fn bursting(check: &mut Check<'_>, clusters: &[Cluster], tiers: &[String]) {
         return;
     }
     for (tier, name) in tiers.iter().enumerate() {
+        empty_tier(check, clusters, tier, name);
         let members: Vec<_> = clusters
             .iter()
             .enumerate()
@@ -165,6 +166,27 @@ fn bursting(check: &mut Check<'_>, clusters: &[Cluster], tiers: &[String]) {
                 ),
             );
         }
+    }
+}
+
+/// A tier without nodes is either never filled or opened for nothing.
+fn empty_tier(check: &mut Check<'_>, clusters: &[Cluster], tier: usize, name: &str) {
+    let mut pools = clusters
+        .iter()
+        .filter(|cluster| cluster.tier == tier)
+        .flat_map(|cluster| &cluster.pools)
+        .peekable();
+    let Some(first) = pools.peek().map(|pool| pool.location) else {
+        return;
+    };
+    if pools.all(|pool| pool.max == 0) {
+        let diagnostic = Diagnostic::error(
+            codes::AUTOSCALER_LIMITS,
+            format!("the tier `{name}` has no nodes, and can have none"),
+        )
+        .at(first, "at most 0 nodes")
+        .help("give a pool of the tier nodes; to take a cluster out, use `weight: 0`");
+        check.push(diagnostic);
     }
 }
 
@@ -198,7 +220,7 @@ fn budget(check: &mut Check<'_>, clusters: &[Cluster]) {
             .iter()
             .filter(|pool| pool.price_per_hour.is_none())
         {
-            let diagnostic = crate::diag::Diagnostic::error(
+            let diagnostic = Diagnostic::error(
                 codes::BUDGET,
                 format!(
                     "the budget cannot count nodes of `{}` in `{}`: they have no price",

@@ -5,7 +5,7 @@ use super::cluster::extended_resource;
 use crate::diag::{codes, suggest};
 use crate::model::{Cluster, Namespace, Quantity, Scheduling, Workload, cron, image, names};
 use crate::spec::{self, At, DataReference};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use url::Url;
 
 /// The namespace of workloads that name none.
@@ -21,7 +21,9 @@ const JOB_NAME_LIMIT: usize = 54;
 const CRON_JOB_NAME_LIMIT: usize = 52;
 
 /// Namespaces that belong to the cluster or to what hcb installs.
-const RESERVED: [&str; 8] = [
+const RESERVED: [&str; 10] = [
+    "argocd",
+    "flux-system",
     "kube-system",
     "kube-public",
     "kube-node-lease",
@@ -138,7 +140,15 @@ fn workload(
 
 fn namespace_name(check: &mut Check<'_>, namespace: &str, at: &At) {
     check.name(namespace, at);
-    if RESERVED.contains(&namespace) {
+    let cloud = &check.spec.cloud.spec;
+    let store = cloud
+        .object_store
+        .as_ref()
+        .and_then(|store| store.in_cluster.as_ref());
+    let is_reserved = RESERVED.contains(&namespace)
+        || cloud.gitops.namespace.as_deref() == Some(namespace)
+        || store.is_some_and(|store| store.namespace == namespace);
+    if is_reserved {
         let diagnostic = check
             .error(
                 codes::BAD_NAME,
@@ -392,7 +402,16 @@ fn s3_url(check: &mut Check<'_>, text: &str, at: &At) {
 }
 
 /// Every namespace that is listed or used, by name.
-pub(super) fn namespaces(check: &mut Check<'_>, workloads: &[Workload]) -> Vec<Namespace> {
+pub(super) fn namespaces(
+    check: &mut Check<'_>,
+    clusters: &[Cluster],
+    workloads: &[Workload],
+) -> Vec<Namespace> {
+    let gpus: BTreeSet<_> = clusters
+        .iter()
+        .flat_map(|cluster| &cluster.pools)
+        .filter_map(|pool| Some(pool.gpu.as_ref()?.resource.clone()))
+        .collect();
     let specs = &check.spec.cloud.spec.namespaces;
     let at = check.cloud().key("namespaces");
     check.unique(
@@ -414,11 +433,9 @@ pub(super) fn namespaces(check: &mut Check<'_>, workloads: &[Workload]) -> Vec<N
                     quota.insert(format!("requests.{key}"), quantity);
                 }
             }
-            if let Some(gpus) = spec.gpus {
-                quota.insert(
-                    "requests.nvidia.com/gpu".into(),
-                    Quantity::whole(gpus.into()),
-                );
+            for resource in gpus.iter().filter(|_| spec.gpus.is_some()) {
+                let most = Quantity::whole(spec.gpus.unwrap_or_default().into());
+                quota.insert(format!("requests.{resource}"), most);
             }
             if let Some(pods) = spec.pods {
                 quota.insert("pods".into(), Quantity::whole(pods.into()));
