@@ -106,6 +106,11 @@ pub fn environment_variable(name: &str) -> Option<String> {
         None if name.starts_with(|c: char| c.is_ascii_digit()) => {
             Some("starts with a digit".into())
         }
+        // The keys of Secrets have this limit, and such a key holds each secret variable.
+        None if name.len() > 253 => Some(format!(
+            "has {} characters; at most 253 are allowed",
+            name.len()
+        )),
         None => None,
     }
 }

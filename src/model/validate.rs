@@ -8,6 +8,7 @@ mod mesh;
 mod object_store;
 mod placement;
 mod platform;
+mod provider;
 mod workload;
 
 use super::{ClusterIndex, Model, Quantity, Seconds};
@@ -173,6 +174,21 @@ impl Check<'_> {
             }
             self.push(diagnostic);
         }
+    }
+
+    /// The name of an environment variable, a key at `at`; whether Kubernetes takes it.
+    fn environment_variable(&mut self, name: &str, at: &At) -> bool {
+        let Some(problem) = super::names::environment_variable(name) else {
+            return true;
+        };
+        let diagnostic = self.error(
+            codes::BAD_NAME,
+            &at.name_of(name),
+            format!("the environment variable `{name}` {problem}"),
+            "not the name of a variable",
+        );
+        self.push(diagnostic);
+        false
     }
 
     /// A key in a secret store.

@@ -165,7 +165,10 @@ fn provider(check: &mut Check<'_>, spec: &spec::Autoscaler, at: &At) -> Option<P
     let mut chosen = None;
     for (name, key, settings) in sections {
         match settings {
-            Some(settings) if name == spec.provider => chosen = Some(settings),
+            Some(settings) if name == spec.provider => {
+                super::provider::settings(check, &settings, at);
+                chosen = Some(settings);
+            }
             Some(_) => check.no_effect(&at.key(key), "the provider is another one"),
             None if name == spec.provider && !check.spec.incomplete.clusters => {
                 let diagnostic = check

@@ -229,8 +229,16 @@ fn node_pool(check: &mut Check<'_>, spec: &spec::NodePool, at: &At) -> NodePool 
         spot: spec.spot,
         price_per_hour: spec.price_per_hour,
         labels: spec.labels.clone(),
-        taints: spec.taints.clone(),
+        taints: spec.taints.iter().map(normal_taint).collect(),
         location: check.spec.locate(&at.key("name")),
+    }
+}
+
+/// A taint whose value is empty is one without a value; not every API takes both.
+fn normal_taint(taint: &spec::Taint) -> spec::Taint {
+    spec::Taint {
+        value: taint.value.clone().filter(|value| !value.is_empty()),
+        ..taint.clone()
     }
 }
 

@@ -116,6 +116,20 @@ pub(super) fn mesh(check: &mut Check<'_>, clusters: &[Cluster]) -> Option<Mesh> 
             .help("write `mtls: strict` once every client has a sidecar");
         check.push(diagnostic);
     }
+    if !["oci://", "https://"].iter().any(|scheme| {
+        let rest = spec.charts.strip_prefix(scheme);
+        rest.is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_graphic()))
+    }) {
+        let diagnostic = check
+            .error(
+                codes::BAD_URL,
+                &at.key("charts"),
+                format!("`{}` is not the URL of a registry of charts", spec.charts),
+                "begins with neither `oci://` nor `https://`",
+            )
+            .help("leave the field out to take Istio's own charts");
+        check.push(diagnostic);
+    }
     let retired = [
         "gcr.io/istio-release",
         "registry.istio.io",

@@ -223,16 +223,12 @@ fn run(check: &mut Check<'_>, spec: &spec::Workload, at: &At) {
             _ => spec.secret_env.keys().collect(),
         };
         for name in names {
-            let at = at.key(key).name_of(name);
-            if let Some(problem) = names::environment_variable(name) {
-                let diagnostic = check.error(
-                    codes::BAD_NAME,
-                    &at,
-                    format!("the environment variable `{name}` {problem}"),
-                    "not the name of a variable",
-                );
-                check.push(diagnostic);
-            } else if name.starts_with("HCB_") || name.starts_with("AWS_") && spec.data_is_used() {
+            let values_at = at.key(key);
+            let at = values_at.name_of(name);
+            if !check.environment_variable(name, &values_at) {
+                continue;
+            }
+            if name.starts_with("HCB_") || name.starts_with("AWS_") && spec.data_is_used() {
                 let diagnostic = check
                     .error(
                         codes::BAD_NAME,
