@@ -72,9 +72,9 @@ fn what_a_schema_refuses_the_spec_refuses_first() {
         for (id, file) in common::read(&folder).iter() {
             let documents = hcb::yaml::read(id, &file.text, &mut Diagnostics::default());
             let mut ranges = Vec::new();
-            documents
-                .iter()
-                .for_each(|document| texts(document, &mut ranges));
+            for document in &documents {
+                texts(document, &mut ranges);
+            }
             for range in ranges {
                 for text in &hostile {
                     let mut changed = file.text.clone();
