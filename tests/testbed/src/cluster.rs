@@ -1,0 +1,420 @@
+//! One cluster: its API server, controllers, scheduler and simulated nodes.
+
+use crate::certificates::{Authority, Identity, token_keys};
+use crate::ports::Port;
+use crate::process::{Process, Program};
+use crate::tools::Tools;
+use anyhow::{Context, Result};
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
+use kube::api::{Api, DeleteParams, ListParams, PostParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use serde_json::{Map, Value, json};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+/// The controllers that run. Those of Deployments do not: their pods would take the room of the nodes
+/// that a test is about, and nothing runs in them. A test runs what matters as a process of its own.
+const CONTROLLERS: &[&str] = &[
+    "certificatesigningrequest-approving-controller",
+    "certificatesigningrequest-signing-controller",
+    "clusterrole-aggregation-controller",
+    "cronjob-controller",
+    "disruption-controller",
+    "endpointslice-controller",
+    "garbage-collector-controller",
+    "job-controller",
+    "namespace-controller",
+    "node-lifecycle-controller",
+    "pod-garbage-collector-controller",
+    "resourcequota-controller",
+    "root-ca-certificate-publisher-controller",
+    "serviceaccount-controller",
+    "serviceaccount-token-controller",
+    "taint-eviction-controller",
+    "ttl-after-finished-controller",
+];
+
+/// How long a server has to become ready on a machine that does much else.
+const READY: Duration = Duration::from_secs(120);
+
+/// Nodes of one kind.
+#[derive(Debug, Clone, Default)]
+pub struct NodePool {
+    /// The name; nodes are called `CLUSTER-POOL-NUMBER`.
+    pub name: String,
+    /// How many.
+    pub nodes: u32,
+    /// CPUs of a node, as a quantity.
+    pub cpu: String,
+    /// Memory of a node, as a quantity.
+    pub memory: String,
+    /// Further resources of a node, such as GPUs.
+    pub resources: Vec<(String, u32)>,
+    /// Labels of a node.
+    pub labels: Vec<(String, String)>,
+    /// Taints of a node: key, value, effect.
+    pub taints: Vec<(String, String, String)>,
+}
+
+/// A cluster to start.
+#[derive(Debug, Clone, Default)]
+pub struct ClusterPlan {
+    /// Its name.
+    pub name: String,
+    /// The nodes that it starts with.
+    pub pools: Vec<NodePool>,
+}
+
+/// A cluster that runs.
+pub struct Cluster {
+    /// Its name.
+    pub name: String,
+    /// A client that may do everything.
+    pub client: kube::Client,
+    /// The URL of its API server.
+    pub server: String,
+    pub(crate) folder: PathBuf,
+    pub(crate) tools: Tools,
+    authority: Arc<Authority>,
+    processes: Mutex<Vec<Process>>,
+    _ports: Vec<Port>,
+}
+
+impl Cluster {
+    pub(crate) async fn start(
+        plan: &ClusterPlan,
+        tools: &Tools,
+        authority: &Arc<Authority>,
+        etcd: &str,
+        folder: &Path,
+    ) -> Result<Self> {
+        fs::create_dir_all(folder)?;
+        let ports = [Port::reserve()?, Port::reserve()?];
+        let server = format!("https://127.0.0.1:{}", ports[0].number);
+        let write = |name: &str, content: &str| -> Result<String> {
+            let path = folder.join(name);
+            fs::write(&path, content)?;
+            Ok(path.to_str().context("a path in UTF-8")?.to_owned())
+        };
+        let identity = authority.server("kube-apiserver")?;
+        let ca = write("ca.crt", &authority.certificate())?;
+        let ca_key = write("ca.key", &authority.key())?;
+        let certificate = write("server.crt", &identity.certificate)?;
+        let key = write("server.key", &identity.key)?;
+        let (private, public) = token_keys()?;
+        let token_key = write("tokens.key", &private)?;
+        let token_public = write("tokens.pub", &public)?;
+        let audit_policy = write("audit-policy.yaml", include_str!("../audit.yaml"))?;
+        let stages = write("stages.yaml", include_str!("../stages.yaml"))?;
+        let admin = authority.client("admin", "system:masters")?;
+        let kubeconfig = write("admin.kubeconfig", &kubeconfig(&plan.name, &server, authority, &Access::Certificate(admin)))?;
+        let client = client(&kubeconfig).await?;
+        let cluster = Self {
+            name: plan.name.clone(),
+            client,
+            server,
+            folder: folder.to_owned(),
+            tools: tools.clone(),
+            authority: Arc::clone(authority),
+            processes: Mutex::default(),
+            _ports: ports.into(),
+        };
+        let api_port = cluster._ports[0].number;
+        cluster.run("kube-apiserver", &[], &[
+            format!("--etcd-servers={etcd}"),
+            format!("--etcd-prefix=/{}", plan.name),
+            format!("--secure-port={api_port}"),
+            "--bind-address=127.0.0.1".into(),
+            "--advertise-address=127.0.0.1".into(),
+            "--endpoint-reconciler-type=none".into(),
+            format!("--tls-cert-file={certificate}"),
+            format!("--tls-private-key-file={key}"),
+            format!("--client-ca-file={ca}"),
+            "--service-account-issuer=https://kubernetes.default.svc".into(),
+            format!("--service-account-key-file={token_public}"),
+            format!("--service-account-signing-key-file={token_key}"),
+            "--service-cluster-ip-range=10.96.0.0/16".into(),
+            "--authorization-mode=RBAC".into(),
+            "--allow-privileged=true".into(),
+            "--profiling=false".into(),
+            format!("--audit-policy-file={audit_policy}"),
+            format!("--audit-log-path={}", cluster.audit_log().display()),
+        ])?;
+        crate::wait_for(&format!("the API server of {}", plan.name), READY, async || {
+            cluster.client.send(kube_request("/readyz")?).await.map(|response| response.status().is_success()).map_err(Into::into)
+        })
+        .await?;
+        cluster.run("kube-controller-manager", &[], &[
+            format!("--kubeconfig={kubeconfig}"),
+            "--leader-elect=false".into(),
+            format!("--secure-port={}", cluster._ports[1].number),
+            "--bind-address=127.0.0.1".into(),
+            format!("--root-ca-file={ca}"),
+            format!("--service-account-private-key-file={token_key}"),
+            format!("--cluster-signing-cert-file={ca}"),
+            format!("--cluster-signing-key-file={ca_key}"),
+            format!("--authentication-kubeconfig={kubeconfig}"),
+            format!("--authorization-kubeconfig={kubeconfig}"),
+            format!("--controllers={}", CONTROLLERS.join(",")),
+            "--use-service-account-credentials=false".into(),
+            "--concurrent-job-syncs=20".into(),
+            "--kube-api-qps=500".into(),
+            "--kube-api-burst=1000".into(),
+        ])?;
+        cluster.run("kube-scheduler", &[], &[
+            format!("--kubeconfig={kubeconfig}"),
+            "--leader-elect=false".into(),
+            "--secure-port=0".into(),
+        ])?;
+        let mut arguments = vec![
+            format!("--kubeconfig={kubeconfig}"),
+            "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake".into(),
+            format!("--node-name={}", plan.name),
+            "--node-ip=127.0.0.1".into(),
+            "--cidr=10.0.0.1/16".into(),
+            format!("--config={stages}"),
+        ];
+        for stage in ["node-initialize.yaml", "node-heartbeat.yaml", "pod-ready.yaml", "pod-delete.yaml"] {
+            arguments.push(format!("--config={}", tools.file(stage).display()));
+        }
+        cluster.run("kwok", &[], &arguments)?;
+        for pool in &plan.pools {
+            cluster.add_nodes(pool, 0..pool.nodes).await?;
+        }
+        Ok(cluster)
+    }
+
+    /// Starts one of the testbed's binaries for this cluster; it is called as the binary, its log too.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn run(&self, binary: &str, environment: &[(&str, String)], arguments: &[String]) -> Result<()> {
+        self.run_as(binary, Program {
+            name: binary.to_owned(),
+            binary: self.tools.binary(binary),
+            arguments: arguments.to_vec(),
+            environment: environment.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+        })
+    }
+
+    /// Starts a program for this cluster under a name of its own.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn run_as(&self, name: &str, program: Program) -> Result<()> {
+        let process = Process::start(&self.tools, &self.folder, Program { name: name.to_owned(), ..program })?;
+        self.processes().push(process);
+        Ok(())
+    }
+
+    /// The processes of this cluster.
+    ///
+    /// # Panics
+    /// Where another thread panicked with them in hand.
+    pub fn processes(&self) -> MutexGuard<'_, Vec<Process>> {
+        self.processes.lock().expect("no thread panics with the processes in hand")
+    }
+
+    /// Does something to one process by name.
+    ///
+    /// # Errors
+    /// Where no process has the name, or what `action` returns.
+    pub fn with_process<T>(&self, name: &str, action: impl FnOnce(&mut Process) -> Result<T>) -> Result<T> {
+        let mut processes = self.processes();
+        let process = processes.iter_mut().find(|process| process.program.name == name);
+        action(process.with_context(|| format!("no process {name} in {}", self.name))?)
+    }
+
+    /// Ends a process for good.
+    ///
+    /// # Errors
+    /// Where no process has the name.
+    pub fn stop(&self, name: &str) -> Result<()> {
+        self.with_process(name, |process| {
+            process.kill();
+            Ok(())
+        })?;
+        self.processes().retain(|process| process.program.name != name);
+        Ok(())
+    }
+
+    /// Where a file of this cluster's is, such as `admin.kubeconfig`.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// The record of the API server.
+    pub fn audit_log(&self) -> PathBuf {
+        self.file("audit.log")
+    }
+
+    /// A server certificate of the testbed's authority.
+    ///
+    /// # Errors
+    /// Where no key can be made.
+    pub fn certificate(&self, name: &str) -> Result<Identity> {
+        self.authority.server(name)
+    }
+
+    /// The certificate of the testbed's authority.
+    pub fn ca(&self) -> String {
+        self.authority.certificate()
+    }
+
+    /// Writes a kubeconfig that uses a token, and returns its path.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn token_kubeconfig(&self, name: &str, token: &str) -> Result<PathBuf> {
+        let path = self.file(&format!("{name}.kubeconfig"));
+        let access = Access::Token(token.to_owned());
+        fs::write(&path, kubeconfig(&self.name, &self.server, &self.authority, &access))?;
+        Ok(path)
+    }
+
+    /// A kubeconfig with the rights of a service account: what runs in the cluster has no others.
+    ///
+    /// # Errors
+    /// Where the account does not exist.
+    pub async fn service_account_kubeconfig(&self, namespace: &str, account: &str) -> Result<PathBuf> {
+        let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token");
+        let body = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"audiences": ["https://kubernetes.default.svc"], "expirationSeconds": 36000}});
+        let response: Value = self.client.request(kube_post(&path, &body)?).await.with_context(|| format!("a token of {namespace}/{account} in {}", self.name))?;
+        let token = response["status"]["token"].as_str().context("a token")?;
+        self.token_kubeconfig(&format!("{namespace}-{account}"), token)
+    }
+
+    /// Creates a namespace unless it is there.
+    ///
+    /// # Errors
+    /// Where the API server refuses it.
+    pub async fn create_namespace(&self, name: &str, labels: &[(&str, &str)]) -> Result<()> {
+        let labels: Map<_, _> = labels.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect();
+        let namespace: Namespace = serde_json::from_value(json!({"metadata": {"name": name, "labels": labels}}))?;
+        match Api::all(self.client.clone()).create(&PostParams::default(), &namespace).await {
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
+            result => Ok(result.map(drop)?),
+        }
+    }
+
+    /// Adds nodes of a pool.
+    ///
+    /// # Errors
+    /// Where the API server refuses one.
+    pub async fn add_nodes(&self, pool: &NodePool, numbers: std::ops::Range<u32>) -> Result<()> {
+        let api: Api<Node> = Api::all(self.client.clone());
+        for number in numbers {
+            let node = node(&format!("{}-{}-{number}", self.name, pool.name), pool);
+            api.create(&PostParams::default(), &serde_json::from_value(node)?).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes a node away as a machine that breaks: its pods go with it.
+    ///
+    /// # Errors
+    /// Where there is none of the name.
+    pub async fn lose_node(&self, name: &str) -> Result<()> {
+        Api::<Node>::all(self.client.clone()).delete(name, &DeleteParams::default()).await?;
+        let pods = self.pods().await?;
+        for pod in pods.iter().filter(|pod| pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()) == Some(name)) {
+            let metadata = &pod.metadata;
+            let (Some(namespace), Some(name)) = (&metadata.namespace, &metadata.name) else { continue };
+            let parameters = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
+            match Api::<Pod>::namespaced(self.client.clone(), namespace).delete(name, &parameters).await {
+                Err(kube::Error::Api(status)) if status.code == 404 => {}
+                result => drop(result?),
+            }
+        }
+        Ok(())
+    }
+
+    /// All pods.
+    ///
+    /// # Errors
+    /// Where the API server does not answer.
+    pub async fn pods(&self) -> Result<Vec<Pod>> {
+        Ok(Api::all(self.client.clone()).list(&ListParams::default()).await?.items)
+    }
+
+    /// All nodes.
+    ///
+    /// # Errors
+    /// Where the API server does not answer.
+    pub async fn nodes(&self) -> Result<Vec<Node>> {
+        Ok(Api::all(self.client.clone()).list(&ListParams::default()).await?.items)
+    }
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { name, server, .. } = self;
+        formatter.debug_struct("Cluster").field("name", name).field("server", server).finish_non_exhaustive()
+    }
+}
+
+pub(crate) fn kube_request(path: &str) -> Result<http::Request<kube::client::Body>> {
+    Ok(http::Request::get(path).body(kube::client::Body::empty())?)
+}
+
+pub(crate) fn kube_post(path: &str, body: &Value) -> Result<http::Request<Vec<u8>>> {
+    let request = http::Request::post(path).header("content-type", "application/json");
+    Ok(request.body(serde_json::to_vec(body)?)?)
+}
+
+async fn client(kubeconfig: &str) -> Result<kube::Client> {
+    let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
+    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    Ok(kube::Client::try_from(config)?)
+}
+
+enum Access {
+    Certificate(Identity),
+    Token(String),
+}
+
+fn kubeconfig(name: &str, server: &str, authority: &Authority, access: &Access) -> String {
+    let base64 = |text: &str| serde_json::to_value(k8s_openapi::ByteString(text.as_bytes().to_vec())).unwrap_or_default();
+    let user = match access {
+        Access::Certificate(identity) => json!({
+            "client-certificate-data": base64(&identity.certificate),
+            "client-key-data": base64(&identity.key),
+        }),
+        Access::Token(token) => json!({ "token": token }),
+    };
+    json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": name, "cluster": {"server": server, "certificate-authority-data": base64(&authority.certificate())}}],
+        "users": [{"name": name, "user": user}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name, "namespace": "default"}}],
+        "current-context": name,
+    })
+    .to_string()
+}
+
+/// A node that KWOK keeps ready.
+pub(crate) fn node(name: &str, pool: &NodePool) -> Value {
+    let mut labels = Map::new();
+    for (key, value) in [("kubernetes.io/hostname", name), ("kubernetes.io/os", "linux"), ("kubernetes.io/arch", "amd64"), ("testbed.hcb.dev/pool", &pool.name)] {
+        labels.insert(key.to_owned(), value.into());
+    }
+    labels.extend(pool.labels.iter().map(|(key, value)| (key.clone(), value.as_str().into())));
+    let mut resources = Map::from_iter([
+        ("cpu".to_owned(), pool.cpu.as_str().into()),
+        ("memory".to_owned(), pool.memory.as_str().into()),
+        ("ephemeral-storage".to_owned(), "1Ti".into()),
+        ("pods".to_owned(), "110".into()),
+    ]);
+    resources.extend(pool.resources.iter().map(|(name, count)| (name.clone(), count.to_string().into())));
+    let taints: Vec<_> = pool.taints.iter().map(|(key, value, effect)| json!({"key": key, "value": value, "effect": effect})).collect();
+    json!({
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": labels, "annotations": {"kwok.x-k8s.io/node": "fake"}},
+        "spec": {"taints": taints},
+        "status": {"allocatable": resources, "capacity": resources},
+    })
+}

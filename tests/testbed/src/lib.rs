@@ -1,0 +1,41 @@
+//! A testbed of real servers on loopback: etcd, and for each cluster a kube-apiserver, its controllers
+//! and scheduler, with nodes that KWOK simulates, Admiralty between the clusters and Karpenter to add
+//! nodes. Tests and the experiment run what `hcb compile` wrote on it.
+//!
+//! Nothing of a testbed survives its test: see [`process`].
+
+pub mod certificates;
+pub mod cluster;
+pub mod ports;
+pub mod process;
+pub mod testbed;
+pub mod tools;
+
+pub use cluster::{Cluster, ClusterPlan, NodePool};
+pub use testbed::Testbed;
+
+use anyhow::{Result, bail};
+use std::time::{Duration, Instant};
+
+/// Tells a person what takes so long.
+#[expect(clippy::print_stderr, reason = "a test has nothing else to tell its progress with")]
+pub fn say(text: &str) {
+    eprintln!("testbed: {text}");
+}
+
+/// Tries until `check` says true.
+///
+/// # Errors
+/// After `most`, with the last error of `check`.
+pub async fn wait_for(what: &str, most: Duration, mut check: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
+    let start = Instant::now();
+    loop {
+        let result = check().await;
+        match result {
+            Ok(true) => return Ok(()),
+            _ if start.elapsed() < most => tokio::time::sleep(Duration::from_millis(100)).await,
+            Ok(false) => bail!("waited {} s for {what}", most.as_secs()),
+            Err(error) => return Err(error.context(format!("waited {} s for {what}", most.as_secs()))),
+        }
+    }
+}

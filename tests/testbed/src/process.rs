@@ -1,0 +1,163 @@
+//! Servers as child processes that nothing survives.
+
+use crate::tools::Tools;
+use anyhow::{Context, Result};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// What to run.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// What it is called in messages and the names of logs.
+    pub name: String,
+    /// The binary.
+    pub binary: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// Environment variables on top of those of the test.
+    pub environment: Vec<(String, String)>,
+}
+
+/// A program that runs until this is dropped or the test ends, whatever ends it.
+#[derive(Debug)]
+pub struct Process {
+    /// What runs.
+    pub program: Program,
+    folder: PathBuf,
+    guard: PathBuf,
+    child: Option<Child>,
+}
+
+impl Process {
+    /// Starts a program that logs into `folder`.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn start(tools: &Tools, folder: &Path, program: Program) -> Result<Self> {
+        let mut process = Self {
+            program,
+            folder: folder.to_owned(),
+            guard: tools.binary("guard"),
+            child: None,
+        };
+        process.resume()?;
+        Ok(process)
+    }
+
+    /// Starts it, or starts it again after [`Process::kill`]. Its log goes on.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn resume(&mut self) -> Result<()> {
+        let log = File::options().create(true).append(true).open(self.log())?;
+        let child = Command::new(&self.guard)
+            .arg("-pid")
+            .arg(self.pid_file())
+            .arg("--")
+            .arg(&self.program.binary)
+            .args(&self.program.arguments)
+            .envs(self.program.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("starting {}", self.program.name))?;
+        self.child = Some(child);
+        Ok(())
+    }
+
+    /// Ends it at once, as a crash would (`SIGKILL`).
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            drop(child.stdin.take());
+            let _ = child.wait();
+            let _ = fs::remove_file(self.pid_file());
+        }
+    }
+
+    /// Where it logs to.
+    pub fn log(&self) -> PathBuf {
+        self.folder.join(format!("{}.log", self.program.name))
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+    }
+
+    /// Its process id.
+    ///
+    /// # Errors
+    /// Where it does not run.
+    pub fn id(&self) -> Result<u32> {
+        let start = Instant::now();
+        loop {
+            // The guard writes it right after the start.
+            let id = fs::read_to_string(self.pid_file()).ok().and_then(|text| text.parse().ok());
+            match id {
+                Some(id) => return Ok(id),
+                None if start.elapsed() < Duration::from_secs(5) => std::thread::sleep(Duration::from_millis(10)),
+                None => anyhow::bail!("{} does not run", self.program.name),
+            }
+        }
+    }
+
+    /// Sends a signal by name, such as `TERM` or `STOP`.
+    ///
+    /// # Errors
+    /// Where it does not run.
+    pub fn signal(&self, signal: &str) -> Result<()> {
+        let status = Command::new("kill").arg(format!("-{signal}")).arg(self.id()?.to_string()).status()?;
+        anyhow::ensure!(status.success(), "{} could not be sent SIG{signal}", self.program.name);
+        Ok(())
+    }
+
+    fn pid_file(&self) -> PathBuf {
+        self.folder.join(format!("{}.pid", self.program.name))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A temporary folder that is removed even if the test is killed.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    guard: Option<Child>,
+}
+
+impl Folder {
+    /// Makes one.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
+    pub fn new(tools: &Tools) -> Result<Self> {
+        let path = tempfile::Builder::new().prefix("hcb-testbed-").tempdir()?.keep();
+        let guard = Command::new(tools.binary("guard"))
+            .arg("-remove")
+            .arg(&path)
+            .stdin(Stdio::piped())
+            .spawn()?;
+        Ok(Self { path, guard: Some(guard) })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if let Some(mut guard) = self.guard.take() {
+            drop(guard.stdin.take());
+            let _ = guard.wait();
+        }
+    }
+}
