@@ -78,20 +78,16 @@ func matchingGlob(globs []string, key string) string {
 	return ""
 }
 
-// readCRDs reads a file of YAML documents.
+// readCRDs reads the definitions in a file of YAML documents.
 func readCRDs(file string) ([]customResourceDefinition, error) {
-	text, err := os.ReadFile(file)
+	documents, err := readDocuments(file)
 	if err != nil {
 		return nil, err
 	}
 	var definitions []customResourceDefinition
-	for _, document := range bytes.Split(append([]byte("\n"), text...), []byte("\n---")) {
-		converted, err := yaml.YAMLToJSON(document)
-		if err != nil {
-			return nil, err
-		}
+	for _, document := range documents {
 		var definition customResourceDefinition
-		if err := decode(converted, &definition); err != nil {
+		if err := decode(document, &definition); err != nil {
 			return nil, err
 		}
 		if definition.Kind == "CustomResourceDefinition" {
@@ -99,6 +95,23 @@ func readCRDs(file string) ([]customResourceDefinition, error) {
 		}
 	}
 	return definitions, nil
+}
+
+// readDocuments reads a file of YAML documents and returns each as JSON.
+func readDocuments(file string) ([][]byte, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var documents [][]byte
+	for _, document := range bytes.Split(append([]byte("\n"), text...), []byte("\n---")) {
+		converted, err := yaml.YAMLToJSON(document)
+		if err != nil {
+			return nil, err
+		}
+		documents = append(documents, converted)
+	}
+	return documents, nil
 }
 
 // decode reads JSON and keeps numbers as they are written, since 64-bit bounds do not fit a float.

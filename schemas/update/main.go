@@ -36,8 +36,13 @@ type source struct {
 func main() {
 	log.SetFlags(0)
 	out := flag.String("out", "..", "folder of the catalogue")
+	crds := flag.String("crds", "", "write the CustomResourceDefinitions themselves to this folder, and nothing else")
 	flag.Parse()
-	if err := run(*out); err != nil {
+	work := func() error { return run(*out) }
+	if *crds != "" {
+		work = func() error { return writeCRDs(*crds) }
+	}
+	if err := work(); err != nil {
 		log.Fatal(err)
 	}
 }
@@ -81,28 +86,34 @@ func schemaLines(source source) ([]line, error) {
 	if source.OpenAPI != "" {
 		return kubernetesLines(source)
 	}
+	files, remove, err := crdFiles(source)
+	if err != nil {
+		return nil, err
+	}
+	defer remove()
+	return crdLines(files, source.Keep)
+}
+
+// crdFiles returns the files that have a source's CustomResourceDefinitions, and what to call when
+// they are read.
+func crdFiles(source source) (files []string, remove func(), err error) {
+	remove = func() {}
 	if source.Handwritten != "" {
-		return crdLines([]string{filepath.Join("handwritten", source.Handwritten)}, source.Keep)
+		return []string{filepath.Join("handwritten", source.Handwritten)}, remove, nil
 	}
 	if source.Types != "" {
 		folder, err := os.MkdirTemp("", "crds")
 		if err != nil {
-			return nil, err
+			return nil, remove, err
 		}
-		defer os.RemoveAll(folder)
+		remove = func() { os.RemoveAll(folder) }
 		files, err := generateCRDs(source.Module, source.Versions[0], source.Types, folder)
-		if err != nil {
-			return nil, err
-		}
-		return crdLines(files, source.Keep)
+		return files, remove, err
 	}
 	root, err := moduleDir(source.Module, source.Versions[0])
 	if err != nil {
-		return nil, err
+		return nil, remove, err
 	}
-	files, err := filepath.Glob(filepath.Join(root, filepath.FromSlash(source.CRDs)))
-	if err != nil {
-		return nil, err
-	}
-	return crdLines(files, source.Keep)
+	files, err = filepath.Glob(filepath.Join(root, filepath.FromSlash(source.CRDs)))
+	return files, remove, err
 }

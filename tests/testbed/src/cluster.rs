@@ -79,7 +79,7 @@ pub struct Cluster {
     pub(crate) tools: Tools,
     authority: Arc<Authority>,
     processes: Mutex<Vec<Process>>,
-    _ports: Vec<Port>,
+    ports: Mutex<Vec<Port>>,
 }
 
 impl Cluster {
@@ -92,7 +92,8 @@ impl Cluster {
     ) -> Result<Self> {
         fs::create_dir_all(folder)?;
         let ports = [Port::reserve()?, Port::reserve()?];
-        let server = format!("https://127.0.0.1:{}", ports[0].number);
+        let (api_port, controllers_port) = (ports[0].number, ports[1].number);
+        let server = format!("https://127.0.0.1:{api_port}");
         let write = |name: &str, content: &str| -> Result<String> {
             let path = folder.join(name);
             fs::write(&path, content)?;
@@ -119,9 +120,8 @@ impl Cluster {
             tools: tools.clone(),
             authority: Arc::clone(authority),
             processes: Mutex::default(),
-            _ports: ports.into(),
+            ports: Mutex::new(ports.into()),
         };
-        let api_port = cluster._ports[0].number;
         cluster.run("kube-apiserver", &[], &[
             format!("--etcd-servers={etcd}"),
             format!("--etcd-prefix=/{}", plan.name),
@@ -149,7 +149,7 @@ impl Cluster {
         cluster.run("kube-controller-manager", &[], &[
             format!("--kubeconfig={kubeconfig}"),
             "--leader-elect=false".into(),
-            format!("--secure-port={}", cluster._ports[1].number),
+            format!("--secure-port={}", controllers_port),
             "--bind-address=127.0.0.1".into(),
             format!("--root-ca-file={ca}"),
             format!("--service-account-private-key-file={token_key}"),
@@ -207,6 +207,14 @@ impl Cluster {
         let process = Process::start(&self.tools, &self.folder, Program { name: name.to_owned(), ..program })?;
         self.processes().push(process);
         Ok(())
+    }
+
+    /// Keeps a port reserved for as long as the cluster runs.
+    ///
+    /// # Panics
+    /// Where another thread panicked meanwhile.
+    pub fn keep(&self, port: Port) {
+        self.ports.lock().expect("no thread panics with the ports in hand").push(port);
     }
 
     /// The processes of this cluster.

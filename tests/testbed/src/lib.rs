@@ -4,10 +4,15 @@
 //!
 //! Nothing of a testbed survives its test: see [`process`].
 
+pub mod admiralty;
+pub mod apply;
 pub mod certificates;
 pub mod cluster;
+pub mod definitions;
+pub mod deployment;
 pub mod ports;
 pub mod process;
+pub mod secrets;
 pub mod testbed;
 pub mod tools;
 
@@ -15,12 +20,13 @@ pub use cluster::{Cluster, ClusterPlan, NodePool};
 pub use testbed::Testbed;
 
 use anyhow::{Result, bail};
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 /// Tells a person what takes so long.
-#[expect(clippy::print_stderr, reason = "a test has nothing else to tell its progress with")]
 pub fn say(text: &str) {
-    eprintln!("testbed: {text}");
+    // Not `eprintln`, which tests swallow unless they fail.
+    let _ = writeln!(std::io::stderr(), "testbed: {text}");
 }
 
 /// Tries until `check` says true.

@@ -1,0 +1,111 @@
+//! What a Deployment would run, as a process of this machine: its arguments, its environment, the
+//! configuration that it mounts and the rights of its service account, all read from the cluster.
+
+use crate::cluster::Cluster;
+use crate::process::Program;
+use anyhow::{Context, Result};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, EnvVar, Secret};
+use kube::api::Api;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The program of the only container of a Deployment.
+///
+/// # Errors
+/// Where the Deployment, or something that it mounts, is not there.
+pub async fn program(cluster: &Cluster, namespace: &str, name: &str, binary: PathBuf) -> Result<Program> {
+    let deployments: Api<Deployment> = Api::namespaced(cluster.client.clone(), namespace);
+    let deployment = deployments.get(name).await.with_context(|| format!("{name} in {}", cluster.name))?;
+    let pod = deployment.spec.and_then(|spec| spec.template.spec).context("a pod template")?;
+    let container = pod.containers.first().context("a container")?;
+    let account = pod.service_account_name.as_deref().unwrap_or("default");
+    let kubeconfig = cluster.service_account_kubeconfig(namespace, account).await?;
+
+    // Paths in the container become paths of a folder that stands for its file system.
+    let root = cluster.file(&format!("{name}.root"));
+    let mut mounts = Vec::new();
+    for mount in container.volume_mounts.iter().flatten() {
+        let volume = pod.volumes.iter().flatten().find(|volume| volume.name == mount.name).context("the volume of a mount")?;
+        let files = if let Some(source) = &volume.config_map {
+            let map: ConfigMap = Api::namespaced(cluster.client.clone(), namespace).get(&source.name).await?;
+            map.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.into_bytes())).collect()
+        } else if let Some(source) = volume.secret.as_ref().and_then(|source| source.secret_name.as_ref()) {
+            secret(cluster, namespace, source).await?
+        } else {
+            BTreeMap::new()
+        };
+        let local = root.join(mount.mount_path.trim_start_matches('/'));
+        fs::create_dir_all(&local)?;
+        for (key, value) in files {
+            fs::write(local.join(key), value)?;
+        }
+        mounts.push((mount.mount_path.clone(), local));
+    }
+    let localized = |text: &str| localize(text, &mounts);
+    let arguments = container.command.iter().flatten().skip(1).chain(container.args.iter().flatten());
+    let mut environment = vec![("KUBECONFIG".to_owned(), kubeconfig.display().to_string())];
+    for variable in container.env.iter().flatten() {
+        if let Some(value) = value(variable, name, namespace) {
+            environment.push((variable.name.clone(), localized(&value)));
+        }
+    }
+    Ok(Program {
+        name: name.to_owned(),
+        binary,
+        arguments: arguments.map(|argument| localized(argument)).collect(),
+        environment,
+    })
+}
+
+/// The files that a program's arguments name, with the argument that names each.
+pub fn mounted(program: &Program) -> Vec<(String, PathBuf)> {
+    let mut found = Vec::new();
+    for argument in &program.arguments {
+        let path = PathBuf::from(argument.split_once('=').map_or(argument.as_str(), |(_, path)| path));
+        if path.is_file() {
+            found.push((argument.clone(), path));
+        }
+    }
+    found
+}
+
+/// A Secret that is not there, such as one that another tool makes, is an empty one.
+async fn secret(cluster: &Cluster, namespace: &str, name: &str) -> Result<BTreeMap<String, Vec<u8>>> {
+    let secret: Option<Secret> = Api::namespaced(cluster.client.clone(), namespace).get_opt(name).await?;
+    let data = secret.and_then(|secret| secret.data).unwrap_or_default();
+    Ok(data.into_iter().map(|(key, value)| (key, value.0)).collect())
+}
+
+fn localize(text: &str, mounts: &[(String, PathBuf)]) -> String {
+    let mut text = text.to_owned();
+    for (path, local) in mounts {
+        // Only whole paths: `--config=/etc/x/file`, not `/etc/xy`.
+        for separator in ["", "="] {
+            let from = format!("{separator}{path}/");
+            if text.starts_with(&from) || (!separator.is_empty() && text.contains(&from)) {
+                text = text.replacen(&from, &format!("{separator}{}/", local.display()), 1);
+            }
+        }
+    }
+    text
+}
+
+fn value(variable: &EnvVar, name: &str, namespace: &str) -> Option<String> {
+    if let Some(value) = &variable.value {
+        return Some(value.clone());
+    }
+    let field = variable.value_from.as_ref()?.field_ref.as_ref()?;
+    match field.field_path.as_str() {
+        "metadata.name" => Some(format!("{name}-0")),
+        "metadata.namespace" => Some(namespace.to_owned()),
+        "status.podIP" => Some("127.0.0.1".to_owned()),
+        _ => None,
+    }
+}
+
+/// The folder that stands for the file system of a Deployment's container.
+pub fn root(cluster: &Cluster, name: &str) -> PathBuf {
+    Path::new(&cluster.folder).join(format!("{name}.root"))
+}
