@@ -132,6 +132,8 @@ impl Cluster {
             format!("--tls-cert-file={certificate}"),
             format!("--tls-private-key-file={key}"),
             format!("--client-ca-file={ca}"),
+            format!("--requestheader-client-ca-file={ca}"),
+            "--requestheader-allowed-names=front-proxy".into(),
             "--service-account-issuer=https://kubernetes.default.svc".into(),
             format!("--service-account-key-file={token_public}"),
             format!("--service-account-signing-key-file={token_key}"),

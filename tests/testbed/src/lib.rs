@@ -10,6 +10,8 @@ pub mod certificates;
 pub mod cluster;
 pub mod definitions;
 pub mod deployment;
+pub mod hybrid;
+pub mod karpenter;
 pub mod ports;
 pub mod process;
 pub mod secrets;

@@ -1,0 +1,246 @@
+//! A hybrid cloud on the testbed: the clusters of a spec, set up as hcb generates it or as Admiralty's
+//! own guide does.
+
+use crate::admiralty::Admiralty;
+use crate::apply::{Applier, manifests};
+use crate::cluster::{Cluster, ClusterPlan, NodePool};
+use crate::secrets::Store;
+use crate::testbed::Testbed;
+use crate::{definitions, karpenter};
+use anyhow::{Context, Result};
+use futures::future::try_join_all;
+use hcb::compile::{Options, Output, Timings, compile};
+use hcb::diag::Diagnostics;
+use hcb::manifest::Templates;
+use hcb::model::{Model, Provider};
+use hcb::source::Sources;
+use k8s_openapi::api::core::v1::Node;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How jobs are scheduled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Setup {
+    /// Admiralty with the values of its chart as they are.
+    Stock,
+    /// What `hcb compile` wrote: its own scheduler profile and closed gates, without the reconciler.
+    Static,
+}
+
+impl Setup {
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stock => "stock",
+            Self::Static => "hcb, static",
+        }
+    }
+
+    /// Units of the tree that this set-up does without. Everything else is the same in all.
+    fn leaves_out(self) -> &'static [&'static str] {
+        match self {
+            Self::Stock => &["scheduling", "gates", "reconciler", "workloads"],
+            Self::Static => &["workloads"],
+        }
+    }
+}
+
+/// A hybrid cloud that runs.
+#[derive(Debug)]
+pub struct Hybrid {
+    /// Its clusters.
+    pub testbed: Testbed,
+    /// What the spec says.
+    pub model: Model,
+    /// The tree that hcb wrote.
+    pub tree: PathBuf,
+    /// How jobs are scheduled.
+    pub setup: Setup,
+    /// The Jobs of the tree, by the names of their workloads.
+    pub jobs: Vec<(String, Value)>,
+}
+
+impl Hybrid {
+    /// Compiles the spec in `folder` and brings its clusters up. `node_delay` passes from a node's
+    /// being bought to its being there.
+    ///
+    /// # Errors
+    /// Where a server does not start or refuses a manifest.
+    pub async fn start(folder: &Path, setup: Setup, admiralty: &Admiralty, node_delay: Duration) -> Result<Self> {
+        let output = compiled(folder)?;
+        let plans: Vec<_> = output.model.clusters.iter().map(plan).collect();
+        let testbed = Testbed::start(&plans).await?;
+        let tree = testbed.folder().join("tree");
+        for (path, content) in &output.tree.files {
+            let path = tree.join(path);
+            fs::create_dir_all(path.parent().context("a folder")?)?;
+            fs::write(path, content)?;
+        }
+        let jobs = manifests(&tree)?
+            .into_iter()
+            .filter(|(_, object)| object["kind"] == "Job")
+            .map(|(_, job)| Ok((job["metadata"]["labels"]["hcb.dev/workload"].as_str().context("a workload")?.to_owned(), job)))
+            .collect::<Result<_>>()?;
+        let hybrid = Self { testbed, model: output.model, tree, setup, jobs };
+        // What fails here is looked into as what fails in a scenario.
+        match hybrid.install(admiralty, node_delay).await {
+            Ok(()) => Ok(hybrid),
+            Err(error) => {
+                let name = format!("install-{}", setup.name().replace([' ', ','], ""));
+                let failed = hybrid.testbed.run(&name, async |_| Err::<(), _>(error)).await;
+                Err(failed.expect_err("an error is handed on"))
+            }
+        }
+    }
+
+    /// The cluster that jobs are created in.
+    pub fn source(&self) -> &Cluster {
+        self.testbed.cluster(&self.model.source().name)
+    }
+
+    async fn install(&self, admiralty: &Admiralty, node_delay: Duration) -> Result<()> {
+        let all = tokio::task::spawn_blocking(definitions::all).await??;
+        try_join_all(self.testbed.clusters.iter().map(|cluster| self.install_in(cluster, admiralty, &all))).await?;
+        let addresses = self.model.clusters.iter().filter_map(|cluster| {
+            let url = cluster.api_server.clone()?;
+            Some((url, self.testbed.cluster(&cluster.name).server.clone()))
+        });
+        let mut store = Store::new(addresses.collect());
+        for cluster in &self.testbed.clusters {
+            store.push(cluster).await?;
+        }
+        for cluster in &self.testbed.clusters {
+            store.pull(cluster).await?;
+        }
+        // Targets first: the source's agent looks for them.
+        let source = &self.source().name;
+        let targets = self.testbed.clusters.iter().filter(|cluster| cluster.name != *source);
+        try_join_all(targets.map(|cluster| run_admiralty(admiralty, cluster, false))).await?;
+        run_admiralty(admiralty, self.source(), true).await?;
+        for planned in &self.model.clusters {
+            if let Some(Provider::Karpenter(settings)) = planned.autoscaler.as_ref().map(|autoscaler| &autoscaler.provider) {
+                let cluster = self.testbed.cluster(&planned.name);
+                karpenter::run(cluster, &settings.node_class.name, &planned.pools, node_delay).await?;
+            }
+        }
+        self.wait_for_virtual_nodes().await
+    }
+
+    async fn install_in(&self, cluster: &Cluster, admiralty: &Admiralty, all: &[Value]) -> Result<()> {
+        let mut objects = manifests(&self.tree.join("clusters").join(&cluster.name))?;
+        // What a person applies once, before there is an engine that could.
+        let bootstrap = self.tree.join("bootstrap").join(&cluster.name);
+        if bootstrap.is_dir() {
+            objects.extend(manifests(&bootstrap)?);
+        }
+        let mut objects: Vec<_> = objects
+            .into_iter()
+            .filter(|(path, _)| {
+                let unit = path.components().next().and_then(|unit| unit.as_os_str().to_str()).unwrap_or_default();
+                !self.setup.leaves_out().contains(&unit)
+            })
+            .map(|(_, object)| object)
+            .collect();
+        objects.sort_by_key(|object| install_order(object["kind"].as_str().unwrap_or_default()));
+        let applier = Applier::new(cluster);
+        // Karpenter's own definitions come with it, of the same version.
+        let needed = |definition: &&Value| {
+            let group = definition["spec"]["group"].as_str().unwrap_or_default();
+            let is_used = objects.iter().any(|object| object["apiVersion"].as_str().is_some_and(|version| version.starts_with(&format!("{group}/"))));
+            is_used && !matches!(group, "karpenter.sh" | "multicluster.admiralty.io")
+        };
+        let definitions: Vec<_> = all.iter().filter(needed).cloned().collect();
+        applier.apply_definitions(&definitions).await?;
+        applier.apply_definitions(&karpenter::definitions(cluster)?).await?;
+        for object in objects.iter().filter(|object| object["kind"] == "Namespace") {
+            applier.apply(object).await?;
+        }
+        // The engine's own namespace comes with the engine.
+        let namespaces: BTreeSet<_> = objects.iter().filter_map(|object| object["metadata"]["namespace"].as_str()).collect();
+        for namespace in namespaces {
+            cluster.create_namespace(namespace, &[]).await?;
+        }
+        admiralty.install(cluster, &self.chart_values(&cluster.name)?).await?;
+        for object in objects.iter().filter(|object| object["kind"] != "Namespace") {
+            applier.apply(object).await?;
+        }
+        Ok(())
+    }
+
+    /// The values of Admiralty's chart: those of the tree, or just the name that the chart asks for.
+    fn chart_values(&self, cluster: &str) -> Result<Value> {
+        if self.setup == Setup::Stock {
+            return Ok(json!({"clusterName": cluster}));
+        }
+        let name = format!("{cluster}-chart-admiralty");
+        let applications = manifests(&self.tree.join("gitops"))?;
+        let application = applications.into_iter().find(|(_, object)| object["kind"] == "Application" && object["metadata"]["name"] == name.as_str());
+        let (_, application) = application.with_context(|| format!("the Application {name}"))?;
+        Ok(application["spec"]["source"]["helm"]["valuesObject"].clone())
+    }
+
+    async fn wait_for_virtual_nodes(&self) -> Result<()> {
+        let expected: BTreeSet<_> = self.model.clusters.iter().map(|cluster| hcb::scheduling::admiralty::virtual_node_name(&cluster.name)).collect();
+        crate::wait_for("the virtual nodes", Duration::from_secs(60), async || {
+            let nodes = self.source().nodes().await?;
+            let ready: BTreeSet<_> = nodes.iter().filter(|node| is_ready(node)).filter_map(|node| node.metadata.name.clone()).collect();
+            Ok(expected.is_subset(&ready))
+        })
+        .await
+    }
+}
+
+/// Engines apply kinds in such an order. The token controller removes the Secret of a service account
+/// that is not there yet.
+fn install_order(kind: &str) -> usize {
+    const FIRST: &[&str] = &["Namespace", "PriorityClass", "ResourceQuota", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "ConfigMap", "Secret"];
+    FIRST.iter().position(|first| *first == kind).unwrap_or(FIRST.len())
+}
+
+/// Whether a node says that it is ready.
+pub fn is_ready(node: &Node) -> bool {
+    let conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+async fn run_admiralty(admiralty: &Admiralty, cluster: &Cluster, is_source: bool) -> Result<()> {
+    admiralty.run_agent(cluster).await?;
+    admiralty.run_scheduler(cluster, "admiralty-candidate-scheduler").await?;
+    if is_source {
+        admiralty.run_scheduler(cluster, "admiralty-proxy-scheduler").await?;
+    }
+    Ok(())
+}
+
+/// Compiles the spec in a folder, which must be right.
+fn compiled(folder: &Path) -> Result<Output> {
+    let mut sources = Sources::default();
+    for (path, _) in manifests(folder)? {
+        if sources.iter().all(|(_, file)| file.path != path) {
+            sources.add(path.clone(), fs::read_to_string(folder.join(&path))?);
+        }
+    }
+    let mut diagnostics = Diagnostics::default();
+    let output = compile(&sources, Path::new(""), &Templates::built_in(), Options::default(), &mut diagnostics, &mut Timings::default());
+    let described = || {
+        let found: Vec<_> = diagnostics.sorted().iter().map(|found| found.message.clone()).collect();
+        format!("{} does not compile: {}", folder.display(), found.join("; "))
+    };
+    output.with_context(described)
+}
+
+fn plan(cluster: &hcb::model::Cluster) -> ClusterPlan {
+    let pools = cluster.pools.iter().filter(|pool| !pool.is_scaled).map(|pool| NodePool {
+        name: pool.name.clone(),
+        nodes: pool.max,
+        cpu: pool.cpu.to_string(),
+        memory: pool.memory.to_string(),
+        resources: pool.gpu.iter().map(|gpu| (gpu.resource.clone(), gpu.count)).collect(),
+        labels: pool.labels.clone().into_iter().collect(),
+        taints: pool.taints.iter().map(|taint| (taint.key.clone(), taint.value.clone().unwrap_or_default(), format!("{:?}", taint.effect))).collect(),
+    });
+    ClusterPlan { name: cluster.name.clone(), pools: pools.collect() }
+}
