@@ -31,6 +31,9 @@ pub enum Setup {
 }
 
 impl Setup {
+    /// All, in the order of reports.
+    pub const ALL: [Self; 2] = [Self::Stock, Self::Static];
+
     /// The name in reports.
     pub fn name(self) -> &'static str {
         match self {

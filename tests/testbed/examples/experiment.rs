@@ -1,0 +1,58 @@
+//! Runs the experiments: each scenario with Admiralty as it comes and with what hcb generates, on the
+//! same servers, judged by the API servers' own records.
+//!
+//! `cargo run -p hcb-testbed --example experiment [-- [--out FOLDER] [SCENARIO...]]` writes one table for
+//! all, and JSON and a picture for each scenario.
+
+use anyhow::{Context, Result, bail};
+use hcb_testbed::admiralty::{Admiralty, SOURCE_VARIABLE};
+use hcb_testbed::hybrid::{Hybrid, Setup};
+use hcb_testbed::judge::judge;
+use hcb_testbed::{report, say, scenarios};
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long nothing must have changed for a scenario to be over.
+const PATIENCE: Duration = Duration::from_secs(25);
+
+#[tokio::main]
+#[expect(clippy::print_stdout, reason = "the table is what this prints")]
+async fn main() -> Result<()> {
+    let mut out = PathBuf::from("target/experiment");
+    let mut wanted = Vec::new();
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--out" => out = arguments.next().context("--out needs a folder")?.into(),
+            name => wanted.push(name.to_owned()),
+        }
+    }
+    let all = scenarios::all();
+    if let Some(unknown) = wanted.iter().find(|name| all.iter().all(|scenario| scenario.name != **name)) {
+        let names: Vec<_> = all.iter().map(|scenario| scenario.name).collect();
+        bail!("no scenario {unknown}; there are {}", names.join(", "));
+    }
+    let Some(admiralty) = tokio::task::spawn_blocking(Admiralty::get).await?? else {
+        bail!("the experiments need Admiralty: name its source in {SOURCE_VARIABLE}");
+    };
+    fs::create_dir_all(&out)?;
+    let mut tables = String::new();
+    for scenario in all.iter().filter(|scenario| wanted.is_empty() || wanted.iter().any(|name| name == scenario.name)) {
+        let mut verdicts = Vec::new();
+        for setup in Setup::ALL {
+            say(&format!("{}, {}", scenario.name, setup.name()));
+            let hybrid = Hybrid::start(&scenarios::spec(scenario), setup, &admiralty, scenario.node_delay).await?;
+            scenario.play(&hybrid, PATIENCE).await?;
+            verdicts.push(judge(&hybrid)?);
+        }
+        let table = report::table(scenario, &verdicts);
+        println!("{table}");
+        tables.push_str(&table);
+        tables.push('\n');
+        fs::write(out.join(format!("{}.json", scenario.name)), serde_json::to_string_pretty(&verdicts)?)?;
+        fs::write(out.join(format!("{}.svg", scenario.name)), report::picture(scenario, &verdicts))?;
+        fs::write(out.join("tables.md"), &tables)?;
+    }
+    Ok(())
+}
