@@ -9,6 +9,7 @@ mod explain_code;
 mod init;
 mod input;
 mod list;
+mod reconcile;
 mod run;
 mod schema;
 mod show;
@@ -77,6 +78,7 @@ enum Command {
     List(list::Args),
     Schema(schema::Args),
     ExplainCode(explain_code::Args),
+    Reconcile(reconcile::Args),
     Completions(completions::Args),
 }
 
@@ -90,6 +92,7 @@ pub fn main() -> ExitCode {
         Command::List(args) => list::run(&args, cli.look),
         Command::Schema(args) => schema::run(&args),
         Command::ExplainCode(args) => explain_code::run(&args, cli.look),
+        Command::Reconcile(args) => reconcile::run(&args),
         Command::Completions(args) => completions::run(&args),
     };
     match result {

@@ -3,6 +3,7 @@
 pub mod autoscaling;
 pub mod cli;
 pub mod compile;
+pub mod controller;
 pub mod diag;
 pub mod digest;
 pub mod gitops;

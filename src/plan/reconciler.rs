@@ -32,11 +32,6 @@ pub(super) fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
 fn source(unit: &mut Unit, model: &Model) {
     let origin = model.scheduling.location;
     let reconciler = &model.scheduling.reconciler;
-    let virtual_nodes: Vec<_> = model
-        .clusters
-        .iter()
-        .map(|cluster| virtual_node_name(&cluster.name))
-        .collect();
     let targets: Vec<_> = model.peers(model.source).map(|peer| &peer.name).collect();
     for peer in model.peers(model.source) {
         let target = Target {
@@ -50,9 +45,12 @@ fn source(unit: &mut Unit, model: &Model) {
     }
     let context = json!({
         "namespace": namespaces::HCB,
+        "byTheReconciler": format!(
+            "request.userInfo.username == 'system:serviceaccount:{}:hcb-reconciler'",
+            namespaces::HCB,
+        ),
         "image": reconciler.image,
         "replicas": reconciler.replicas,
-        "virtualNodes": virtual_nodes,
         "kubeconfigs": targets
             .iter()
             .map(|name| json!({ "cluster": name, "secret": format!("hcb-target-{name}") }))
@@ -74,6 +72,14 @@ fn source(unit: &mut Unit, model: &Model) {
             continue;
         }
         unit.add(template, origin, context.clone());
+    }
+    unit.add("reconciler/release-policy.yaml", origin, context.clone());
+    for namespace in &model.namespaces {
+        unit.add(
+            "reconciler/release-role.yaml",
+            namespace.location,
+            json!({ "namespace": namespaces::HCB, "workloadNamespace": namespace.name }),
+        );
     }
 }
 
@@ -138,5 +144,7 @@ fn pool(pool: &crate::model::NodePool) -> Value {
         "allocatable": pool.allocatable(),
         "gpuProduct": pool.gpu.as_ref().and_then(|gpu| gpu.product.as_ref()),
         "pricePerHour": pool.price_per_hour,
+        "labels": pool.labels,
+        "taints": pool.taints,
     })
 }

@@ -3,7 +3,7 @@
 //! The stock proxy scheduler scores clusters by how empty they are and asks every cluster before it
 //! chooses, so jobs go to public while private has room, and each job leaves a candidate pod in
 //! public, which can buy a node. The proxy scheduler here checks taints before it asks a cluster:
-//! `hcb.dev/gate=closed:NoSchedule` on a virtual node keeps its cluster out altogether.
+//! `hcb.dev/gate=CLUSTER:NoSchedule` on a virtual node keeps its cluster out altogether.
 
 use crate::model::{Cluster, ClusterIndex, Model};
 use crate::plan::access::{Access, Target, kubeconfig};
@@ -106,7 +106,7 @@ fn restarted(deployment: &str) -> LiveField {
 /// The virtual nodes of gated clusters, with their gates closed. They are there before Admiralty
 /// starts, so no job can slip through before the reconciler is up: Admiralty patches status and
 /// labels of a node that exists, and leaves its taints alone (virtual-kubelet 1.11, `node.go`).
-/// From then on the taints are the reconciler's.
+/// The value of each gate is its cluster, so that a pod can be let through one and no other.
 fn virtual_nodes(model: &Model) -> Unit {
     let mut unit = Unit::new(
         model.source,

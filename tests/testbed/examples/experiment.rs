@@ -2,12 +2,12 @@
 //! same servers, judged by the API servers' own records.
 //!
 //! `cargo run -p hcb-testbed --example experiment [-- [--out FOLDER] [SCENARIO...]]` writes one table for
-//! all, and JSON and a picture for each scenario.
+//! all, and JSON and a picture for each scenario. Exits 1 where hcb's promises do not hold.
 
 use anyhow::{Context, Result, bail};
 use hcb_testbed::admiralty::{Admiralty, SOURCE_VARIABLE};
 use hcb_testbed::hybrid::{Hybrid, Setup};
-use hcb_testbed::judge::judge;
+use hcb_testbed::judge::{Verdict, judge};
 use hcb_testbed::{report, say, scenarios};
 use std::fs;
 use std::path::PathBuf;
@@ -29,7 +29,10 @@ async fn main() -> Result<()> {
         }
     }
     let all = scenarios::all();
-    if let Some(unknown) = wanted.iter().find(|name| all.iter().all(|scenario| scenario.name != **name)) {
+    if let Some(unknown) = wanted
+        .iter()
+        .find(|name| all.iter().all(|scenario| scenario.name != **name))
+    {
         let names: Vec<_> = all.iter().map(|scenario| scenario.name).collect();
         bail!("no scenario {unknown}; there are {}", names.join(", "));
     }
@@ -38,21 +41,56 @@ async fn main() -> Result<()> {
     };
     fs::create_dir_all(&out)?;
     let mut tables = String::new();
-    for scenario in all.iter().filter(|scenario| wanted.is_empty() || wanted.iter().any(|name| name == scenario.name)) {
+    let mut broken = Vec::new();
+    for scenario in all
+        .iter()
+        .filter(|scenario| wanted.is_empty() || wanted.iter().any(|name| name == scenario.name))
+    {
         let mut verdicts = Vec::new();
         for setup in Setup::ALL {
             say(&format!("{}, {}", scenario.name, setup.name()));
-            let hybrid = Hybrid::start(&scenarios::spec(scenario), setup, &admiralty, scenario.node_delay).await?;
+            let hybrid = Hybrid::start(
+                &scenarios::spec(scenario),
+                setup,
+                &admiralty,
+                scenario.node_delay,
+            )
+            .await?;
             scenario.play(&hybrid, PATIENCE).await?;
             verdicts.push(judge(&hybrid)?);
         }
+        broken.extend(
+            verdicts
+                .iter()
+                .filter_map(|verdict| broken_promise(scenario.name, verdict)),
+        );
         let table = report::table(scenario, &verdicts);
         println!("{table}");
         tables.push_str(&table);
         tables.push('\n');
-        fs::write(out.join(format!("{}.json", scenario.name)), serde_json::to_string_pretty(&verdicts)?)?;
-        fs::write(out.join(format!("{}.svg", scenario.name)), report::picture(scenario, &verdicts))?;
+        fs::write(
+            out.join(format!("{}.json", scenario.name)),
+            serde_json::to_string_pretty(&verdicts)?,
+        )?;
+        fs::write(
+            out.join(format!("{}.svg", scenario.name)),
+            report::picture(scenario, &verdicts),
+        )?;
         fs::write(out.join("tables.md"), &tables)?;
     }
+    if !broken.is_empty() {
+        bail!("what hcb promises did not hold:\n{}", broken.join("\n"));
+    }
     Ok(())
+}
+
+/// What hcb promises of any scenario: no job leaves, and no candidate is made elsewhere, while an earlier
+/// tier has room.
+fn broken_promise(scenario: &str, verdict: &Verdict) -> Option<String> {
+    let is_kept = verdict.premature_bursts == 0 && verdict.speculative_candidates == 0;
+    let is_promised = verdict.setup != Setup::Stock.name();
+    (is_promised && !is_kept).then(|| {
+        let Verdict { setup, premature_bursts, speculative_candidates, .. } = verdict;
+        format!("{scenario}, {setup}: {premature_bursts} premature bursts, {speculative_candidates} speculative candidates")
+    })
 }

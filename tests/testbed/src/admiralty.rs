@@ -37,32 +37,32 @@ impl Admiralty {
     /// Where a source is named that cannot be built: that is never taken for "not there".
     pub fn get() -> Result<Option<Self>> {
         let named = std::env::var_os(SOURCE_VARIABLE).filter(|value| !value.is_empty());
-        let Some(named) = named.map(PathBuf::from) else {
-            let Some(module) = registry_module() else {
-                crate::say(&format!(
-                    "SKIPPED, what needs Admiralty: the module registry does not serve {MODULE}@{VERSION}, and {SOURCE_VARIABLE} names no source"
-                ));
-                return Ok(None);
-            };
-            // As released, every agent takes the same ports, so that only one runs on a machine.
+        let Some(named) = named.map(PathBuf::from).or_else(registry_module) else {
             crate::say(&format!(
-                "SKIPPED, what needs Admiralty: {} is served but listens on fixed ports; name a source with ports from the environment in {SOURCE_VARIABLE}",
-                module.display()
+                "SKIPPED, what needs Admiralty: the module registry does not serve {MODULE}@{VERSION}, and {SOURCE_VARIABLE} names no source"
             ));
             return Ok(None);
         };
         if named.join("agent").is_file() && named.join("scheduler").is_file() {
             let chart = find_chart(&named)?;
-            return Ok(Some(Self { folder: named, chart }));
+            return Ok(Some(Self {
+                folder: named,
+                chart,
+            }));
         }
         let mut hash = Sha256::new();
         if named.is_file() {
             hash.update(fs::read(&named)?);
         } else {
             hash.update(named.to_string_lossy().as_bytes());
-            hash.update(fs::read(named.join("go.sum")).with_context(|| format!("{SOURCE_VARIABLE}={}", named.display()))?);
+            hash.update(
+                fs::read(named.join("go.sum"))
+                    .with_context(|| format!("{SOURCE_VARIABLE}={}", named.display()))?,
+            );
         }
-        let folder = cached(&format!("admiralty-{}", short(hash)), |folder| build_source(&named, folder))?;
+        let folder = cached(&format!("admiralty-{}", short(hash)), |folder| {
+            build_source(&named, folder)
+        })?;
         let chart = find_chart(&folder)?;
         Ok(Some(Self { folder, chart }))
     }
@@ -99,29 +99,40 @@ impl Admiralty {
     /// What the API server says against an object.
     pub async fn install(&self, cluster: &Cluster, values: &Value) -> Result<()> {
         let objects = self.render(&cluster.tools, values)?;
-        let (definitions, objects): (Vec<_>, Vec<_>) =
-            objects.into_iter().partition(|object| object["kind"] == "CustomResourceDefinition");
+        let (definitions, objects): (Vec<_>, Vec<_>) = objects
+            .into_iter()
+            .partition(|object| object["kind"] == "CustomResourceDefinition");
         let applier = Applier::new(cluster);
         applier.apply_definitions(&definitions).await?;
         cluster.create_namespace(NAMESPACE, &[]).await?;
         let webhook_port = Port::reserve()?;
         for mut object in objects {
             let kind = object["kind"].as_str().unwrap_or_default();
-            let is_hook = object["metadata"]["annotations"].get("helm.sh/hook").is_some();
+            let is_hook = object["metadata"]["annotations"]
+                .get("helm.sh/hook")
+                .is_some();
             if is_hook || matches!(kind, "Certificate" | "Issuer") {
                 continue;
             }
             if kind == "MutatingWebhookConfiguration" {
                 let ca = k8s_openapi::ByteString(cluster.ca().into_bytes());
                 for webhook in object["webhooks"].as_array_mut().into_iter().flatten() {
-                    let path = webhook["clientConfig"]["service"]["path"].as_str().unwrap_or_default().to_owned();
+                    let path = webhook["clientConfig"]["service"]["path"]
+                        .as_str()
+                        .unwrap_or_default()
+                        .to_owned();
                     webhook["clientConfig"] = json!({
                         "url": format!("https://127.0.0.1:{}{path}", webhook_port.number),
                         "caBundle": ca,
                     });
                 }
             }
-            let is_namespaced = applier.api(&object).await?.0.resource_url().contains("/namespaces/");
+            let is_namespaced = applier
+                .api(&object)
+                .await?
+                .0
+                .resource_url()
+                .contains("/namespaces/");
             if is_namespaced && object["metadata"].get("namespace").is_none() {
                 object["metadata"]["namespace"] = NAMESPACE.into();
             }
@@ -143,20 +154,40 @@ impl Admiralty {
         fs::write(certificates.join("tls.key"), identity.key)?;
         let webhook = webhook_port(cluster).await?;
         let (health, kubelet) = (Port::reserve()?, Port::reserve()?);
-        let mut program = deployment::program(cluster, NAMESPACE, "admiralty-controller-manager", self.binary("agent")).await?;
+        let mut program = deployment::program(
+            cluster,
+            NAMESPACE,
+            "admiralty-controller-manager",
+            self.binary("agent"),
+        )
+        .await?;
         // Elections are about replicas; there is one.
-        program.arguments.retain(|argument| argument != "--leader-elect");
+        program
+            .arguments
+            .retain(|argument| argument != "--leader-elect");
         program.environment.extend([
             ("POD_NAMESPACE".to_owned(), NAMESPACE.to_owned()),
-            ("HEALTH_ADDR".to_owned(), format!("127.0.0.1:{}", health.number)),
+            (
+                "HEALTH_ADDR".to_owned(),
+                format!("127.0.0.1:{}", health.number),
+            ),
             ("WEBHOOK_PORT".to_owned(), webhook.to_string()),
-            ("WEBHOOK_CERTS".to_owned(), certificates.display().to_string()),
+            (
+                "WEBHOOK_CERTS".to_owned(),
+                certificates.display().to_string(),
+            ),
             ("VK_PORT".to_owned(), kubelet.number.to_string()),
         ]);
         cluster.run_as("admiralty-agent", program)?;
-        crate::wait_for(&format!("Admiralty's agent in {}", cluster.name), Duration::from_secs(60), async || {
-            Ok(tokio::net::TcpStream::connect(("127.0.0.1", webhook)).await.is_ok())
-        })
+        crate::wait_for(
+            &format!("Admiralty's agent in {}", cluster.name),
+            Duration::from_secs(60),
+            async || {
+                Ok(tokio::net::TcpStream::connect(("127.0.0.1", webhook))
+                    .await
+                    .is_ok())
+            },
+        )
         .await?;
         cluster.keep(health);
         cluster.keep(kubelet);
@@ -168,9 +199,12 @@ impl Admiralty {
     /// # Errors
     /// Where the Deployment or its configuration is not there.
     pub async fn run_scheduler(&self, cluster: &Cluster, name: &str) -> Result<()> {
-        let mut program = deployment::program(cluster, NAMESPACE, name, self.binary("scheduler")).await?;
+        let mut program =
+            deployment::program(cluster, NAMESPACE, name, self.binary("scheduler")).await?;
         // In a pod it finds the API server by files at fixed paths, which a process cannot have.
-        let kubeconfig = cluster.service_account_kubeconfig(NAMESPACE, "admiralty").await?;
+        let kubeconfig = cluster
+            .service_account_kubeconfig(NAMESPACE, "admiralty")
+            .await?;
         for (_, file) in deployment::mounted(&program) {
             let mut config: Value = serde_saphyr::from_str(&fs::read_to_string(&file)?)?;
             config["clientConnection"]["kubeconfig"] = kubeconfig.display().to_string().into();
@@ -187,9 +221,15 @@ async fn webhook_port(cluster: &Cluster) -> Result<u16> {
     let path = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/admiralty";
     let request = http::Request::get(path).body(Vec::new())?;
     let configuration: Value = cluster.client.request(request).await?;
-    let url = configuration["webhooks"][0]["clientConfig"]["url"].as_str().unwrap_or_default();
-    let port = url.rsplit(':').next().and_then(|rest| rest.split('/').next());
-    port.and_then(|port| port.parse().ok()).context("the port of the webhook")
+    let url = configuration["webhooks"][0]["clientConfig"]["url"]
+        .as_str()
+        .unwrap_or_default();
+    let port = url
+        .rsplit(':')
+        .next()
+        .and_then(|rest| rest.split('/').next());
+    port.and_then(|port| port.parse().ok())
+        .context("the port of the webhook")
 }
 
 /// The folder of the module in Go's cache, where the registry serves it.
@@ -206,23 +246,80 @@ fn registry_module() -> Option<PathBuf> {
 fn build_source(named: &Path, folder: &Path) -> Result<()> {
     let unpacked = tempfile::tempdir()?;
     let root = if named.is_file() {
-        let status = Command::new("tar").arg("xzf").arg(named).arg("-C").arg(unpacked.path()).status()?;
-        anyhow::ensure!(status.success(), "{} cannot be unpacked", named.display());
-        let entry = fs::read_dir(unpacked.path())?.next().context("an empty archive")??;
+        run(Command::new("tar")
+            .arg("xzf")
+            .arg(named)
+            .arg("-C")
+            .arg(unpacked.path()))?;
+        let entry = fs::read_dir(unpacked.path())?
+            .next()
+            .context("an empty archive")??;
         entry.path()
     } else {
-        named.to_owned()
+        // Go's cache of modules is read-only, and a person's checkout is theirs.
+        let root = unpacked.path().join("source");
+        run(Command::new("cp").arg("-r").arg(named).arg(&root))?;
+        run(Command::new("chmod").args(["-R", "u+w"]).arg(&root))?;
+        root
     };
+    take_ports_from_the_environment(&root)?;
     for name in ["agent", "scheduler"] {
         build(&root, &format!("./cmd/{name}"), &folder.join(name))?;
     }
-    let status = Command::new("cp").arg("-r").arg(root.join("charts")).arg(folder).status()?;
-    anyhow::ensure!(status.success(), "{} has no charts", named.display());
+    run(Command::new("cp")
+        .arg("-r")
+        .arg(root.join("charts"))
+        .arg(folder))
+}
+
+/// As released, every agent listens on the same ports, so that only one runs on a machine. Where the
+/// source still has them, they come from the environment instead.
+fn take_ports_from_the_environment(root: &Path) -> Result<()> {
+    let changes = [
+        (
+            "cmd/agent/main.go",
+            "HealthProbeBindAddress: \":8080\",",
+            "HealthProbeBindAddress: healthAddress(), WebhookServer: webhookServer(),",
+            "cmd/agent/ports.go",
+            "package main\n\nimport (\n\t\"os\"\n\t\"strconv\"\n\n\t\"sigs.k8s.io/controller-runtime/pkg/webhook\"\n)\n\n\
+             func healthAddress() string { return os.Getenv(\"HEALTH_ADDR\") }\n\n\
+             func webhookServer() webhook.Server {\n\tport, _ := strconv.Atoi(os.Getenv(\"WEBHOOK_PORT\"))\n\
+             \treturn webhook.NewServer(webhook.Options{Port: port, CertDir: os.Getenv(\"WEBHOOK_CERTS\")})\n}\n",
+        ),
+        (
+            "pkg/vk/http/opts.go",
+            "\":10250\"",
+            "kubeletAddress()",
+            "pkg/vk/http/ports.go",
+            "package http\n\nimport \"os\"\n\nfunc kubeletAddress() string { return \":\" + os.Getenv(\"VK_PORT\") }\n",
+        ),
+    ];
+    for (file, from, to, added, content) in changes {
+        let path = root.join(file);
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        if text.contains(from) {
+            fs::write(&path, text.replace(from, to))?;
+            fs::write(root.join(added), content)?;
+        }
+    }
+    Ok(())
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let output = command.stdin(Stdio::null()).output()?;
+    if !output.status.success() {
+        bail!("{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
     Ok(())
 }
 
 fn find_chart(folder: &Path) -> Result<PathBuf> {
     let chart = folder.join("charts/multicluster-scheduler");
-    anyhow::ensure!(chart.join("Chart.yaml").is_file(), "{} has no chart at {}", folder.display(), chart.display());
+    anyhow::ensure!(
+        chart.join("Chart.yaml").is_file(),
+        "{} has no chart at {}",
+        folder.display(),
+        chart.display()
+    );
     Ok(chart)
 }

@@ -2,10 +2,10 @@
 
 use crate::cluster::Cluster;
 use anyhow::{Context, Result};
+use kube::ResourceExt;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, ValidationDirective};
 use kube::core::GroupVersionKind;
 use kube::discovery::{ApiCapabilities, Scope, pinned_kind};
-use kube::ResourceExt;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,10 @@ pub struct Applier<'a> {
 impl<'a> Applier<'a> {
     /// For one cluster.
     pub fn new(cluster: &'a Cluster) -> Self {
-        Self { cluster, kinds: Mutex::default() }
+        Self {
+            cluster,
+            kinds: Mutex::default(),
+        }
     }
 
     /// Applies an object with strict field validation, as its only owner.
@@ -37,8 +40,16 @@ impl<'a> Applier<'a> {
             ..PatchParams::default()
         };
         let (api, name) = self.api(object).await?;
-        let described = || format!("{} {name} in {}", object["kind"].as_str().unwrap_or_default(), self.cluster.name);
-        api.patch(&name, &parameters, &Patch::Apply(object)).await.with_context(described)
+        let described = || {
+            format!(
+                "{} {name} in {}",
+                object["kind"].as_str().unwrap_or_default(),
+                self.cluster.name
+            )
+        };
+        api.patch(&name, &parameters, &Patch::Apply(object))
+            .await
+            .with_context(described)
     }
 
     /// Applies `CustomResourceDefinitions` and waits until they are served.
@@ -53,8 +64,13 @@ impl<'a> Applier<'a> {
             let (api, name) = self.api(definition).await?;
             crate::wait_for(&name, Duration::from_secs(60), async || {
                 let current = api.get(&name).await?;
-                let conditions = current.data["status"]["conditions"].as_array().cloned().unwrap_or_default();
-                Ok(conditions.iter().any(|condition| condition["type"] == "Established" && condition["status"] == "True"))
+                let conditions = current.data["status"]["conditions"]
+                    .as_array()
+                    .cloned()
+                    .unwrap_or_default();
+                Ok(conditions.iter().any(|condition| {
+                    condition["type"] == "Established" && condition["status"] == "True"
+                }))
             })
             .await?;
         }
@@ -73,15 +89,18 @@ impl<'a> Applier<'a> {
         let name = text(&object["metadata"]["name"]);
         let mut kinds = self.kinds.lock().await;
         if !kinds.contains_key(&kind) {
-            let (resource, ApiCapabilities { scope, .. }) = pinned_kind(&self.cluster.client, &kind)
-                .await
-                .with_context(|| format!("{} does not serve {kind:?}", self.cluster.name))?;
+            let (resource, ApiCapabilities { scope, .. }) =
+                pinned_kind(&self.cluster.client, &kind)
+                    .await
+                    .with_context(|| format!("{} does not serve {kind:?}", self.cluster.name))?;
             kinds.insert(kind.clone(), (resource, scope == Scope::Namespaced));
         }
         let (resource, is_namespaced) = &kinds[&kind];
         let client = self.cluster.client.clone();
         let api = if *is_namespaced {
-            let namespace = object["metadata"]["namespace"].as_str().unwrap_or("default");
+            let namespace = object["metadata"]["namespace"]
+                .as_str()
+                .unwrap_or("default");
             Api::namespaced_with(client, namespace, resource)
         } else {
             Api::all_with(client, resource)
@@ -96,7 +115,10 @@ impl<'a> Applier<'a> {
 /// Where it is no YAML.
 pub fn documents(text: &str) -> Result<Vec<Value>> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(text)?;
-    Ok(documents.into_iter().filter(|document| document.is_object()).collect())
+    Ok(documents
+        .into_iter()
+        .filter(serde_json::Value::is_object)
+        .collect())
 }
 
 /// The manifests below a folder, sorted by path, with their paths below it.
@@ -111,7 +133,10 @@ pub fn manifests(folder: &Path) -> Result<Vec<(PathBuf, Value)>> {
             let path = entry?.path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "yaml") {
+            } else if path
+                .extension()
+                .is_some_and(|extension| extension == "yaml")
+            {
                 let text = std::fs::read_to_string(&path)?;
                 for document in documents(&text).with_context(|| path.display().to_string())? {
                     found.push((path.strip_prefix(folder)?.to_owned(), document));
@@ -125,5 +150,9 @@ pub fn manifests(folder: &Path) -> Result<Vec<(PathBuf, Value)>> {
 
 /// What an object is called, for messages.
 pub fn described(object: &DynamicObject) -> String {
-    format!("{} {}", object.types.as_ref().map_or("", |types| &types.kind), object.name_any())
+    format!(
+        "{} {}",
+        object.types.as_ref().map_or("", |types| &types.kind),
+        object.name_any()
+    )
 }

@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, KeyUsagePurpose,
 };
 
 /// A certificate and its private key, in PEM.
@@ -27,9 +27,15 @@ impl Authority {
     /// Where no key can be made.
     pub fn new() -> Result<Self> {
         let mut parameters = CertificateParams::new(Vec::new())?;
-        parameters.distinguished_name.push(DnType::CommonName, "hcb testbed");
+        parameters
+            .distinguished_name
+            .push(DnType::CommonName, "hcb testbed");
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
+        parameters.key_usages = vec![
+            KeyUsagePurpose::KeyCertSign,
+            KeyUsagePurpose::CrlSign,
+            KeyUsagePurpose::DigitalSignature,
+        ];
         let issuer = CertifiedIssuer::self_signed(parameters, KeyPair::generate()?)?;
         Ok(Self { issuer })
     }
@@ -49,7 +55,12 @@ impl Authority {
     /// # Errors
     /// Where no key can be made.
     pub fn server(&self, name: &str) -> Result<Identity> {
-        let names = ["127.0.0.1", "localhost", "kubernetes", "kubernetes.default.svc"];
+        let names = [
+            "127.0.0.1",
+            "localhost",
+            "kubernetes",
+            "kubernetes.default.svc",
+        ];
         self.sign(name, None, names.map(str::to_owned).to_vec())
     }
 
@@ -65,13 +76,21 @@ impl Authority {
         let mut parameters = CertificateParams::new(names)?;
         parameters.distinguished_name.push(DnType::CommonName, name);
         if let Some(group) = group {
-            parameters.distinguished_name.push(DnType::OrganizationName, group);
+            parameters
+                .distinguished_name
+                .push(DnType::OrganizationName, group);
         }
         parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        parameters.extended_key_usages = vec![
+            ExtendedKeyUsagePurpose::ServerAuth,
+            ExtendedKeyUsagePurpose::ClientAuth,
+        ];
         let key = KeyPair::generate()?;
         let certificate = parameters.signed_by(&key, &self.issuer)?;
-        Ok(Identity { certificate: certificate.pem(), key: key.serialize_pem() })
+        Ok(Identity {
+            certificate: certificate.pem(),
+            key: key.serialize_pem(),
+        })
     }
 }
 

@@ -110,7 +110,10 @@ impl Cluster {
         let audit_policy = write("audit-policy.yaml", include_str!("../audit.yaml"))?;
         let stages = write("stages.yaml", include_str!("../stages.yaml"))?;
         let admin = authority.client("admin", "system:masters")?;
-        let kubeconfig = write("admin.kubeconfig", &kubeconfig(&plan.name, &server, authority, &Access::Certificate(admin)))?;
+        let kubeconfig = write(
+            "admin.kubeconfig",
+            &kubeconfig(&plan.name, &server, authority, &Access::Certificate(admin)),
+        )?;
         let client = client(&kubeconfig).await?;
         let cluster = Self {
             name: plan.name.clone(),
@@ -122,54 +125,75 @@ impl Cluster {
             processes: Mutex::default(),
             ports: Mutex::new(ports.into()),
         };
-        cluster.run("kube-apiserver", &[], &[
-            format!("--etcd-servers={etcd}"),
-            format!("--etcd-prefix=/{}", plan.name),
-            format!("--secure-port={api_port}"),
-            "--bind-address=127.0.0.1".into(),
-            "--advertise-address=127.0.0.1".into(),
-            "--endpoint-reconciler-type=none".into(),
-            format!("--tls-cert-file={certificate}"),
-            format!("--tls-private-key-file={key}"),
-            format!("--client-ca-file={ca}"),
-            format!("--requestheader-client-ca-file={ca}"),
-            "--requestheader-allowed-names=front-proxy".into(),
-            "--service-account-issuer=https://kubernetes.default.svc".into(),
-            format!("--service-account-key-file={token_public}"),
-            format!("--service-account-signing-key-file={token_key}"),
-            "--service-cluster-ip-range=10.96.0.0/16".into(),
-            "--authorization-mode=RBAC".into(),
-            "--allow-privileged=true".into(),
-            "--profiling=false".into(),
-            format!("--audit-policy-file={audit_policy}"),
-            format!("--audit-log-path={}", cluster.audit_log().display()),
-        ])?;
-        crate::wait_for(&format!("the API server of {}", plan.name), READY, async || {
-            cluster.client.send(kube_request("/readyz")?).await.map(|response| response.status().is_success()).map_err(Into::into)
-        })
+        cluster.run(
+            "kube-apiserver",
+            &[],
+            &[
+                format!("--etcd-servers={etcd}"),
+                format!("--etcd-prefix=/{}", plan.name),
+                format!("--secure-port={api_port}"),
+                "--bind-address=127.0.0.1".into(),
+                "--advertise-address=127.0.0.1".into(),
+                "--endpoint-reconciler-type=none".into(),
+                format!("--tls-cert-file={certificate}"),
+                format!("--tls-private-key-file={key}"),
+                format!("--client-ca-file={ca}"),
+                format!("--requestheader-client-ca-file={ca}"),
+                "--requestheader-allowed-names=front-proxy".into(),
+                "--service-account-issuer=https://kubernetes.default.svc".into(),
+                format!("--service-account-key-file={token_public}"),
+                format!("--service-account-signing-key-file={token_key}"),
+                "--service-cluster-ip-range=10.96.0.0/16".into(),
+                "--authorization-mode=RBAC".into(),
+                "--allow-privileged=true".into(),
+                "--profiling=false".into(),
+                format!("--audit-policy-file={audit_policy}"),
+                format!("--audit-log-path={}", cluster.audit_log().display()),
+            ],
+        )?;
+        crate::wait_for(
+            &format!("the API server of {}", plan.name),
+            READY,
+            async || {
+                cluster
+                    .client
+                    .send(kube_request("/readyz")?)
+                    .await
+                    .map(|response| response.status().is_success())
+                    .map_err(Into::into)
+            },
+        )
         .await?;
-        cluster.run("kube-controller-manager", &[], &[
-            format!("--kubeconfig={kubeconfig}"),
-            "--leader-elect=false".into(),
-            format!("--secure-port={}", controllers_port),
-            "--bind-address=127.0.0.1".into(),
-            format!("--root-ca-file={ca}"),
-            format!("--service-account-private-key-file={token_key}"),
-            format!("--cluster-signing-cert-file={ca}"),
-            format!("--cluster-signing-key-file={ca_key}"),
-            format!("--authentication-kubeconfig={kubeconfig}"),
-            format!("--authorization-kubeconfig={kubeconfig}"),
-            format!("--controllers={}", CONTROLLERS.join(",")),
-            "--use-service-account-credentials=false".into(),
-            "--concurrent-job-syncs=20".into(),
-            "--kube-api-qps=500".into(),
-            "--kube-api-burst=1000".into(),
-        ])?;
-        cluster.run("kube-scheduler", &[], &[
-            format!("--kubeconfig={kubeconfig}"),
-            "--leader-elect=false".into(),
-            "--secure-port=0".into(),
-        ])?;
+        cluster.run(
+            "kube-controller-manager",
+            &[],
+            &[
+                format!("--kubeconfig={kubeconfig}"),
+                "--leader-elect=false".into(),
+                format!("--secure-port={controllers_port}"),
+                "--bind-address=127.0.0.1".into(),
+                format!("--root-ca-file={ca}"),
+                format!("--service-account-private-key-file={token_key}"),
+                format!("--cluster-signing-cert-file={ca}"),
+                format!("--cluster-signing-key-file={ca_key}"),
+                format!("--authentication-kubeconfig={kubeconfig}"),
+                format!("--authorization-kubeconfig={kubeconfig}"),
+                format!("--controllers={}", CONTROLLERS.join(",")),
+                "--use-service-account-credentials=false".into(),
+                "--concurrent-job-syncs=20".into(),
+                "--kube-api-qps=500".into(),
+                "--kube-api-burst=1000".into(),
+            ],
+        )?;
+        cluster.run(
+            "kube-scheduler",
+            &[],
+            &[
+                format!("--kubeconfig={kubeconfig}"),
+                "--leader-elect=false".into(),
+                "--secure-port=0".into(),
+            ],
+        )?;
         let mut arguments = vec![
             format!("--kubeconfig={kubeconfig}"),
             "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake".into(),
@@ -178,7 +202,12 @@ impl Cluster {
             "--cidr=10.0.0.1/16".into(),
             format!("--config={stages}"),
         ];
-        for stage in ["node-initialize.yaml", "node-heartbeat.yaml", "pod-ready.yaml", "pod-delete.yaml"] {
+        for stage in [
+            "node-initialize.yaml",
+            "node-heartbeat.yaml",
+            "pod-ready.yaml",
+            "pod-delete.yaml",
+        ] {
             arguments.push(format!("--config={}", tools.file(stage).display()));
         }
         cluster.run("kwok", &[], &arguments)?;
@@ -192,13 +221,24 @@ impl Cluster {
     ///
     /// # Errors
     /// Where it cannot be started.
-    pub fn run(&self, binary: &str, environment: &[(&str, String)], arguments: &[String]) -> Result<()> {
-        self.run_as(binary, Program {
-            name: binary.to_owned(),
-            binary: self.tools.binary(binary),
-            arguments: arguments.to_vec(),
-            environment: environment.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
-        })
+    pub fn run(
+        &self,
+        binary: &str,
+        environment: &[(&str, String)],
+        arguments: &[String],
+    ) -> Result<()> {
+        self.run_as(
+            binary,
+            Program {
+                name: binary.to_owned(),
+                binary: self.tools.binary(binary),
+                arguments: arguments.to_vec(),
+                environment: environment
+                    .iter()
+                    .map(|(name, value)| ((*name).to_owned(), value.clone()))
+                    .collect(),
+            },
+        )
     }
 
     /// Starts a program for this cluster under a name of its own.
@@ -206,7 +246,14 @@ impl Cluster {
     /// # Errors
     /// Where it cannot be started.
     pub fn run_as(&self, name: &str, program: Program) -> Result<()> {
-        let process = Process::start(&self.tools, &self.folder, Program { name: name.to_owned(), ..program })?;
+        let process = Process::start(
+            &self.tools,
+            &self.folder,
+            Program {
+                name: name.to_owned(),
+                ..program
+            },
+        )?;
         self.processes().push(process);
         Ok(())
     }
@@ -216,7 +263,10 @@ impl Cluster {
     /// # Panics
     /// Where another thread panicked meanwhile.
     pub fn keep(&self, port: Port) {
-        self.ports.lock().expect("no thread panics with the ports in hand").push(port);
+        self.ports
+            .lock()
+            .expect("no thread panics with the ports in hand")
+            .push(port);
     }
 
     /// The processes of this cluster.
@@ -224,16 +274,24 @@ impl Cluster {
     /// # Panics
     /// Where another thread panicked with them in hand.
     pub fn processes(&self) -> MutexGuard<'_, Vec<Process>> {
-        self.processes.lock().expect("no thread panics with the processes in hand")
+        self.processes
+            .lock()
+            .expect("no thread panics with the processes in hand")
     }
 
     /// Does something to one process by name.
     ///
     /// # Errors
     /// Where no process has the name, or what `action` returns.
-    pub fn with_process<T>(&self, name: &str, action: impl FnOnce(&mut Process) -> Result<T>) -> Result<T> {
+    pub fn with_process<T>(
+        &self,
+        name: &str,
+        action: impl FnOnce(&mut Process) -> Result<T>,
+    ) -> Result<T> {
         let mut processes = self.processes();
-        let process = processes.iter_mut().find(|process| process.program.name == name);
+        let process = processes
+            .iter_mut()
+            .find(|process| process.program.name == name);
         action(process.with_context(|| format!("no process {name} in {}", self.name))?)
     }
 
@@ -246,7 +304,8 @@ impl Cluster {
             process.kill();
             Ok(())
         })?;
-        self.processes().retain(|process| process.program.name != name);
+        self.processes()
+            .retain(|process| process.program.name != name);
         Ok(())
     }
 
@@ -280,7 +339,10 @@ impl Cluster {
     pub fn token_kubeconfig(&self, name: &str, token: &str) -> Result<PathBuf> {
         let path = self.file(&format!("{name}.kubeconfig"));
         let access = Access::Token(token.to_owned());
-        fs::write(&path, kubeconfig(&self.name, &self.server, &self.authority, &access))?;
+        fs::write(
+            &path,
+            kubeconfig(&self.name, &self.server, &self.authority, &access),
+        )?;
         Ok(path)
     }
 
@@ -288,10 +350,18 @@ impl Cluster {
     ///
     /// # Errors
     /// Where the account does not exist.
-    pub async fn service_account_kubeconfig(&self, namespace: &str, account: &str) -> Result<PathBuf> {
+    pub async fn service_account_kubeconfig(
+        &self,
+        namespace: &str,
+        account: &str,
+    ) -> Result<PathBuf> {
         let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token");
         let body = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"audiences": ["https://kubernetes.default.svc"], "expirationSeconds": 36000}});
-        let response: Value = self.client.request(kube_post(&path, &body)?).await.with_context(|| format!("a token of {namespace}/{account} in {}", self.name))?;
+        let response: Value = self
+            .client
+            .request(kube_post(&path, &body)?)
+            .await
+            .with_context(|| format!("a token of {namespace}/{account} in {}", self.name))?;
         let token = response["status"]["token"].as_str().context("a token")?;
         self.token_kubeconfig(&format!("{namespace}-{account}"), token)
     }
@@ -301,9 +371,16 @@ impl Cluster {
     /// # Errors
     /// Where the API server refuses it.
     pub async fn create_namespace(&self, name: &str, labels: &[(&str, &str)]) -> Result<()> {
-        let labels: Map<_, _> = labels.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect();
-        let namespace: Namespace = serde_json::from_value(json!({"metadata": {"name": name, "labels": labels}}))?;
-        match Api::all(self.client.clone()).create(&PostParams::default(), &namespace).await {
+        let labels: Map<_, _> = labels
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), json!(value)))
+            .collect();
+        let namespace: Namespace =
+            serde_json::from_value(json!({"metadata": {"name": name, "labels": labels}}))?;
+        match Api::all(self.client.clone())
+            .create(&PostParams::default(), &namespace)
+            .await
+        {
             Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
             result => Ok(result.map(drop)?),
         }
@@ -317,7 +394,8 @@ impl Cluster {
         let api: Api<Node> = Api::all(self.client.clone());
         for number in numbers {
             let node = node(&format!("{}-{}-{number}", self.name, pool.name), pool);
-            api.create(&PostParams::default(), &serde_json::from_value(node)?).await?;
+            api.create(&PostParams::default(), &serde_json::from_value(node)?)
+                .await?;
         }
         Ok(())
     }
@@ -327,13 +405,25 @@ impl Cluster {
     /// # Errors
     /// Where there is none of the name.
     pub async fn lose_node(&self, name: &str) -> Result<()> {
-        Api::<Node>::all(self.client.clone()).delete(name, &DeleteParams::default()).await?;
+        Api::<Node>::all(self.client.clone())
+            .delete(name, &DeleteParams::default())
+            .await?;
         let pods = self.pods().await?;
-        for pod in pods.iter().filter(|pod| pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()) == Some(name)) {
+        for pod in pods.iter().filter(|pod| {
+            pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()) == Some(name)
+        }) {
             let metadata = &pod.metadata;
-            let (Some(namespace), Some(name)) = (&metadata.namespace, &metadata.name) else { continue };
-            let parameters = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
-            match Api::<Pod>::namespaced(self.client.clone(), namespace).delete(name, &parameters).await {
+            let (Some(namespace), Some(name)) = (&metadata.namespace, &metadata.name) else {
+                continue;
+            };
+            let parameters = DeleteParams {
+                grace_period_seconds: Some(0),
+                ..DeleteParams::default()
+            };
+            match Api::<Pod>::namespaced(self.client.clone(), namespace)
+                .delete(name, &parameters)
+                .await
+            {
                 Err(kube::Error::Api(status)) if status.code == 404 => {}
                 result => drop(result?),
             }
@@ -346,7 +436,10 @@ impl Cluster {
     /// # Errors
     /// Where the API server does not answer.
     pub async fn pods(&self) -> Result<Vec<Pod>> {
-        Ok(Api::all(self.client.clone()).list(&ListParams::default()).await?.items)
+        Ok(Api::all(self.client.clone())
+            .list(&ListParams::default())
+            .await?
+            .items)
     }
 
     /// All nodes.
@@ -354,14 +447,21 @@ impl Cluster {
     /// # Errors
     /// Where the API server does not answer.
     pub async fn nodes(&self) -> Result<Vec<Node>> {
-        Ok(Api::all(self.client.clone()).list(&ListParams::default()).await?.items)
+        Ok(Api::all(self.client.clone())
+            .list(&ListParams::default())
+            .await?
+            .items)
     }
 }
 
 impl std::fmt::Debug for Cluster {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { name, server, .. } = self;
-        formatter.debug_struct("Cluster").field("name", name).field("server", server).finish_non_exhaustive()
+        formatter
+            .debug_struct("Cluster")
+            .field("name", name)
+            .field("server", server)
+            .finish_non_exhaustive()
     }
 }
 
@@ -376,7 +476,8 @@ pub(crate) fn kube_post(path: &str, body: &Value) -> Result<http::Request<Vec<u8
 
 async fn client(kubeconfig: &str) -> Result<kube::Client> {
     let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
-    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    let config =
+        kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
     Ok(kube::Client::try_from(config)?)
 }
 
@@ -386,7 +487,9 @@ enum Access {
 }
 
 fn kubeconfig(name: &str, server: &str, authority: &Authority, access: &Access) -> String {
-    let base64 = |text: &str| serde_json::to_value(k8s_openapi::ByteString(text.as_bytes().to_vec())).unwrap_or_default();
+    let base64 = |text: &str| {
+        serde_json::to_value(k8s_openapi::ByteString(text.as_bytes().to_vec())).unwrap_or_default()
+    };
     let user = match access {
         Access::Certificate(identity) => json!({
             "client-certificate-data": base64(&identity.certificate),
@@ -408,18 +511,35 @@ fn kubeconfig(name: &str, server: &str, authority: &Authority, access: &Access) 
 /// A node that KWOK keeps ready.
 pub(crate) fn node(name: &str, pool: &NodePool) -> Value {
     let mut labels = Map::new();
-    for (key, value) in [("kubernetes.io/hostname", name), ("kubernetes.io/os", "linux"), ("kubernetes.io/arch", "amd64"), ("testbed.hcb.dev/pool", &pool.name)] {
+    for (key, value) in [
+        ("kubernetes.io/hostname", name),
+        ("kubernetes.io/os", "linux"),
+        ("kubernetes.io/arch", "amd64"),
+        ("testbed.hcb.dev/pool", &pool.name),
+    ] {
         labels.insert(key.to_owned(), value.into());
     }
-    labels.extend(pool.labels.iter().map(|(key, value)| (key.clone(), value.as_str().into())));
+    labels.extend(
+        pool.labels
+            .iter()
+            .map(|(key, value)| (key.clone(), value.as_str().into())),
+    );
     let mut resources = Map::from_iter([
         ("cpu".to_owned(), pool.cpu.as_str().into()),
         ("memory".to_owned(), pool.memory.as_str().into()),
         ("ephemeral-storage".to_owned(), "1Ti".into()),
         ("pods".to_owned(), "110".into()),
     ]);
-    resources.extend(pool.resources.iter().map(|(name, count)| (name.clone(), count.to_string().into())));
-    let taints: Vec<_> = pool.taints.iter().map(|(key, value, effect)| json!({"key": key, "value": value, "effect": effect})).collect();
+    resources.extend(
+        pool.resources
+            .iter()
+            .map(|(name, count)| (name.clone(), count.to_string().into())),
+    );
+    let taints: Vec<_> = pool
+        .taints
+        .iter()
+        .map(|(key, value, effect)| json!({"key": key, "value": value, "effect": effect}))
+        .collect();
     json!({
         "apiVersion": "v1",
         "kind": "Node",

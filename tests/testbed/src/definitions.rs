@@ -29,11 +29,16 @@ pub fn all() -> Result<Vec<Value>> {
             .output()
             .context("the testbed needs Go: https://go.dev/doc/install")?;
         if !output.status.success() {
-            bail!("the definitions: {}", String::from_utf8_lossy(&output.stderr));
+            bail!(
+                "the definitions: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
         }
         Ok(())
     })?;
-    let mut paths = fs::read_dir(&folder)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    let mut paths = fs::read_dir(&folder)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<Vec<_>>>()?;
     paths.sort();
     let mut definitions = Vec::new();
     for path in paths {

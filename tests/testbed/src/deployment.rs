@@ -15,36 +15,78 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// Where the Deployment, or something that it mounts, is not there.
-pub async fn program(cluster: &Cluster, namespace: &str, name: &str, binary: PathBuf) -> Result<Program> {
+pub async fn program(
+    cluster: &Cluster,
+    namespace: &str,
+    name: &str,
+    binary: PathBuf,
+) -> Result<Program> {
     let deployments: Api<Deployment> = Api::namespaced(cluster.client.clone(), namespace);
-    let deployment = deployments.get(name).await.with_context(|| format!("{name} in {}", cluster.name))?;
-    let pod = deployment.spec.and_then(|spec| spec.template.spec).context("a pod template")?;
+    let deployment = deployments
+        .get(name)
+        .await
+        .with_context(|| format!("{name} in {}", cluster.name))?;
+    let pod = deployment
+        .spec
+        .and_then(|spec| spec.template.spec)
+        .context("a pod template")?;
     let container = pod.containers.first().context("a container")?;
     let account = pod.service_account_name.as_deref().unwrap_or("default");
-    let kubeconfig = cluster.service_account_kubeconfig(namespace, account).await?;
+    let kubeconfig = cluster
+        .service_account_kubeconfig(namespace, account)
+        .await?;
 
     // Paths in the container become paths of a folder that stands for its file system.
     let root = cluster.file(&format!("{name}.root"));
     let mut mounts = Vec::new();
+    let mut files_of: Vec<(PathBuf, BTreeMap<String, Vec<u8>>)> = Vec::new();
     for mount in container.volume_mounts.iter().flatten() {
-        let volume = pod.volumes.iter().flatten().find(|volume| volume.name == mount.name).context("the volume of a mount")?;
+        let volume = pod
+            .volumes
+            .iter()
+            .flatten()
+            .find(|volume| volume.name == mount.name)
+            .context("the volume of a mount")?;
         let files = if let Some(source) = &volume.config_map {
-            let map: ConfigMap = Api::namespaced(cluster.client.clone(), namespace).get(&source.name).await?;
-            map.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.into_bytes())).collect()
-        } else if let Some(source) = volume.secret.as_ref().and_then(|source| source.secret_name.as_ref()) {
+            let map: ConfigMap = Api::namespaced(cluster.client.clone(), namespace)
+                .get(&source.name)
+                .await?;
+            map.data
+                .unwrap_or_default()
+                .into_iter()
+                .map(|(key, value)| (key, value.into_bytes()))
+                .collect()
+        } else if let Some(source) = volume
+            .secret
+            .as_ref()
+            .and_then(|source| source.secret_name.as_ref())
+        {
             secret(cluster, namespace, source).await?
         } else {
             BTreeMap::new()
         };
         let local = root.join(mount.mount_path.trim_start_matches('/'));
         fs::create_dir_all(&local)?;
-        for (key, value) in files {
-            fs::write(local.join(key), value)?;
-        }
+        files_of.push((local.clone(), files));
         mounts.push((mount.mount_path.clone(), local));
     }
     let localized = |text: &str| localize(text, &mounts);
-    let arguments = container.command.iter().flatten().skip(1).chain(container.args.iter().flatten());
+    for (local, files) in files_of {
+        for (key, content) in files {
+            // Files name files of other mounts.
+            let content = match String::from_utf8(content) {
+                Ok(text) => localized_text(&text, &mounts).into_bytes(),
+                Err(error) => error.into_bytes(),
+            };
+            fs::write(local.join(key), content)?;
+        }
+    }
+    let arguments = container
+        .command
+        .iter()
+        .flatten()
+        .skip(1)
+        .chain(container.args.iter().flatten());
     let mut environment = vec![("KUBECONFIG".to_owned(), kubeconfig.display().to_string())];
     for variable in container.env.iter().flatten() {
         if let Some(value) = value(variable, name, namespace) {
@@ -63,7 +105,11 @@ pub async fn program(cluster: &Cluster, namespace: &str, name: &str, binary: Pat
 pub fn mounted(program: &Program) -> Vec<(String, PathBuf)> {
     let mut found = Vec::new();
     for argument in &program.arguments {
-        let path = PathBuf::from(argument.split_once('=').map_or(argument.as_str(), |(_, path)| path));
+        let path = PathBuf::from(
+            argument
+                .split_once('=')
+                .map_or(argument.as_str(), |(_, path)| path),
+        );
         if path.is_file() {
             found.push((argument.clone(), path));
         }
@@ -72,10 +118,19 @@ pub fn mounted(program: &Program) -> Vec<(String, PathBuf)> {
 }
 
 /// A Secret that is not there, such as one that another tool makes, is an empty one.
-async fn secret(cluster: &Cluster, namespace: &str, name: &str) -> Result<BTreeMap<String, Vec<u8>>> {
-    let secret: Option<Secret> = Api::namespaced(cluster.client.clone(), namespace).get_opt(name).await?;
+async fn secret(
+    cluster: &Cluster,
+    namespace: &str,
+    name: &str,
+) -> Result<BTreeMap<String, Vec<u8>>> {
+    let secret: Option<Secret> = Api::namespaced(cluster.client.clone(), namespace)
+        .get_opt(name)
+        .await?;
     let data = secret.and_then(|secret| secret.data).unwrap_or_default();
-    Ok(data.into_iter().map(|(key, value)| (key, value.0)).collect())
+    Ok(data
+        .into_iter()
+        .map(|(key, value)| (key, value.0))
+        .collect())
 }
 
 fn localize(text: &str, mounts: &[(String, PathBuf)]) -> String {
@@ -88,6 +143,15 @@ fn localize(text: &str, mounts: &[(String, PathBuf)]) -> String {
                 text = text.replacen(&from, &format!("{separator}{}/", local.display()), 1);
             }
         }
+    }
+    text
+}
+
+/// Every path of a mount in a text, such as that of a configuration.
+fn localized_text(text: &str, mounts: &[(String, PathBuf)]) -> String {
+    let mut text = text.to_owned();
+    for (path, local) in mounts {
+        text = text.replace(&format!(" {path}/"), &format!(" {}/", local.display()));
     }
     text
 }

@@ -6,7 +6,7 @@ use crate::apply::{Applier, manifests};
 use crate::cluster::{Cluster, ClusterPlan, NodePool};
 use crate::secrets::Store;
 use crate::testbed::Testbed;
-use crate::{definitions, karpenter};
+use crate::{definitions, deployment, karpenter};
 use anyhow::{Context, Result};
 use futures::future::try_join_all;
 use hcb::compile::{Options, Output, Timings, compile};
@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 /// How jobs are scheduled.
@@ -28,17 +29,20 @@ pub enum Setup {
     Stock,
     /// What `hcb compile` wrote: its own scheduler profile and closed gates, without the reconciler.
     Static,
+    /// All that `hcb compile` wrote, the reconciler too.
+    Reconciled,
 }
 
 impl Setup {
     /// All, in the order of reports.
-    pub const ALL: [Self; 2] = [Self::Stock, Self::Static];
+    pub const ALL: [Self; 3] = [Self::Stock, Self::Static, Self::Reconciled];
 
     /// The name in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Stock => "stock",
             Self::Static => "hcb, static",
+            Self::Reconciled => "hcb",
         }
     }
 
@@ -46,7 +50,7 @@ impl Setup {
     fn leaves_out(self) -> &'static [&'static str] {
         match self {
             Self::Stock => &["scheduling", "gates", "reconciler", "workloads"],
-            Self::Static => &["workloads"],
+            Self::Static | Self::Reconciled => &["workloads"],
         }
     }
 }
@@ -72,7 +76,12 @@ impl Hybrid {
     ///
     /// # Errors
     /// Where a server does not start or refuses a manifest.
-    pub async fn start(folder: &Path, setup: Setup, admiralty: &Admiralty, node_delay: Duration) -> Result<Self> {
+    pub async fn start(
+        folder: &Path,
+        setup: Setup,
+        admiralty: &Admiralty,
+        node_delay: Duration,
+    ) -> Result<Self> {
         let output = compiled(folder)?;
         let plans: Vec<_> = output.model.clusters.iter().map(plan).collect();
         let testbed = Testbed::start(&plans).await?;
@@ -85,15 +94,32 @@ impl Hybrid {
         let jobs = manifests(&tree)?
             .into_iter()
             .filter(|(_, object)| object["kind"] == "Job")
-            .map(|(_, job)| Ok((job["metadata"]["labels"]["hcb.dev/workload"].as_str().context("a workload")?.to_owned(), job)))
+            .map(|(_, job)| {
+                Ok((
+                    job["metadata"]["labels"]["hcb.dev/workload"]
+                        .as_str()
+                        .context("a workload")?
+                        .to_owned(),
+                    job,
+                ))
+            })
             .collect::<Result<_>>()?;
-        let hybrid = Self { testbed, model: output.model, tree, setup, jobs };
+        let hybrid = Self {
+            testbed,
+            model: output.model,
+            tree,
+            setup,
+            jobs,
+        };
         // What fails here is looked into as what fails in a scenario.
         match hybrid.install(admiralty, node_delay).await {
             Ok(()) => Ok(hybrid),
             Err(error) => {
                 let name = format!("install-{}", setup.name().replace([' ', ','], ""));
-                let failed = hybrid.testbed.run(&name, async |_| Err::<(), _>(error)).await;
+                let failed = hybrid
+                    .testbed
+                    .run(&name, async |_| Err::<(), _>(error))
+                    .await;
                 Err(failed.expect_err("an error is handed on"))
             }
         }
@@ -106,7 +132,13 @@ impl Hybrid {
 
     async fn install(&self, admiralty: &Admiralty, node_delay: Duration) -> Result<()> {
         let all = tokio::task::spawn_blocking(definitions::all).await??;
-        try_join_all(self.testbed.clusters.iter().map(|cluster| self.install_in(cluster, admiralty, &all))).await?;
+        try_join_all(
+            self.testbed
+                .clusters
+                .iter()
+                .map(|cluster| self.install_in(cluster, admiralty, &all)),
+        )
+        .await?;
         let addresses = self.model.clusters.iter().filter_map(|cluster| {
             let url = cluster.api_server.clone()?;
             Some((url, self.testbed.cluster(&cluster.name).server.clone()))
@@ -120,19 +152,50 @@ impl Hybrid {
         }
         // Targets first: the source's agent looks for them.
         let source = &self.source().name;
-        let targets = self.testbed.clusters.iter().filter(|cluster| cluster.name != *source);
+        let targets = self
+            .testbed
+            .clusters
+            .iter()
+            .filter(|cluster| cluster.name != *source);
         try_join_all(targets.map(|cluster| run_admiralty(admiralty, cluster, false))).await?;
         run_admiralty(admiralty, self.source(), true).await?;
         for planned in &self.model.clusters {
-            if let Some(Provider::Karpenter(settings)) = planned.autoscaler.as_ref().map(|autoscaler| &autoscaler.provider) {
+            if let Some(Provider::Karpenter(settings)) = planned
+                .autoscaler
+                .as_ref()
+                .map(|autoscaler| &autoscaler.provider)
+            {
                 let cluster = self.testbed.cluster(&planned.name);
-                karpenter::run(cluster, &settings.node_class.name, &planned.pools, node_delay).await?;
+                karpenter::run(
+                    cluster,
+                    &settings.node_class.name,
+                    &planned.pools,
+                    node_delay,
+                )
+                .await?;
             }
         }
-        self.wait_for_virtual_nodes().await
+        self.wait_for_virtual_nodes().await?;
+        if self.setup == Setup::Reconciled {
+            self.run_reconciler().await?;
+        }
+        Ok(())
     }
 
-    async fn install_in(&self, cluster: &Cluster, admiralty: &Admiralty, all: &[Value]) -> Result<()> {
+    /// Runs what the Deployment of the reconciler would, with its configuration and its rights.
+    async fn run_reconciler(&self) -> Result<()> {
+        let binary = tokio::task::spawn_blocking(hcb_binary).await??;
+        let program =
+            deployment::program(self.source(), "hcb-system", "hcb-reconciler", binary).await?;
+        self.source().run_as("hcb-reconciler", program)
+    }
+
+    async fn install_in(
+        &self,
+        cluster: &Cluster,
+        admiralty: &Admiralty,
+        all: &[Value],
+    ) -> Result<()> {
         let mut objects = manifests(&self.tree.join("clusters").join(&cluster.name))?;
         // What a person applies once, before there is an engine that could.
         let bootstrap = self.tree.join("bootstrap").join(&cluster.name);
@@ -142,7 +205,11 @@ impl Hybrid {
         let mut objects: Vec<_> = objects
             .into_iter()
             .filter(|(path, _)| {
-                let unit = path.components().next().and_then(|unit| unit.as_os_str().to_str()).unwrap_or_default();
+                let unit = path
+                    .components()
+                    .next()
+                    .and_then(|unit| unit.as_os_str().to_str())
+                    .unwrap_or_default();
                 !self.setup.leaves_out().contains(&unit)
             })
             .map(|(_, object)| object)
@@ -152,22 +219,39 @@ impl Hybrid {
         // Karpenter's own definitions come with it, of the same version.
         let needed = |definition: &&Value| {
             let group = definition["spec"]["group"].as_str().unwrap_or_default();
-            let is_used = objects.iter().any(|object| object["apiVersion"].as_str().is_some_and(|version| version.starts_with(&format!("{group}/"))));
+            let is_used = objects.iter().any(|object| {
+                object["apiVersion"]
+                    .as_str()
+                    .is_some_and(|version| version.starts_with(&format!("{group}/")))
+            });
             is_used && !matches!(group, "karpenter.sh" | "multicluster.admiralty.io")
         };
         let definitions: Vec<_> = all.iter().filter(needed).cloned().collect();
         applier.apply_definitions(&definitions).await?;
-        applier.apply_definitions(&karpenter::definitions(cluster)?).await?;
-        for object in objects.iter().filter(|object| object["kind"] == "Namespace") {
+        applier
+            .apply_definitions(&karpenter::definitions(cluster)?)
+            .await?;
+        for object in objects
+            .iter()
+            .filter(|object| object["kind"] == "Namespace")
+        {
             applier.apply(object).await?;
         }
         // The engine's own namespace comes with the engine.
-        let namespaces: BTreeSet<_> = objects.iter().filter_map(|object| object["metadata"]["namespace"].as_str()).collect();
+        let namespaces: BTreeSet<_> = objects
+            .iter()
+            .filter_map(|object| object["metadata"]["namespace"].as_str())
+            .collect();
         for namespace in namespaces {
             cluster.create_namespace(namespace, &[]).await?;
         }
-        admiralty.install(cluster, &self.chart_values(&cluster.name)?).await?;
-        for object in objects.iter().filter(|object| object["kind"] != "Namespace") {
+        admiralty
+            .install(cluster, &self.chart_values(&cluster.name)?)
+            .await?;
+        for object in objects
+            .iter()
+            .filter(|object| object["kind"] != "Namespace")
+        {
             applier.apply(object).await?;
         }
         Ok(())
@@ -180,16 +264,27 @@ impl Hybrid {
         }
         let name = format!("{cluster}-chart-admiralty");
         let applications = manifests(&self.tree.join("gitops"))?;
-        let application = applications.into_iter().find(|(_, object)| object["kind"] == "Application" && object["metadata"]["name"] == name.as_str());
+        let application = applications.into_iter().find(|(_, object)| {
+            object["kind"] == "Application" && object["metadata"]["name"] == name.as_str()
+        });
         let (_, application) = application.with_context(|| format!("the Application {name}"))?;
         Ok(application["spec"]["source"]["helm"]["valuesObject"].clone())
     }
 
     async fn wait_for_virtual_nodes(&self) -> Result<()> {
-        let expected: BTreeSet<_> = self.model.clusters.iter().map(|cluster| hcb::scheduling::admiralty::virtual_node_name(&cluster.name)).collect();
+        let expected: BTreeSet<_> = self
+            .model
+            .clusters
+            .iter()
+            .map(|cluster| hcb::scheduling::admiralty::virtual_node_name(&cluster.name))
+            .collect();
         crate::wait_for("the virtual nodes", Duration::from_secs(60), async || {
             let nodes = self.source().nodes().await?;
-            let ready: BTreeSet<_> = nodes.iter().filter(|node| is_ready(node)).filter_map(|node| node.metadata.name.clone()).collect();
+            let ready: BTreeSet<_> = nodes
+                .iter()
+                .filter(|node| is_ready(node))
+                .filter_map(|node| node.metadata.name.clone())
+                .collect();
             Ok(expected.is_subset(&ready))
         })
         .await
@@ -199,21 +294,70 @@ impl Hybrid {
 /// Engines apply kinds in such an order. The token controller removes the Secret of a service account
 /// that is not there yet.
 fn install_order(kind: &str) -> usize {
-    const FIRST: &[&str] = &["Namespace", "PriorityClass", "ResourceQuota", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "ConfigMap", "Secret"];
-    FIRST.iter().position(|first| *first == kind).unwrap_or(FIRST.len())
+    const FIRST: &[&str] = &[
+        "Namespace",
+        "PriorityClass",
+        "ResourceQuota",
+        "ServiceAccount",
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "Role",
+        "RoleBinding",
+        "ConfigMap",
+        "Secret",
+    ];
+    FIRST
+        .iter()
+        .position(|first| *first == kind)
+        .unwrap_or(FIRST.len())
+}
+
+/// The `hcb` of this workspace, built if it is not.
+fn hcb_binary() -> Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    // Tests and examples are in folders of the profile's.
+    let profile = own
+        .ancestors()
+        .nth(2)
+        .context("the folder of the profile")?;
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args([
+        "build",
+        "--quiet",
+        "--locked",
+        "--package",
+        "hcb",
+        "--bin",
+        "hcb",
+    ]);
+    if profile.ends_with("release") {
+        cargo.arg("--release");
+    }
+    let status = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status()?;
+    anyhow::ensure!(status.success(), "hcb does not build");
+    Ok(profile.join("hcb"))
 }
 
 /// Whether a node says that it is ready.
 pub fn is_ready(node: &Node) -> bool {
-    let conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
-    conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+    let conditions = node
+        .status
+        .iter()
+        .flat_map(|status| status.conditions.iter().flatten());
+    conditions
+        .into_iter()
+        .any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 async fn run_admiralty(admiralty: &Admiralty, cluster: &Cluster, is_source: bool) -> Result<()> {
     admiralty.run_agent(cluster).await?;
-    admiralty.run_scheduler(cluster, "admiralty-candidate-scheduler").await?;
+    admiralty
+        .run_scheduler(cluster, "admiralty-candidate-scheduler")
+        .await?;
     if is_source {
-        admiralty.run_scheduler(cluster, "admiralty-proxy-scheduler").await?;
+        admiralty
+            .run_scheduler(cluster, "admiralty-proxy-scheduler")
+            .await?;
     }
     Ok(())
 }
@@ -227,23 +371,59 @@ fn compiled(folder: &Path) -> Result<Output> {
         }
     }
     let mut diagnostics = Diagnostics::default();
-    let output = compile(&sources, Path::new(""), &Templates::built_in(), Options::default(), &mut diagnostics, &mut Timings::default());
+    let output = compile(
+        &sources,
+        Path::new(""),
+        &Templates::built_in(),
+        Options::default(),
+        &mut diagnostics,
+        &mut Timings::default(),
+    );
     let described = || {
-        let found: Vec<_> = diagnostics.sorted().iter().map(|found| found.message.clone()).collect();
-        format!("{} does not compile: {}", folder.display(), found.join("; "))
+        let found: Vec<_> = diagnostics
+            .sorted()
+            .iter()
+            .map(|found| found.message.clone())
+            .collect();
+        format!(
+            "{} does not compile: {}",
+            folder.display(),
+            found.join("; ")
+        )
     };
     output.with_context(described)
 }
 
 fn plan(cluster: &hcb::model::Cluster) -> ClusterPlan {
-    let pools = cluster.pools.iter().filter(|pool| !pool.is_scaled).map(|pool| NodePool {
-        name: pool.name.clone(),
-        nodes: pool.max,
-        cpu: pool.cpu.to_string(),
-        memory: pool.memory.to_string(),
-        resources: pool.gpu.iter().map(|gpu| (gpu.resource.clone(), gpu.count)).collect(),
-        labels: pool.labels.clone().into_iter().collect(),
-        taints: pool.taints.iter().map(|taint| (taint.key.clone(), taint.value.clone().unwrap_or_default(), format!("{:?}", taint.effect))).collect(),
-    });
-    ClusterPlan { name: cluster.name.clone(), pools: pools.collect() }
+    let pools = cluster
+        .pools
+        .iter()
+        .filter(|pool| !pool.is_scaled)
+        .map(|pool| NodePool {
+            name: pool.name.clone(),
+            nodes: pool.max,
+            cpu: pool.cpu.to_string(),
+            memory: pool.memory.to_string(),
+            resources: pool
+                .gpu
+                .iter()
+                .map(|gpu| (gpu.resource.clone(), gpu.count))
+                .collect(),
+            labels: pool.labels.clone().into_iter().collect(),
+            taints: pool
+                .taints
+                .iter()
+                .map(|taint| {
+                    (
+                        taint.key.clone(),
+                        taint.value.clone().unwrap_or_default(),
+                        format!("{:?}", taint.effect),
+                    )
+                })
+                .collect(),
+        });
+    ClusterPlan {
+        name: cluster.name.clone(),
+        pools: pools.collect(),
+    }
 }

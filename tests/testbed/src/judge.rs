@@ -102,7 +102,12 @@ pub fn judge(hybrid: &Hybrid) -> Result<Verdict> {
     let records = clusters
         .map(|cluster| ClusterRecord::read(&hybrid.testbed.cluster(&cluster.name).audit_log()))
         .collect::<Result<Vec<_>>>()?;
-    Ok(verdict(&hybrid.model, hybrid.setup, &records, Timestamp::now()))
+    Ok(verdict(
+        &hybrid.model,
+        hybrid.setup,
+        &records,
+        Timestamp::now(),
+    ))
 }
 
 /// Judges records, in the order of the model's clusters, that end at `end`.
@@ -112,7 +117,11 @@ pub fn verdict(model: &Model, setup: Setup, records: &[ClusterRecord], end: Time
     let seconds = |time: Timestamp| (time.as_microsecond() - start.as_microsecond()) as f64 / 1e6;
     let mut candidates = Vec::new();
     for (cluster, record) in records.iter().enumerate() {
-        for pod in record.pods.iter().filter(|pod| pod.scheduler == CANDIDATE_SCHEDULER) {
+        for pod in record
+            .pods
+            .iter()
+            .filter(|pod| pod.scheduler == CANDIDATE_SCHEDULER)
+        {
             if let Some(job) = pod.labels.get(JOB_NAME) {
                 candidates.push(Candidate { cluster, job, pod });
             }
@@ -122,18 +131,29 @@ pub fn verdict(model: &Model, setup: Setup, records: &[ClusterRecord], end: Time
         // The name of a job is its workload's, a dash and a number.
         let workload = job.rsplit_once('-').map_or(job, |(workload, _)| workload);
         let workload = model.workloads.iter().find(|known| known.name == workload);
-        workload.map_or_else(|| (0..records.len()).collect(), |workload| workload.clusters.clone())
+        workload.map_or_else(
+            || (0..records.len()).collect(),
+            |workload| workload.clusters.clone(),
+        )
     };
     let earlier_has_room = |job: &str, cluster: usize, pod: &PodRecord, time: Timestamp| {
         let tier = model.clusters[cluster].tier;
-        may_run_in(job).iter().any(|&earlier| model.clusters[earlier].tier < tier && records[earlier].has_room_at(pod, time))
+        may_run_in(job).iter().any(|&earlier| {
+            model.clusters[earlier].tier < tier && records[earlier].has_room_at(pod, time)
+        })
     };
     // The moments at which room appears or goes.
     let mut moments: Vec<Timestamp> = records
         .iter()
         .flat_map(|record| {
-            let pods = record.pods.iter().flat_map(|pod| [pod.bound.as_ref().map(|(time, _)| *time), pod.ended]);
-            let nodes = record.nodes.iter().flat_map(|node| [Some(node.created), node.removed]);
+            let pods = record
+                .pods
+                .iter()
+                .flat_map(|pod| [pod.bound.as_ref().map(|(time, _)| *time), pod.ended]);
+            let nodes = record
+                .nodes
+                .iter()
+                .flat_map(|node| [Some(node.created), node.removed]);
             pods.chain(nodes).flatten()
         })
         .chain(source.jobs.values().copied())
@@ -144,27 +164,47 @@ pub fn verdict(model: &Model, setup: Setup, records: &[ClusterRecord], end: Time
     moments.dedup();
 
     // What was free then, once for all jobs.
-    let free: Vec<Vec<_>> = moments.iter().map(|time| records.iter().map(|record| record.free_at(*time)).collect()).collect();
+    let free: Vec<Vec<_>> = moments
+        .iter()
+        .map(|time| records.iter().map(|record| record.free_at(*time)).collect())
+        .collect();
 
     let mut placements = Vec::new();
     let mut full_since: Option<Timestamp> = None;
     for ((_, job), created) in &source.jobs {
-        let own: Vec<_> = candidates.iter().filter(|candidate| candidate.job == job).collect();
+        let own: Vec<_> = candidates
+            .iter()
+            .filter(|candidate| candidate.job == job)
+            .collect();
         // Of the pods that ran one after another, the first says how the job was placed.
-        let ran = own.iter().filter(|candidate| candidate.pod.bound.is_some()).min_by_key(|candidate| candidate.pod.bound.clone());
+        let ran = own
+            .iter()
+            .filter(|candidate| candidate.pod.bound.is_some())
+            .min_by_key(|candidate| candidate.pod.bound.clone());
         let bound = ran.and_then(|candidate| candidate.pod.bound.clone());
-        let shape = own.first().map(|candidate| candidate.pod).or_else(|| source.pods.iter().find(|pod| pod.labels.get("job-name") == Some(job)));
+        let shape = own.first().map(|candidate| candidate.pod).or_else(|| {
+            source
+                .pods
+                .iter()
+                .find(|pod| pod.labels.get("job-name") == Some(job))
+        });
         let until = bound.as_ref().map_or(end, |(time, _)| *time);
         let allowed = may_run_in(job);
         let mut waited_beside_room = 0.0;
         if let Some(shape) = shape {
-            for (index, time) in moments.iter().enumerate().filter(|(_, time)| **time >= *created && **time < until) {
+            for (index, time) in moments
+                .iter()
+                .enumerate()
+                .filter(|(_, time)| **time >= *created && **time < until)
+            {
                 let room_in = |cluster: usize| has_room(&free[index][cluster], shape);
                 if allowed.iter().any(|&cluster| room_in(cluster)) {
                     let next = moments.get(index + 1).copied().unwrap_or(end);
                     waited_beside_room += seconds(next.min(until)) - seconds(*time);
                 }
-                let is_full = !allowed.iter().any(|&cluster| model.clusters[cluster].tier == 0 && room_in(cluster));
+                let is_full = !allowed
+                    .iter()
+                    .any(|&cluster| model.clusters[cluster].tier == 0 && room_in(cluster));
                 if is_full && full_since.is_none_or(|since| *time < since) {
                     full_since = Some(*time);
                 }
@@ -176,15 +216,31 @@ pub fn verdict(model: &Model, setup: Setup, records: &[ClusterRecord], end: Time
             cluster: ran.map(|candidate| model.clusters[candidate.cluster].name.clone()),
             node: bound.as_ref().map(|(_, node)| node.clone()),
             bound: bound.as_ref().map(|(time, _)| seconds(*time)),
-            premature: ran.zip(bound.as_ref()).is_some_and(|(candidate, (time, _))| earlier_has_room(job, candidate.cluster, candidate.pod, *time)),
-            speculative_candidates: own.iter().filter(|candidate| earlier_has_room(job, candidate.cluster, candidate.pod, candidate.pod.created)).count(),
+            premature: ran
+                .zip(bound.as_ref())
+                .is_some_and(|(candidate, (time, _))| {
+                    earlier_has_room(job, candidate.cluster, candidate.pod, *time)
+                }),
+            speculative_candidates: own
+                .iter()
+                .filter(|candidate| {
+                    earlier_has_room(job, candidate.cluster, candidate.pod, candidate.pod.created)
+                })
+                .count(),
             waited_beside_room,
         });
     }
-    placements.sort_by(|left, right| left.created.total_cmp(&right.created).then_with(|| left.job.cmp(&right.job)));
+    placements.sort_by(|left, right| {
+        left.created
+            .total_cmp(&right.created)
+            .then_with(|| left.job.cmp(&right.job))
+    });
 
     let mut placed = BTreeMap::new();
-    for cluster in placements.iter().filter_map(|placement| placement.cluster.clone()) {
+    for cluster in placements
+        .iter()
+        .filter_map(|placement| placement.cluster.clone())
+    {
         *placed.entry(cluster).or_default() += 1;
     }
     let bought: Vec<_> = records
@@ -193,9 +249,14 @@ pub fn verdict(model: &Model, setup: Setup, records: &[ClusterRecord], end: Time
         .flat_map(|(record, cluster)| {
             let price = |pool: Option<&String>| {
                 let known = cluster.pools.iter().find(|known| Some(&known.name) == pool);
-                known.and_then(|known| known.price_per_hour).unwrap_or_default()
+                known
+                    .and_then(|known| known.price_per_hour)
+                    .unwrap_or_default()
             };
-            let nodes = record.nodes.iter().filter(|node| node.labels.contains_key("karpenter.sh/nodepool"));
+            let nodes = record
+                .nodes
+                .iter()
+                .filter(|node| node.labels.contains_key("karpenter.sh/nodepool"));
             nodes.map(move |node| (node, price(node.labels.get("karpenter.sh/nodepool"))))
         })
         .collect();
@@ -213,36 +274,90 @@ pub fn verdict(model: &Model, setup: Setup, records: &[ClusterRecord], end: Time
     Verdict {
         setup: setup.name(),
         placed,
-        premature_bursts: placements.iter().filter(|placement| placement.premature).count(),
-        speculative_candidates: placements.iter().map(|placement| placement.speculative_candidates).sum(),
+        premature_bursts: placements
+            .iter()
+            .filter(|placement| placement.premature)
+            .count(),
+        speculative_candidates: placements
+            .iter()
+            .map(|placement| placement.speculative_candidates)
+            .sum(),
         nodes_bought: bought.len(),
-        cost: bought.iter().map(|(node, price)| hours(node.created, node.removed.unwrap_or(end)) * price).sum(),
-        first_burst_after: full_since.zip(bursts(false)).map(|(full, burst)| seconds(burst) - seconds(full)),
-        first_burst_after_node: first_node.zip(bursts(true)).map(|(node, burst)| seconds(burst) - seconds(node)),
-        stranded: placements.iter().filter(|placement| placement.bound.is_none() || placement.waited_beside_room > STRANDED_AFTER).count(),
-        never_ran: placements.iter().filter(|placement| placement.bound.is_none()).count(),
-        longest_wait: placements.iter().map(|placement| placement.bound.unwrap_or(seconds(end)) - placement.created).fold(0.0, f64::max),
-        waiting: moments.iter().map(|time| (seconds(*time), waiting_at(&placements, seconds(*time)))).collect(),
-        loads: records.iter().zip(&model.clusters).map(|(record, cluster)| (cluster.name.clone(), loads(record, &moments, &seconds))).collect(),
+        cost: 0.0
+            + bought
+                .iter()
+                .map(|(node, price)| hours(node.created, node.removed.unwrap_or(end)) * price)
+                .sum::<f64>(),
+        first_burst_after: full_since
+            .zip(bursts(false))
+            .map(|(full, burst)| seconds(burst) - seconds(full)),
+        first_burst_after_node: first_node
+            .zip(bursts(true))
+            .map(|(node, burst)| seconds(burst) - seconds(node)),
+        stranded: placements
+            .iter()
+            .filter(|placement| {
+                placement.bound.is_none() || placement.waited_beside_room > STRANDED_AFTER
+            })
+            .count(),
+        never_ran: placements
+            .iter()
+            .filter(|placement| placement.bound.is_none())
+            .count(),
+        longest_wait: placements
+            .iter()
+            .map(|placement| placement.bound.unwrap_or(seconds(end)) - placement.created)
+            .fold(0.0, f64::max),
+        waiting: moments
+            .iter()
+            .map(|time| (seconds(*time), waiting_at(&placements, seconds(*time))))
+            .collect(),
+        loads: records
+            .iter()
+            .zip(&model.clusters)
+            .map(|(record, cluster)| (cluster.name.clone(), loads(record, &moments, &seconds)))
+            .collect(),
         seconds: seconds(end),
         placements,
     }
 }
 
 fn waiting_at(placements: &[Placement], time: f64) -> usize {
-    placements.iter().filter(|placement| placement.created <= time && placement.bound.is_none_or(|bound| bound > time)).count()
+    placements
+        .iter()
+        .filter(|placement| {
+            placement.created <= time && placement.bound.is_none_or(|bound| bound > time)
+        })
+        .count()
 }
 
-fn loads(record: &ClusterRecord, moments: &[Timestamp], seconds: &impl Fn(Timestamp) -> f64) -> Vec<Load> {
-    let real = |name: Option<&str>| record.nodes.iter().any(|node| Some(node.name.as_str()) == name && !node.is_virtual);
+fn loads(
+    record: &ClusterRecord,
+    moments: &[Timestamp],
+    seconds: &impl Fn(Timestamp) -> f64,
+) -> Vec<Load> {
+    let real = |name: Option<&str>| {
+        record
+            .nodes
+            .iter()
+            .any(|node| Some(node.name.as_str()) == name && !node.is_virtual)
+    };
     let cpu = |amount: Option<&i128>| amount.copied().unwrap_or_default() as f64 / 1000.0;
     moments
         .iter()
         .map(|time| {
-            let held = record.pods.iter().filter(|pod| pod.holds_at(*time) && real(pod.node()));
-            let (jobs, others): (Vec<_>, Vec<_>) = held.partition(|pod| pod.scheduler == CANDIDATE_SCHEDULER);
-            let sum = |pods: &[&PodRecord]| pods.iter().map(|pod| cpu(pod.requests.get("cpu"))).sum();
-            let nodes = record.nodes.iter().filter(|node| !node.is_virtual && node.exists_at(*time));
+            let held = record
+                .pods
+                .iter()
+                .filter(|pod| pod.holds_at(*time) && real(pod.node()));
+            let (jobs, others): (Vec<_>, Vec<_>) =
+                held.partition(|pod| pod.scheduler == CANDIDATE_SCHEDULER);
+            let sum =
+                |pods: &[&PodRecord]| pods.iter().map(|pod| cpu(pod.requests.get("cpu"))).sum();
+            let nodes = record
+                .nodes
+                .iter()
+                .filter(|node| !node.is_virtual && node.exists_at(*time));
             Load {
                 time: seconds(*time),
                 jobs_cpu: sum(&jobs),

@@ -36,7 +36,12 @@ pub fn definitions(cluster: &Cluster) -> Result<Vec<Value>> {
 ///
 /// # Errors
 /// Where it cannot be started.
-pub async fn run(cluster: &Cluster, node_class: &str, pools: &[NodePool], delay: Duration) -> Result<()> {
+pub async fn run(
+    cluster: &Cluster,
+    node_class: &str,
+    pools: &[NodePool],
+    delay: Duration,
+) -> Result<()> {
     let class = json!({
         "apiVersion": "karpenter.kwok.sh/v1alpha1",
         "kind": "KWOKNodeClass",
@@ -45,11 +50,18 @@ pub async fn run(cluster: &Cluster, node_class: &str, pools: &[NodePool], delay:
     });
     Applier::new(cluster).apply(&class).await?;
     let types = cluster.file("instance-types.json");
-    let known: Vec<_> = pools.iter().filter(|pool| pool.is_scaled).map(instance_type).collect();
+    let known: Vec<_> = pools
+        .iter()
+        .filter(|pool| pool.is_scaled)
+        .map(instance_type)
+        .collect();
     fs::write(&types, Value::from(known).to_string())?;
     let (metrics, health) = (Port::reserve()?, Port::reserve()?);
     let environment = [
-        ("KUBECONFIG", cluster.file("admin.kubeconfig").display().to_string()),
+        (
+            "KUBECONFIG",
+            cluster.file("admin.kubeconfig").display().to_string(),
+        ),
         ("INSTANCE_TYPES_FILE_PATH", types.display().to_string()),
         ("METRICS_PORT", metrics.number.to_string()),
         ("HEALTH_PROBE_PORT", health.number.to_string()),
@@ -66,7 +78,8 @@ pub async fn run(cluster: &Cluster, node_class: &str, pools: &[NodePool], delay:
 /// The machine type of a pool, such that its nodes have what the spec says.
 fn instance_type(pool: &NodePool) -> Value {
     let capacity = if pool.spot { "spot" } else { "on-demand" };
-    let requirement = |key: &str, value: &str| json!({"key": key, "operator": "In", "values": [value]});
+    let requirement =
+        |key: &str, value: &str| json!({"key": key, "operator": "In", "values": [value]});
     let mut resources = json!({
         "cpu": format!("{}m", pool.cpu.milli() + RESERVED.0),
         "memory": (pool.memory.milli() / 1000 + RESERVED.1).to_string(),

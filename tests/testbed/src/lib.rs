@@ -4,6 +4,9 @@
 //!
 //! Nothing of a testbed survives its test: see [`process`].
 
+// Counts and times of an experiment are far below what a float holds exactly.
+#![allow(clippy::cast_precision_loss)]
+
 pub mod admiralty;
 pub mod apply;
 pub mod certificates;
@@ -40,7 +43,11 @@ pub fn say(text: &str) {
 ///
 /// # Errors
 /// After `most`, with the last error of `check`.
-pub async fn wait_for(what: &str, most: Duration, mut check: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
+pub async fn wait_for(
+    what: &str,
+    most: Duration,
+    mut check: impl AsyncFnMut() -> Result<bool>,
+) -> Result<()> {
     let start = Instant::now();
     loop {
         let result = check().await;
@@ -48,7 +55,9 @@ pub async fn wait_for(what: &str, most: Duration, mut check: impl AsyncFnMut() -
             Ok(true) => return Ok(()),
             _ if start.elapsed() < most => tokio::time::sleep(Duration::from_millis(100)).await,
             Ok(false) => bail!("waited {} s for {what}", most.as_secs()),
-            Err(error) => return Err(error.context(format!("waited {} s for {what}", most.as_secs()))),
+            Err(error) => {
+                return Err(error.context(format!("waited {} s for {what}", most.as_secs())));
+            }
         }
     }
 }

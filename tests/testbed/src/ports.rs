@@ -28,7 +28,10 @@ impl Port {
             let number = rand::random_range(RANGE);
             let lock = File::create(folder.join(number.to_string()))?;
             if lock.try_lock().is_ok() && TcpListener::bind(("127.0.0.1", number)).is_ok() {
-                return Ok(Self { number, _lock: lock });
+                return Ok(Self {
+                    number,
+                    _lock: lock,
+                });
             }
         }
         None.context("no free port")

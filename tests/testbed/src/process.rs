@@ -58,7 +58,12 @@ impl Process {
             .arg("--")
             .arg(&self.program.binary)
             .args(&self.program.arguments)
-            .envs(self.program.environment.iter().map(|(name, value)| (name, value)))
+            .envs(
+                self.program
+                    .environment
+                    .iter()
+                    .map(|(name, value)| (name, value)),
+            )
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -84,7 +89,9 @@ impl Process {
 
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
-        self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+        self.child
+            .as_mut()
+            .is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
 
     /// Its process id.
@@ -95,10 +102,14 @@ impl Process {
         let start = Instant::now();
         loop {
             // The guard writes it right after the start.
-            let id = fs::read_to_string(self.pid_file()).ok().and_then(|text| text.parse().ok());
+            let id = fs::read_to_string(self.pid_file())
+                .ok()
+                .and_then(|text| text.parse().ok());
             match id {
                 Some(id) => return Ok(id),
-                None if start.elapsed() < Duration::from_secs(5) => std::thread::sleep(Duration::from_millis(10)),
+                None if start.elapsed() < Duration::from_secs(5) => {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
                 None => anyhow::bail!("{} does not run", self.program.name),
             }
         }
@@ -109,8 +120,15 @@ impl Process {
     /// # Errors
     /// Where it does not run.
     pub fn signal(&self, signal: &str) -> Result<()> {
-        let status = Command::new("kill").arg(format!("-{signal}")).arg(self.id()?.to_string()).status()?;
-        anyhow::ensure!(status.success(), "{} could not be sent SIG{signal}", self.program.name);
+        let status = Command::new("kill")
+            .arg(format!("-{signal}"))
+            .arg(self.id()?.to_string())
+            .status()?;
+        anyhow::ensure!(
+            status.success(),
+            "{} could not be sent SIG{signal}",
+            self.program.name
+        );
         Ok(())
     }
 
@@ -138,13 +156,19 @@ impl Folder {
     /// # Errors
     /// Where it cannot be made.
     pub fn new(tools: &Tools) -> Result<Self> {
-        let path = tempfile::Builder::new().prefix("hcb-testbed-").tempdir()?.keep();
+        let path = tempfile::Builder::new()
+            .prefix("hcb-testbed-")
+            .tempdir()?
+            .keep();
         let guard = Command::new(tools.binary("guard"))
             .arg("-remove")
             .arg(&path)
             .stdin(Stdio::piped())
             .spawn()?;
-        Ok(Self { path, guard: Some(guard) })
+        Ok(Self {
+            path,
+            guard: Some(guard),
+        })
     }
 
     /// Where it is.

@@ -54,7 +54,8 @@ pub struct Toleration {
 impl PodRecord {
     /// Whether it holds its requests on its node at a time.
     pub fn holds_at(&self, time: Timestamp) -> bool {
-        self.bound.as_ref().is_some_and(|(bound, _)| *bound <= time) && self.ended.is_none_or(|ended| time < ended)
+        self.bound.as_ref().is_some_and(|(bound, _)| *bound <= time)
+            && self.ended.is_none_or(|ended| time < ended)
     }
 
     /// Its node, once bound.
@@ -107,19 +108,33 @@ impl ClusterRecord {
     /// Where it cannot be read. A last line that is being written is left out.
     pub fn read(path: &Path) -> Result<Self> {
         let mut reader = Reader::default();
-        for line in BufReader::new(File::open(path).with_context(|| path.display().to_string())?).lines() {
-            let Ok(event) = serde_json::from_str::<Value>(&line?) else { break };
-            reader.take(&event).with_context(|| format!("an event of {}", path.display()))?;
+        for line in
+            BufReader::new(File::open(path).with_context(|| path.display().to_string())?).lines()
+        {
+            let Ok(event) = serde_json::from_str::<Value>(&line?) else {
+                break;
+            };
+            reader
+                .take(&event)
+                .with_context(|| format!("an event of {}", path.display()))?;
         }
         Ok(reader.record)
     }
 
     /// What is free on each real node at a time.
     pub fn free_at(&self, time: Timestamp) -> Vec<(&NodeRecord, Amounts)> {
-        let nodes = self.nodes.iter().filter(|node| !node.is_virtual && node.exists_at(time));
+        let nodes = self
+            .nodes
+            .iter()
+            .filter(|node| !node.is_virtual && node.exists_at(time));
         let mut free: Vec<_> = nodes.map(|node| (node, node.allocatable.clone())).collect();
         for pod in self.pods.iter().filter(|pod| pod.holds_at(time)) {
-            let Some((_, amounts)) = free.iter_mut().find(|(node, _)| Some(node.name.as_str()) == pod.node()) else { continue };
+            let Some((_, amounts)) = free
+                .iter_mut()
+                .find(|(node, _)| Some(node.name.as_str()) == pod.node())
+            else {
+                continue;
+            };
             for (resource, amount) in &pod.requests {
                 *amounts.entry(resource.clone()).or_default() -= amount;
             }
@@ -136,7 +151,10 @@ impl ClusterRecord {
 /// Whether one of some nodes, of which so much is free, has room for a pod.
 pub fn has_room(free: &[(&NodeRecord, Amounts)], pod: &PodRecord) -> bool {
     free.iter().any(|(node, free)| {
-        let fits = pod.requests.iter().all(|(resource, amount)| free.get(resource).copied().unwrap_or_default() >= *amount);
+        let fits = pod
+            .requests
+            .iter()
+            .all(|(resource, amount)| free.get(resource).copied().unwrap_or_default() >= *amount);
         fits && admits(node, pod)
     })
 }
@@ -144,10 +162,18 @@ pub fn has_room(free: &[(&NodeRecord, Amounts)], pod: &PodRecord) -> bool {
 /// Whether labels and taints of a node let a pod in.
 pub fn admits(node: &NodeRecord, pod: &PodRecord) -> bool {
     let is_tolerated = |key: &str, effect: &str| {
-        pod.tolerates.iter().any(|toleration| (toleration.key.is_empty() || toleration.key == key) && (toleration.effect.is_empty() || toleration.effect == effect))
+        pod.tolerates.iter().any(|toleration| {
+            (toleration.key.is_empty() || toleration.key == key)
+                && (toleration.effect.is_empty() || toleration.effect == effect)
+        })
     };
-    pod.node_selector.iter().all(|(key, value)| node.labels.get(key) == Some(value))
-        && node.taints.iter().all(|(key, effect)| is_tolerated(key, effect))
+    pod.node_selector
+        .iter()
+        .all(|(key, value)| node.labels.get(key) == Some(value))
+        && node
+            .taints
+            .iter()
+            .all(|(key, effect)| is_tolerated(key, effect))
 }
 
 #[derive(Default)]
@@ -161,19 +187,30 @@ struct Reader {
 impl Reader {
     fn take(&mut self, event: &Value) -> Result<()> {
         let code = event["responseStatus"]["code"].as_u64().unwrap_or_default();
-        if !(200..300).contains(&code) || event["requestURI"].as_str().is_some_and(|uri| uri.contains("dryRun=All")) {
+        if !(200..300).contains(&code)
+            || event["requestURI"]
+                .as_str()
+                .is_some_and(|uri| uri.contains("dryRun=All"))
+        {
             return Ok(());
         }
         let time: Timestamp = text(&event["stageTimestamp"]).parse()?;
         let reference = &event["objectRef"];
         let response = &event["responseObject"];
-        match (text(&reference["resource"]), text(&reference["subresource"]), text(&event["verb"])) {
+        match (
+            text(&reference["resource"]),
+            text(&reference["subresource"]),
+            text(&event["verb"]),
+        ) {
             ("jobs", "", "create") => {
                 self.record.jobs.insert(key(response), time);
             }
             ("pods", "", "create") => self.create_pod(response, time),
             ("pods", "binding", "create") => {
-                let key = (text(&reference["namespace"]).to_owned(), text(&reference["name"]).to_owned());
+                let key = (
+                    text(&reference["namespace"]).to_owned(),
+                    text(&reference["name"]).to_owned(),
+                );
                 let node = text(&event["requestObject"]["target"]["name"]).to_owned();
                 if let Some(pod) = self.pod(&key) {
                     pod.bound = Some((time, node));
@@ -181,17 +218,25 @@ impl Reader {
             }
             ("pods", "" | "status", "update" | "patch") => {
                 let phase = text(&response["status"]["phase"]);
-                if let Some(pod) = self.pod(&key(response)) {
-                    if matches!(phase, "Succeeded" | "Failed") && pod.ended.is_none() {
-                        pod.ended = Some(time);
-                        pod.succeeded = phase == "Succeeded";
-                    }
+                if let Some(pod) = self.pod(&key(response))
+                    && matches!(phase, "Succeeded" | "Failed")
+                    && pod.ended.is_none()
+                {
+                    pod.ended = Some(time);
+                    pod.succeeded = phase == "Succeeded";
                 }
             }
             ("pods", "", "delete") => {
                 // With a grace period the pod is still there; the deletion that ends it comes later.
-                let is_gone = response["kind"] == "Status" || response["metadata"]["deletionGracePeriodSeconds"].as_i64().unwrap_or_default() == 0;
-                let key = (text(&reference["namespace"]).to_owned(), text(&reference["name"]).to_owned());
+                let is_gone = response["kind"] == "Status"
+                    || response["metadata"]["deletionGracePeriodSeconds"]
+                        .as_i64()
+                        .unwrap_or_default()
+                        == 0;
+                let key = (
+                    text(&reference["namespace"]).to_owned(),
+                    text(&reference["name"]).to_owned(),
+                );
                 if let Some(pod) = self.pod(&key).filter(|_| is_gone) {
                     pod.ended.get_or_insert(time);
                 }
@@ -207,7 +252,11 @@ impl Reader {
             ("nodes", "", "patch" | "update") => {
                 // A finalizer keeps a node that is being deleted; what matters is that it takes no pods.
                 let is_going = response["metadata"]["deletionTimestamp"].is_string();
-                if let Some(index) = self.nodes.get(text(&reference["name"])).filter(|_| is_going) {
+                if let Some(index) = self
+                    .nodes
+                    .get(text(&reference["name"]))
+                    .filter(|_| is_going)
+                {
                     self.record.nodes[*index].removed.get_or_insert(time);
                 }
             }
@@ -217,7 +266,9 @@ impl Reader {
     }
 
     fn pod(&mut self, key: &(String, String)) -> Option<&mut PodRecord> {
-        self.pods.get(key).map(|index| &mut self.record.pods[*index])
+        self.pods
+            .get(key)
+            .map(|index| &mut self.record.pods[*index])
     }
 
     fn create_pod(&mut self, pod: &Value, created: Timestamp) {
@@ -232,10 +283,17 @@ impl Reader {
             annotations: texts(&pod["metadata"]["annotations"]),
             scheduler: text(&spec["schedulerName"]).to_owned(),
             requests: requests(spec),
-            tolerates: tolerations.map(|toleration| Toleration { key: text(&toleration["key"]).to_owned(), effect: text(&toleration["effect"]).to_owned() }).collect(),
+            tolerates: tolerations
+                .map(|toleration| Toleration {
+                    key: text(&toleration["key"]).to_owned(),
+                    effect: text(&toleration["effect"]).to_owned(),
+                })
+                .collect(),
             node_selector: texts(&spec["nodeSelector"]),
             created,
-            bound: spec["nodeName"].as_str().map(|node| (created, node.to_owned())),
+            bound: spec["nodeName"]
+                .as_str()
+                .map(|node| (created, node.to_owned())),
             ended: None,
             succeeded: false,
         });
@@ -246,15 +304,28 @@ impl Reader {
         let labels = texts(&node["metadata"]["labels"]);
         let taints = node["spec"]["taints"].as_array().into_iter().flatten();
         // Taints of the node's first moments go by themselves; those of the pool stay.
-        let lasting = taints.filter(|taint| !text(&taint["key"]).starts_with("node.kubernetes.io/") && text(&taint["key"]) != "karpenter.sh/unregistered" && text(&taint["effect"]) != "PreferNoSchedule");
+        let lasting = taints.filter(|taint| {
+            !text(&taint["key"]).starts_with("node.kubernetes.io/")
+                && text(&taint["key"]) != "karpenter.sh/unregistered"
+                && text(&taint["effect"]) != "PreferNoSchedule"
+        });
         self.nodes.insert(name.clone(), self.record.nodes.len());
         self.record.nodes.push(NodeRecord {
             name,
             allocatable: amounts(&node["status"]["allocatable"]),
-            taints: lasting.map(|taint| (text(&taint["key"]).to_owned(), text(&taint["effect"]).to_owned())).collect(),
+            taints: lasting
+                .map(|taint| {
+                    (
+                        text(&taint["key"]).to_owned(),
+                        text(&taint["effect"]).to_owned(),
+                    )
+                })
+                .collect(),
             created,
             removed: None,
-            is_virtual: labels.get("type").is_some_and(|kind| kind == "virtual-kubelet"),
+            is_virtual: labels
+                .get("type")
+                .is_some_and(|kind| kind == "virtual-kubelet"),
             labels,
         });
     }
@@ -265,19 +336,33 @@ fn text(value: &Value) -> &str {
 }
 
 fn key(object: &Value) -> (String, String) {
-    (text(&object["metadata"]["namespace"]).to_owned(), text(&object["metadata"]["name"]).to_owned())
+    (
+        text(&object["metadata"]["namespace"]).to_owned(),
+        text(&object["metadata"]["name"]).to_owned(),
+    )
 }
 
 fn texts(value: &Value) -> BTreeMap<String, String> {
     let entries = value.as_object().into_iter().flatten();
-    entries.map(|(key, value)| (key.clone(), text(value).to_owned())).collect()
+    entries
+        .map(|(key, value)| (key.clone(), text(value).to_owned()))
+        .collect()
 }
 
 /// The requests of a pod's containers; sidecars are containers that start first.
 fn requests(spec: &Value) -> Amounts {
     let mut total = Amounts::from([("pods".to_owned(), 1000)]);
-    let sidecars = spec["initContainers"].as_array().into_iter().flatten().filter(|container| container["restartPolicy"] == "Always");
-    for container in spec["containers"].as_array().into_iter().flatten().chain(sidecars) {
+    let sidecars = spec["initContainers"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|container| container["restartPolicy"] == "Always");
+    for container in spec["containers"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .chain(sidecars)
+    {
         for (resource, amount) in amounts(&container["resources"]["requests"]) {
             *total.entry(resource).or_default() += amount;
         }
@@ -287,5 +372,9 @@ fn requests(spec: &Value) -> Amounts {
 
 fn amounts(value: &Value) -> Amounts {
     let entries = value.as_object().into_iter().flatten();
-    entries.filter_map(|(resource, amount)| Some((resource.clone(), Quantity::parse(text(amount))?.milli()))).collect()
+    entries
+        .filter_map(|(resource, amount)| {
+            Some((resource.clone(), Quantity::parse(text(amount))?.milli()))
+        })
+        .collect()
 }

@@ -63,7 +63,13 @@ pub struct Scenario {
 impl Scenario {
     /// How many jobs it creates.
     pub fn jobs(&self) -> u32 {
-        let counts = self.acts.iter().map(|(_, act)| if let Act::Jobs { count, .. } = act { *count } else { 0 });
+        let counts = self.acts.iter().map(|(_, act)| {
+            if let Act::Jobs { count, .. } = act {
+                *count
+            } else {
+                0
+            }
+        });
         counts.sum()
     }
 
@@ -84,10 +90,21 @@ impl Scenario {
         let (mut last, mut since) = ((0, 0), Instant::now());
         while start.elapsed() < self.most {
             let all = jobs.list(&ListParams::default()).await?.items;
-            let is_done = |job: &&Job| job.status.as_ref().is_some_and(|status| status.completion_time.is_some() || status.failed.unwrap_or_default() > 0);
+            let is_done = |job: &&Job| {
+                job.status.as_ref().is_some_and(|status| {
+                    status.completion_time.is_some() || status.failed.unwrap_or_default() > 0
+                })
+            };
             let done = all.iter().filter(is_done).count();
             let pods: Vec<Pod> = hybrid.source().pods().await?;
-            let running = pods.iter().filter(|pod| pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some())).count();
+            let running = pods
+                .iter()
+                .filter(|pod| {
+                    pod.spec
+                        .as_ref()
+                        .is_some_and(|spec| spec.node_name.is_some())
+                })
+                .count();
             if done == all.len() {
                 break;
             }
@@ -105,36 +122,57 @@ impl Scenario {
 impl Act {
     async fn play(&self, hybrid: &Hybrid, number: &mut u32) -> Result<()> {
         match self {
-            Self::Jobs { workload, count, every, run_for } => {
+            Self::Jobs {
+                workload,
+                count,
+                every,
+                run_for,
+            } => {
                 let start = Instant::now();
                 let template = hybrid.jobs.iter().find(|(name, _)| name == workload);
-                let (_, template) = template.with_context(|| format!("the tree has no Job of {workload}"))?;
-                let namespace = template["metadata"]["namespace"].as_str().context("a namespace")?;
+                let (_, template) =
+                    template.with_context(|| format!("the tree has no Job of {workload}"))?;
+                let namespace = template["metadata"]["namespace"]
+                    .as_str()
+                    .context("a namespace")?;
                 let api: Api<Job> = Api::namespaced(hybrid.source().client.clone(), namespace);
                 for index in 0..*count {
                     tokio::time::sleep_until((start + *every * index).into()).await;
                     *number += 1;
                     let job = copy(template, &format!("{workload}-{number:04}"), *run_for);
-                    api.create(&PostParams::default(), &serde_json::from_value(job)?).await?;
+                    api.create(&PostParams::default(), &serde_json::from_value(job)?)
+                        .await?;
                 }
             }
-            Self::OtherPods { cluster, count, cpu, run_for } => {
+            Self::OtherPods {
+                cluster,
+                count,
+                cpu,
+                run_for,
+            } => {
                 let cluster = hybrid.testbed.cluster(cluster);
                 cluster.create_namespace("others", &[]).await?;
                 let api: Api<Pod> = Api::namespaced(cluster.client.clone(), "others");
                 // The default account appears a moment after its namespace.
-                let accounts: Api<k8s_openapi::api::core::v1::ServiceAccount> = Api::namespaced(cluster.client.clone(), "others");
-                crate::wait_for("the default account", Duration::from_secs(30), async || Ok(accounts.get_opt("default").await?.is_some())).await?;
+                let accounts: Api<k8s_openapi::api::core::v1::ServiceAccount> =
+                    Api::namespaced(cluster.client.clone(), "others");
+                crate::wait_for("the default account", Duration::from_secs(30), async || {
+                    Ok(accounts.get_opt("default").await?.is_some())
+                })
+                .await?;
                 for _ in 0..*count {
                     *number += 1;
                     let pod = json!({
                         "metadata": {"name": format!("other-{number:04}"), "annotations": {RUNS_FOR: seconds(*run_for)}},
                         "spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "other", "resources": {"requests": {"cpu": cpu.to_string(), "memory": "128Mi"}}}]},
                     });
-                    api.create(&PostParams::default(), &serde_json::from_value(pod)?).await?;
+                    api.create(&PostParams::default(), &serde_json::from_value(pod)?)
+                        .await?;
                 }
             }
-            Self::LoseNode { cluster, node } => hybrid.testbed.cluster(cluster).lose_node(node).await?,
+            Self::LoseNode { cluster, node } => {
+                hybrid.testbed.cluster(cluster).lose_node(node).await?;
+            }
         }
         Ok(())
     }

@@ -20,12 +20,16 @@ pub struct Store {
 impl Store {
     /// A store for clusters whose spec says other URLs than the testbed's, as DNS would resolve them.
     pub fn new(addresses: Vec<(String, String)>) -> Self {
-        Self { values: BTreeMap::new(), addresses }
+        Self {
+            values: BTreeMap::new(),
+            addresses,
+        }
     }
 
     /// Puts a value where a person or another tool would.
     pub fn put(&mut self, key: &str, property: &str, value: &[u8]) {
-        self.values.insert((key.to_owned(), property.to_owned()), value.to_vec());
+        self.values
+            .insert((key.to_owned(), property.to_owned()), value.to_vec());
     }
 
     /// Does what every `PushSecret` of a cluster asks for.
@@ -34,22 +38,42 @@ impl Store {
     /// Where a Secret that is pushed does not appear.
     pub async fn push(&mut self, cluster: &Cluster) -> Result<()> {
         for object in list(cluster, "/apis/external-secrets.io/v1alpha1/pushsecrets").await? {
-            let namespace = object["metadata"]["namespace"].as_str().context("a namespace")?;
-            let name = object["spec"]["selector"]["secret"]["name"].as_str().context("the name of a Secret")?;
+            let namespace = object["metadata"]["namespace"]
+                .as_str()
+                .context("a namespace")?;
+            let name = object["spec"]["selector"]["secret"]["name"]
+                .as_str()
+                .context("the name of a Secret")?;
             let secrets: Api<Secret> = Api::namespaced(cluster.client.clone(), namespace);
             for data in object["spec"]["data"].as_array().into_iter().flatten() {
-                let field = |path: &str| data["match"].pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
+                let field = |path: &str| {
+                    data["match"]
+                        .pointer(path)
+                        .and_then(Value::as_str)
+                        .unwrap_or_default()
+                        .to_owned()
+                };
                 let key = field("/secretKey");
                 let mut found = None;
                 // The token controller fills the Secret of a service account a moment later.
-                crate::wait_for(&format!("{key} of {namespace}/{name} in {}", cluster.name), Duration::from_secs(30), async || {
-                    let secret = secrets.get_opt(name).await?;
-                    found = secret.and_then(|secret| secret.data).and_then(|mut data| data.remove(&key));
-                    Ok(found.is_some())
-                })
+                crate::wait_for(
+                    &format!("{key} of {namespace}/{name} in {}", cluster.name),
+                    Duration::from_secs(30),
+                    async || {
+                        let secret = secrets.get_opt(name).await?;
+                        found = secret
+                            .and_then(|secret| secret.data)
+                            .and_then(|mut data| data.remove(&key));
+                        Ok(found.is_some())
+                    },
+                )
                 .await?;
                 let value = found.context("a value")?;
-                self.put(&field("/remoteRef/remoteKey"), &field("/remoteRef/property"), &value.0);
+                self.put(
+                    &field("/remoteRef/remoteKey"),
+                    &field("/remoteRef/property"),
+                    &value.0,
+                );
             }
         }
         Ok(())
@@ -62,12 +86,22 @@ impl Store {
     /// Where a template is none that this can fill.
     pub async fn pull(&self, cluster: &Cluster) -> Result<()> {
         for object in list(cluster, "/apis/external-secrets.io/v1/externalsecrets").await? {
-            let namespace = object["metadata"]["namespace"].as_str().context("a namespace")?;
+            let namespace = object["metadata"]["namespace"]
+                .as_str()
+                .context("a namespace")?;
             let mut values = BTreeMap::new();
             let mut is_complete = true;
             for data in object["spec"]["data"].as_array().into_iter().flatten() {
-                let field = |path: &str| data.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
-                match self.values.get(&(field("/remoteRef/key"), field("/remoteRef/property"))) {
+                let field = |path: &str| {
+                    data.pointer(path)
+                        .and_then(Value::as_str)
+                        .unwrap_or_default()
+                        .to_owned()
+                };
+                match self
+                    .values
+                    .get(&(field("/remoteRef/key"), field("/remoteRef/property")))
+                {
                     Some(value) => drop(values.insert(field("/secretKey"), value.clone())),
                     None => is_complete = false,
                 }
@@ -81,11 +115,23 @@ impl Store {
                 None => values,
                 Some(templates) => templates
                     .iter()
-                    .map(|(key, text)| Ok((key.clone(), self.fill(text.as_str().unwrap_or_default(), &values)?.into_bytes())))
+                    .map(|(key, text)| {
+                        Ok((
+                            key.clone(),
+                            self.fill(text.as_str().unwrap_or_default(), &values)?
+                                .into_bytes(),
+                        ))
+                    })
                     .collect::<Result<_>>()?,
             };
-            let name = target["name"].as_str().or(object["metadata"]["name"].as_str()).context("a name")?;
-            let data: Map<_, _> = filled.into_iter().map(|(key, value)| Ok((key, serde_json::to_value(ByteString(value))?))).collect::<Result<_>>()?;
+            let name = target["name"]
+                .as_str()
+                .or(object["metadata"]["name"].as_str())
+                .context("a name")?;
+            let data: Map<_, _> = filled
+                .into_iter()
+                .map(|(key, value)| Ok((key, serde_json::to_value(ByteString(value))?)))
+                .collect::<Result<_>>()?;
             let metadata = &target["template"]["metadata"];
             let secret = json!({
                 "apiVersion": "v1",
@@ -96,7 +142,9 @@ impl Store {
             });
             let parameters = PatchParams::apply("external-secrets").force();
             let secrets: Api<Secret> = Api::namespaced(cluster.client.clone(), namespace);
-            secrets.patch(name, &parameters, &Patch::Apply(&secret)).await?;
+            secrets
+                .patch(name, &parameters, &Patch::Apply(&secret))
+                .await?;
         }
         Ok(())
     }
@@ -109,7 +157,10 @@ impl Store {
             filled.push_str(before);
             let (action, after) = after.split_once("}}").context("an action without an end")?;
             let mut parts = action.split('|').map(str::trim);
-            let key = parts.next().and_then(|part| part.strip_prefix('.')).context("an action that is no key")?;
+            let key = parts
+                .next()
+                .and_then(|part| part.strip_prefix('.'))
+                .context("an action that is no key")?;
             let value = values.get(key).with_context(|| format!("no value {key}"))?;
             match parts.next() {
                 None => filled.push_str(std::str::from_utf8(value)?),

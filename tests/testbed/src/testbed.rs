@@ -33,34 +33,49 @@ impl Testbed {
         let ports = vec![Port::reserve()?, Port::reserve()?];
         let etcd_url = format!("http://127.0.0.1:{}", ports[0].number);
         let peer_url = format!("http://127.0.0.1:{}", ports[1].number);
-        let etcd = Process::start(&tools, folder.path(), Program {
-            name: "etcd".into(),
-            binary: tools.binary("etcd"),
-            arguments: vec![
-                format!("--data-dir={}", folder.path().join("etcd").display()),
-                format!("--listen-client-urls={etcd_url}"),
-                format!("--advertise-client-urls={etcd_url}"),
-                format!("--listen-peer-urls={peer_url}"),
-                format!("--initial-advertise-peer-urls={peer_url}"),
-                format!("--initial-cluster=default={peer_url}"),
-                // The data need not survive the machine.
-                "--unsafe-no-fsync".into(),
-                "--log-level=warn".into(),
-            ],
-            environment: Vec::new(),
-        })?;
+        let etcd = Process::start(
+            &tools,
+            folder.path(),
+            Program {
+                name: "etcd".into(),
+                binary: tools.binary("etcd"),
+                arguments: vec![
+                    format!("--data-dir={}", folder.path().join("etcd").display()),
+                    format!("--listen-client-urls={etcd_url}"),
+                    format!("--advertise-client-urls={etcd_url}"),
+                    format!("--listen-peer-urls={peer_url}"),
+                    format!("--initial-advertise-peer-urls={peer_url}"),
+                    format!("--initial-cluster=default={peer_url}"),
+                    // The data need not survive the machine.
+                    "--unsafe-no-fsync".into(),
+                    "--log-level=warn".into(),
+                ],
+                environment: Vec::new(),
+            },
+        )?;
         let authority = Arc::new(Authority::new()?);
         let starts = plans.iter().map(|plan| {
             let path = folder.path().join(&plan.name);
             let (tools, authority, etcd_url) = (&tools, &authority, &etcd_url);
             async move {
-                Cluster::start(plan, tools, authority, etcd_url, &path).await.with_context(|| {
-                    format!("starting {}; the end of its log:\n{}", plan.name, tail(&path.join("kube-apiserver.log"), 10))
-                })
+                Cluster::start(plan, tools, authority, etcd_url, &path)
+                    .await
+                    .with_context(|| {
+                        format!(
+                            "starting {}; the end of its log:\n{}",
+                            plan.name,
+                            tail(&path.join("kube-apiserver.log"), 10)
+                        )
+                    })
             }
         });
         let clusters = try_join_all(starts).await?;
-        Ok(Self { clusters, _etcd: etcd, _ports: ports, folder })
+        Ok(Self {
+            clusters,
+            _etcd: etcd,
+            _ports: ports,
+            folder,
+        })
     }
 
     /// A cluster by name.
@@ -81,19 +96,30 @@ impl Testbed {
     ///
     /// # Errors
     /// What the scenario returns.
-    pub async fn run<T>(self, name: &str, scenario: impl AsyncFnOnce(&Self) -> Result<T>) -> Result<T> {
+    pub async fn run<T>(
+        self,
+        name: &str,
+        scenario: impl AsyncFnOnce(&Self) -> Result<T>,
+    ) -> Result<T> {
         let result = scenario(&self).await;
         if result.is_err() {
             match self.keep(name).await {
-                Ok(path) => crate::say(&format!("{name} failed; logs and objects are in {}", path.display())),
-                Err(error) => crate::say(&format!("{name} failed, and its logs could not be kept: {error:#}")),
+                Ok(path) => crate::say(&format!(
+                    "{name} failed; logs and objects are in {}",
+                    path.display()
+                )),
+                Err(error) => crate::say(&format!(
+                    "{name} failed, and its logs could not be kept: {error:#}"
+                )),
             }
         }
         result
     }
 
     async fn keep(&self, name: &str) -> Result<PathBuf> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/testbed").join(name);
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../target/testbed")
+            .join(name);
         let _ = fs::remove_dir_all(&root);
         for cluster in &self.clusters {
             let folder = root.join(&cluster.name);
@@ -113,7 +139,9 @@ impl Testbed {
                 let request = http::Request::get(path).body(Vec::new())?;
                 match cluster.client.request_text(request).await {
                     Ok(text) => fs::write(folder.join(format!("{kind}.json")), text)?,
-                    Err(error) => fs::write(folder.join(format!("{kind}.error")), error.to_string())?,
+                    Err(error) => {
+                        fs::write(folder.join(format!("{kind}.error")), error.to_string())?;
+                    }
                 }
             }
         }

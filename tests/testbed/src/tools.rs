@@ -36,7 +36,10 @@ const MODULES: &[Module] = &[
         folder: "testbed/kubernetes",
         packages: &[
             ("k8s.io/kubernetes/cmd/kube-apiserver", "kube-apiserver"),
-            ("k8s.io/kubernetes/cmd/kube-controller-manager", "kube-controller-manager"),
+            (
+                "k8s.io/kubernetes/cmd/kube-controller-manager",
+                "kube-controller-manager",
+            ),
             ("k8s.io/kubernetes/cmd/kube-scheduler", "kube-scheduler"),
         ],
         files: None,
@@ -92,7 +95,9 @@ impl Tools {
             .context("the folder of the tests")?;
         let folders = MODULES
             .iter()
-            .map(|module| built(tests, module).with_context(|| format!("building {}", module.folder)))
+            .map(|module| {
+                built(tests, module).with_context(|| format!("building {}", module.folder))
+            })
             .collect::<Result<_>>()?;
         Ok(Self { folders })
     }
@@ -119,7 +124,11 @@ impl Tools {
 
 /// The cache: `HCB_TESTBED_CACHE`, or a folder of the user's.
 pub(crate) fn cache() -> Result<PathBuf> {
-    let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let named = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     let folder = named("HCB_TESTBED_CACHE")
         .or_else(|| named("XDG_CACHE_HOME").map(|folder| folder.join("hcb-testbed")))
         .or_else(|| named("HOME").map(|folder| folder.join(".cache/hcb-testbed")))
@@ -151,7 +160,11 @@ fn built(tests: &Path, module: &Module) -> Result<PathBuf> {
     let mut hash = Sha256::new();
     for entry in sorted(&source)? {
         let is_ours = |extension: &str| matches!(extension, "mod" | "sum" | "go");
-        if entry.extension().and_then(|extension| extension.to_str()).is_some_and(is_ours) {
+        if entry
+            .extension()
+            .and_then(|extension| extension.to_str())
+            .is_some_and(is_ours)
+        {
             hash.update(fs::read(&entry)?);
         }
     }
@@ -179,10 +192,12 @@ fn built(tests: &Path, module: &Module) -> Result<PathBuf> {
 /// The first characters of a hash in hex.
 pub(crate) fn short(hash: Sha256) -> String {
     use std::fmt::Write;
-    hash.finalize()[..8].iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hash.finalize()[..8]
+        .iter()
+        .fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 fn sorted(folder: &Path) -> Result<Vec<PathBuf>> {
@@ -196,15 +211,32 @@ fn sorted(folder: &Path) -> Result<Vec<PathBuf>> {
 /// Builds one package of the module in `source` to `binary`.
 pub(crate) fn build(source: &Path, package: &str, binary: &Path) -> Result<()> {
     let binary = binary.to_str().context("a path in UTF-8")?;
-    let name = package.rsplit('/').find(|part| !part.starts_with('v')).unwrap_or(package).to_owned();
+    let name = package
+        .rsplit('/')
+        .find(|part| !part.starts_with('v'))
+        .unwrap_or(package)
+        .to_owned();
     let (done, is_done) = channel::<()>();
     let progress = std::thread::spawn(move || {
         let start = Instant::now();
         while is_done.recv_timeout(PROGRESS) == Err(RecvTimeoutError::Timeout) {
-            crate::say(&format!("building {name}, the first time only: {} s", start.elapsed().as_secs()));
+            crate::say(&format!(
+                "building {name}, the first time only: {} s",
+                start.elapsed().as_secs()
+            ));
         }
     });
-    let result = go(source, &["build", "-trimpath", "-ldflags=-s -w", "-o", binary, package]);
+    let result = go(
+        source,
+        &[
+            "build",
+            "-trimpath",
+            "-ldflags=-s -w",
+            "-o",
+            binary,
+            package,
+        ],
+    );
     drop(done);
     let _ = progress.join();
     result.map(drop)
@@ -219,7 +251,12 @@ fn go(folder: &Path, arguments: &[&str]) -> Result<String> {
         .output()
         .context("the testbed needs Go: https://go.dev/doc/install")?;
     if !output.status.success() {
-        bail!("go {} in {}:\n{}", arguments.join(" "), folder.display(), String::from_utf8_lossy(&output.stderr));
+        bail!(
+            "go {} in {}:\n{}",
+            arguments.join(" "),
+            folder.display(),
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     Ok(String::from_utf8(output.stdout)?)
 }

@@ -14,7 +14,11 @@ const AT_ONCE: usize = 16;
 #[tokio::test(flavor = "multi_thread")]
 async fn the_api_server_takes_every_manifest_of_the_examples() -> Result<()> {
     let definitions = tokio::task::spawn_blocking(definitions::all).await??;
-    let testbed = Testbed::start(&[ClusterPlan { name: "any".into(), ..ClusterPlan::default() }]).await?;
+    let testbed = Testbed::start(&[ClusterPlan {
+        name: "any".into(),
+        ..ClusterPlan::default()
+    }])
+    .await?;
     testbed
         .run("acceptance", async |testbed| {
             let cluster = testbed.cluster("any");
@@ -24,14 +28,24 @@ async fn the_api_server_takes_every_manifest_of_the_examples() -> Result<()> {
             let mut refused = Vec::new();
             for example in ["seed", "large"] {
                 for engine in ["argocd", "flux"] {
-                    let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../generated").join(example).join(engine);
-                    let objects = manifests(&tree).with_context(|| format!("{}", tree.display()))?;
+                    let tree = Path::new(env!("CARGO_MANIFEST_DIR"))
+                        .join("../../generated")
+                        .join(example)
+                        .join(engine);
+                    let objects =
+                        manifests(&tree).with_context(|| format!("{}", tree.display()))?;
                     for name in namespaces(&objects) {
                         cluster.create_namespace(&name, &[]).await?;
                     }
                     count += objects.len();
                     let failures = iter(&objects)
-                        .map(async |(path, object)| applier.apply(object).await.err().map(|error| failure(example, engine, path, &error)))
+                        .map(async |(path, object)| {
+                            applier
+                                .apply(object)
+                                .await
+                                .err()
+                                .map(|error| failure(example, engine, path, &error))
+                        })
                         .buffer_unordered(AT_ONCE)
                         .filter_map(async |failure| failure);
                     refused.extend(failures.collect::<Vec<_>>().await);
@@ -39,7 +53,12 @@ async fn the_api_server_takes_every_manifest_of_the_examples() -> Result<()> {
             }
             anyhow::ensure!(count > 1300, "only {count} manifests");
             refused.sort();
-            anyhow::ensure!(refused.is_empty(), "{} of {count} are refused:\n{}", refused.len(), refused.join("\n"));
+            anyhow::ensure!(
+                refused.is_empty(),
+                "{} of {count} are refused:\n{}",
+                refused.len(),
+                refused.join("\n")
+            );
             Ok(())
         })
         .await
@@ -47,7 +66,11 @@ async fn the_api_server_takes_every_manifest_of_the_examples() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_is_refused() -> Result<()> {
-    let testbed = Testbed::start(&[ClusterPlan { name: "any".into(), ..ClusterPlan::default() }]).await?;
+    let testbed = Testbed::start(&[ClusterPlan {
+        name: "any".into(),
+        ..ClusterPlan::default()
+    }])
+    .await?;
     testbed
         .run("refusal", async |testbed| {
             let applier = Applier::new(testbed.cluster("any"));
@@ -64,7 +87,10 @@ async fn what_is_wrong_is_refused() -> Result<()> {
 }
 
 fn failure(example: &str, engine: &str, path: &Path, error: &anyhow::Error) -> String {
-    format!("{}: {error:#}", PathBuf::from(example).join(engine).join(path).display())
+    format!(
+        "{}: {error:#}",
+        PathBuf::from(example).join(engine).join(path).display()
+    )
 }
 
 /// Every namespace that an object is in: the engines' own come with the engines.

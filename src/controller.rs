@@ -1,0 +1,20 @@
+//! The reconciler: it sees what is free in every cluster and lets jobs leave the first tier only where
+//! they fit in it no more.
+//!
+//! [`decide`] is pure; [`run`] watches, asks it, and does what it says. All state is in the clusters: a
+//! pod that may leave says so itself, by a toleration for the gate of one cluster, so that a reconciler
+//! can die at any point and the next one goes on.
+
+pub mod config;
+pub mod decide;
+pub mod observation;
+pub mod room;
+pub mod run;
+mod watch;
+
+pub use config::Config;
+pub use decide::{Decision, Memory, decide};
+pub use observation::Observation;
+
+/// The taint of a virtual node whose value is the name of its cluster: its gate.
+pub const GATE: &str = "hcb.dev/gate";

@@ -1,0 +1,221 @@
+//! What the reconciler goes by: the ConfigMap that `hcb compile` writes into the source cluster.
+
+use crate::model::Quantity;
+use crate::spec::WhenReconcilerDown;
+use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The version of this format.
+pub const API_VERSION: &str = "hcb.dev/v1alpha1";
+/// What the document is.
+pub const KIND: &str = "ReconcilerConfig";
+
+/// The configuration of a reconciler.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Config {
+    /// [`API_VERSION`].
+    pub api_version: String,
+    /// [`KIND`].
+    pub kind: String,
+    /// The name of the hybrid cloud.
+    pub cloud: String,
+    /// The tiers in the order in which they are filled.
+    pub tiers: Vec<String>,
+    /// How long a pod waits for room in the tiers before.
+    pub burst: After,
+    /// How long no pod must have waited before a tier counts as closed.
+    pub fall_back: After,
+    /// What happens to the gates without a reconciler.
+    pub when_down: WhenReconcilerDown,
+    /// How far live load may change the weights.
+    pub weights: Weights,
+    /// The most that bursting may cost.
+    #[serde(default)]
+    pub budget: Option<Budget>,
+    /// The clusters, by tier.
+    pub clusters: Vec<Cluster>,
+}
+
+/// A duration that something must have lasted.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct After {
+    /// The duration.
+    #[serde(deserialize_with = "duration")]
+    pub after: Duration,
+}
+
+/// Bounds of live weights, as multiples of the spec's.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Weights {
+    /// The least.
+    pub min_factor: f64,
+    /// The most.
+    pub max_factor: f64,
+}
+
+/// The most that bursting may cost, in `currency`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Budget {
+    /// The currency of the prices.
+    pub currency: String,
+    /// The most an hour.
+    #[serde(default)]
+    pub per_hour: Option<f64>,
+    /// The most a calendar month (UTC).
+    #[serde(default)]
+    pub per_month: Option<f64>,
+}
+
+/// A cluster.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Cluster {
+    /// Its name.
+    pub name: String,
+    /// Its tier, one of [`Config::tiers`].
+    pub tier: String,
+    /// Its share within the tier.
+    pub weight: u32,
+    /// The node that stands for it in the source cluster.
+    pub virtual_node: String,
+    /// How it is reached; the source cluster, by being in it.
+    #[serde(default)]
+    pub kubeconfig: Option<PathBuf>,
+    /// Its nodes by kind.
+    pub pools: Vec<Pool>,
+    /// The most that its autoscaler may make, where there is one.
+    #[serde(default)]
+    pub limits: Option<Limits>,
+}
+
+/// Nodes of one kind.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Pool {
+    /// Its name, which its nodes carry as the label `hcb.dev/pool`.
+    pub name: String,
+    /// The fewest nodes.
+    pub min: u32,
+    /// The most nodes; more than `min` where an autoscaler adds them.
+    pub max: u32,
+    /// What pods can use of a node.
+    #[serde(deserialize_with = "amounts")]
+    pub allocatable: Amounts,
+    /// The product of its GPUs.
+    #[serde(default)]
+    pub gpu_product: Option<String>,
+    /// What a node costs an hour.
+    #[serde(default)]
+    pub price_per_hour: Option<f64>,
+    /// Labels of its nodes.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// Taints of its nodes.
+    #[serde(default)]
+    pub taints: Vec<crate::spec::Taint>,
+}
+
+/// The most that an autoscaler may make of a cluster.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Limits {
+    /// Nodes.
+    pub nodes: u32,
+    /// CPUs.
+    #[serde(deserialize_with = "quantity")]
+    pub cpu: i128,
+    /// Memory.
+    #[serde(deserialize_with = "quantity")]
+    pub memory: i128,
+    /// GPUs.
+    pub gpus: u32,
+}
+
+/// Amounts by resource, in thousandths of the resource's unit.
+pub type Amounts = BTreeMap<String, i128>;
+
+impl Config {
+    /// Reads a configuration, and refuses one that it does not understand as a whole.
+    ///
+    /// # Errors
+    /// What is wrong with it, with line and column where it is not of this format.
+    pub fn read(text: &str) -> Result<Self, String> {
+        let config: Self = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
+        if config.api_version != API_VERSION || config.kind != KIND {
+            return Err(format!(
+                "this is a {} of {}, not a {KIND} of {API_VERSION}; run the hcb that compiled it",
+                config.kind, config.api_version
+            ));
+        }
+        if let Some(cluster) = config
+            .clusters
+            .iter()
+            .find(|cluster| !config.tiers.contains(&cluster.tier))
+        {
+            return Err(format!(
+                "the cluster `{}` is in the tier `{}`, which `tiers` does not list",
+                cluster.name, cluster.tier
+            ));
+        }
+        if config
+            .clusters
+            .iter()
+            .filter(|cluster| cluster.kubeconfig.is_none())
+            .count()
+            != 1
+        {
+            return Err(
+                "exactly one cluster has no `kubeconfig`: the one that the reconciler runs in"
+                    .into(),
+            );
+        }
+        Ok(config)
+    }
+
+    /// The index of a cluster's tier.
+    pub fn tier(&self, cluster: &Cluster) -> usize {
+        self.tiers
+            .iter()
+            .position(|tier| *tier == cluster.tier)
+            .unwrap_or(self.tiers.len())
+    }
+}
+
+impl Cluster {
+    /// Whether its autoscaler can add nodes.
+    pub fn is_elastic(&self) -> bool {
+        self.pools.iter().any(|pool| pool.max > pool.min)
+    }
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let seconds = crate::model::Seconds::parse(&text);
+    let problem = || serde::de::Error::custom(format!("`{text}` is not a duration such as `30s`"));
+    seconds.map(Duration::from).ok_or_else(problem)
+}
+
+fn quantity<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i128, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    read_quantity(&text)
+}
+
+fn amounts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Amounts, D::Error> {
+    let texts = BTreeMap::<String, String>::deserialize(deserializer)?;
+    texts
+        .into_iter()
+        .map(|(resource, text)| Ok((resource, read_quantity(&text)?)))
+        .collect()
+}
+
+fn read_quantity<E: serde::de::Error>(text: &str) -> Result<i128, E> {
+    let quantity =
+        Quantity::parse(text).ok_or_else(|| E::custom(format!("`{text}` is not a quantity")))?;
+    Ok(quantity.milli())
+}

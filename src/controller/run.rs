@@ -1,0 +1,164 @@
+//! The shell around [`decide`](super::decide()): sees, decides, does, many times a second if need be.
+
+use super::GATE;
+use super::config::Config;
+use super::decide::{Memory, Outcome, Release, decide};
+use super::watch::{Known, start};
+use anyhow::{Context, Result};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, Patch, PatchParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+use tokio::sync::mpsc::channel;
+
+/// The annotation that says when and why a pod was released.
+const RELEASED: &str = "hcb.dev/released";
+/// What comes within this is seen together.
+const SETTLE: Duration = Duration::from_millis(20);
+/// A decision is made at least this often.
+const AT_LEAST_EVERY: Duration = Duration::from_secs(1);
+
+/// How a reconciler runs.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Only say what would be done.
+    pub dry_run: bool,
+}
+
+/// Runs until it is told to stop.
+///
+/// # Errors
+/// Where a cluster of the configuration has a kubeconfig that cannot be read.
+pub async fn run(config: Config, options: Options) -> Result<()> {
+    let (changes, mut changed) = channel(1024);
+    let mut source = None;
+    for (index, cluster) in config.clusters.iter().enumerate() {
+        let client = match &cluster.kubeconfig {
+            None => kube::Client::try_default()
+                .await
+                .context("the API server of the source cluster")?,
+            Some(path) => client(path).await.with_context(|| {
+                format!("the kubeconfig of `{}`, {}", cluster.name, path.display())
+            })?,
+        };
+        start(index, &client, &changes);
+        if cluster.kubeconfig.is_none() {
+            source = Some(client);
+        }
+    }
+    let source = source.context("no cluster to run in")?;
+    let mut known = Known::new(&config);
+    let mut memory = Memory::default();
+    let mut said = BTreeMap::new();
+    loop {
+        let change = tokio::select! {
+            change = changed.recv() => change,
+            () = tokio::time::sleep(AT_LEAST_EVERY) => None,
+            result = tokio::signal::ctrl_c() => return Ok(result?),
+        };
+        let now = Timestamp::now();
+        if let Some(change) = change {
+            known.take(change, now);
+            let settled = tokio::time::Instant::now() + SETTLE;
+            while let Ok(Some(change)) = tokio::time::timeout_at(settled, changed.recv()).await {
+                known.take(change, now);
+            }
+        }
+        if !known.is_ready() {
+            continue;
+        }
+        let now = Timestamp::now();
+        let observation = known.observation(now);
+        let decision = decide(&observation, &config, &memory, now);
+        for verdict in &decision.verdicts {
+            let pod = &observation.pods[verdict.pod];
+            if said.get(&pod.uid) != Some(&verdict.outcome) {
+                tracing::info!(namespace = pod.namespace, pod = pod.name, outcome = %described(&verdict.outcome), "decided");
+                said.insert(pod.uid.clone(), verdict.outcome.clone());
+            }
+        }
+        said.retain(|uid, _| {
+            observation
+                .pods
+                .iter()
+                .any(|pod| pod.uid == *uid && pod.waits())
+        });
+        for release in &decision.releases {
+            if options.dry_run {
+                continue;
+            }
+            match patch(&source, release, now).await {
+                Ok(()) => {
+                    known.released(&release.uid, &release.cluster);
+                    memory
+                        .released_at
+                        .insert((release.uid.clone(), release.cluster.clone()), now);
+                }
+                // The pod is gone or changed: the next decision sees it as it is.
+                Err(error) => {
+                    tracing::warn!(pod = release.name, cluster = release.cluster, %error, "not released")
+                }
+            }
+        }
+        memory
+            .released_at
+            .retain(|(uid, _), _| observation.pods.iter().any(|pod| pod.uid == *uid));
+    }
+}
+
+/// Lets a pod pass the gate of a cluster. What others wrote to the pod meanwhile stays: a toleration is
+/// added to the list, and only to the pod that was meant.
+async fn patch(
+    source: &kube::Client,
+    release: &Release,
+    now: Timestamp,
+) -> Result<(), kube::Error> {
+    let pods: Api<Pod> = Api::namespaced(source.clone(), &release.namespace);
+    let toleration =
+        json!({"key": GATE, "operator": "Equal", "value": release.cluster, "effect": "NoSchedule"});
+    let annotation = RELEASED.replace('/', "~1");
+    let patch: json_patch::Patch = serde_json::from_value(json!([
+        {"op": "test", "path": "/metadata/uid", "value": release.uid},
+        {"op": "add", "path": "/spec/tolerations/-", "value": toleration},
+        {"op": "add", "path": format!("/metadata/annotations/{annotation}"), "value": format!("{} at {now:.3}", release.cluster)},
+    ]))
+    .map_err(kube::Error::SerdeError)?;
+    pods.patch(
+        &release.name,
+        &PatchParams::default(),
+        &Patch::<()>::Json(patch),
+    )
+    .await
+    .map(drop)
+}
+
+async fn client(path: &Path) -> Result<kube::Client> {
+    let kubeconfig = Kubeconfig::read_from(path)?;
+    let config =
+        kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    Ok(kube::Client::try_from(config)?)
+}
+
+/// An outcome in words.
+pub fn described(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Fits(cluster) => format!("stays: {cluster} has room for it"),
+        Outcome::Grows(cluster) => format!("stays: {cluster} can add a node for it"),
+        Outcome::Waits(until) => format!("waits until {until:.0} before it may leave"),
+        Outcome::Released(cluster) => format!("may go to {cluster}: nothing before it has room"),
+        Outcome::Unseen(cluster) => format!("waits: {cluster} cannot be seen"),
+        Outcome::Budget {
+            cluster,
+            hourly_cost,
+        } => format!(
+            "waits: a node more in {cluster} would make {hourly_cost:.2} an hour, over the budget"
+        ),
+        Outcome::NoRoom => {
+            "waits: no cluster that it may run in has room, or can make any".to_owned()
+        }
+    }
+}

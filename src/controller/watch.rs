@@ -1,0 +1,519 @@
+//! Watches of nodes and pods of every cluster, kept as the few fields that decisions need.
+
+use super::GATE;
+use super::config::{Amounts, Config};
+use super::observation::{
+    ClusterState, JobPod, NodeState, Observation, Requirement, Shape, Taint, Toleration,
+};
+use crate::model::Quantity;
+use futures::{Stream, StreamExt};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Node, Pod, PodSpec};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity as KubernetesQuantity;
+use kube::api::Api;
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, Event};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc::Sender;
+
+/// The annotation with which Admiralty marks what it schedules.
+const ELECT: &str = "multicluster.admiralty.io/elect";
+/// The annotation in which Admiralty keeps the pod as it was asked for.
+const MANIFEST: &str = "multicluster.admiralty.io/sourcepod-manifest";
+/// The label by which a delegate names the uid of its source pod.
+const PARENT: &str = "multicluster.admiralty.io/parent-uid";
+/// The label by which a virtual node names its cluster.
+const TARGET: &str = "multicluster.admiralty.io/cluster-target-name";
+/// How often a cluster is asked whether it is there.
+const PING: Duration = Duration::from_secs(5);
+/// Unseen for so long, a cluster counts as gone. What it last said is not acted on then.
+const UNSEEN_AFTER: Duration = Duration::from_secs(15);
+
+/// Something that was seen.
+pub(super) enum Change {
+    /// Of a node of the cluster with this index.
+    Node(usize, Event<Node>),
+    /// Of a pod.
+    Pod(usize, Event<Pod>),
+    /// The cluster answered.
+    Alive(usize),
+}
+
+/// Starts the watches of one cluster. They end when the receiver is dropped.
+pub(super) fn start(index: usize, client: &kube::Client, changes: &Sender<Change>) {
+    let unfinished = "status.phase!=Succeeded,status.phase!=Failed";
+    let nodes = watcher::watcher(
+        Api::<Node>::all(client.clone()),
+        watcher::Config::default().page_size(500),
+    );
+    let pods = watcher::watcher(
+        Api::<Pod>::all(client.clone()),
+        watcher::Config::default().page_size(500).fields(unfinished),
+    );
+    tokio::spawn(forward(nodes, changes.clone(), move |event| {
+        Change::Node(index, event)
+    }));
+    tokio::spawn(forward(pods, changes.clone(), move |event| {
+        Change::Pod(index, event)
+    }));
+    let (client, changes) = (client.clone(), changes.clone());
+    tokio::spawn(async move {
+        while !changes.is_closed() {
+            let answer = tokio::time::timeout(PING, client.apiserver_version()).await;
+            match answer {
+                Ok(Ok(_)) => {
+                    let _ = changes.send(Change::Alive(index)).await;
+                }
+                Ok(Err(error)) => {
+                    tracing::warn!(cluster = index, %error, "a cluster does not answer")
+                }
+                Err(_) => tracing::warn!(cluster = index, "a cluster does not answer in time"),
+            }
+            tokio::time::sleep(PING).await;
+        }
+    });
+}
+
+async fn forward<K>(
+    events: impl Stream<Item = Result<Event<K>, watcher::Error>>,
+    changes: Sender<Change>,
+    wrap: impl Fn(Event<K>) -> Change,
+) {
+    let events = events.default_backoff();
+    tokio::pin!(events);
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(event) => {
+                if changes.send(wrap(event)).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => tracing::warn!(%error, "a watch broke; it is taken up again"),
+        }
+    }
+}
+
+/// Everything that is known.
+pub(super) struct Known {
+    virtual_nodes: HashMap<String, String>,
+    source: usize,
+    clusters: Vec<KnownCluster>,
+    shapes: HashSet<Arc<Shape>>,
+    jobs: HashMap<String, JobPod>,
+}
+
+#[derive(Default)]
+struct KnownCluster {
+    name: String,
+    nodes: HashMap<String, NodeState>,
+    pods: HashMap<String, Held>,
+    /// What is being listed anew, until the list is whole.
+    listed: [Option<BTreeSet<String>>; 2],
+    is_whole: [bool; 2],
+    alive: Option<Timestamp>,
+}
+
+/// A pod that holds room.
+struct Held {
+    node: Option<String>,
+    requests: Amounts,
+    parent: Option<String>,
+}
+
+impl Known {
+    pub(super) fn new(config: &Config) -> Self {
+        let clusters = config.clusters.iter();
+        Self {
+            virtual_nodes: clusters
+                .clone()
+                .map(|cluster| (cluster.virtual_node.clone(), cluster.name.clone()))
+                .collect(),
+            source: clusters
+                .clone()
+                .position(|cluster| cluster.kubeconfig.is_none())
+                .unwrap_or_default(),
+            clusters: clusters
+                .map(|cluster| KnownCluster {
+                    name: cluster.name.clone(),
+                    ..KnownCluster::default()
+                })
+                .collect(),
+            shapes: HashSet::new(),
+            jobs: HashMap::new(),
+        }
+    }
+
+    /// Takes in what was seen.
+    pub(super) fn take(&mut self, change: Change, now: Timestamp) {
+        match change {
+            Change::Alive(index) => self.clusters[index].alive = Some(now),
+            Change::Node(index, event) => match event {
+                Event::Apply(node) | Event::InitApply(node) => self.node(index, &node),
+                Event::Delete(node) => {
+                    self.clusters[index]
+                        .nodes
+                        .remove(node.metadata.name.as_deref().unwrap_or_default());
+                }
+                Event::Init => self.clusters[index].listed[0] = Some(BTreeSet::new()),
+                Event::InitDone => {
+                    let cluster = &mut self.clusters[index];
+                    if let Some(listed) = cluster.listed[0].take() {
+                        cluster.nodes.retain(|name, _| listed.contains(name));
+                    }
+                    cluster.is_whole[0] = true;
+                    cluster.alive = Some(now);
+                }
+            },
+            Change::Pod(index, event) => match event {
+                Event::Apply(pod) | Event::InitApply(pod) => self.pod(index, &pod),
+                Event::Delete(pod) => {
+                    self.forget(index, pod.metadata.uid.as_deref().unwrap_or_default())
+                }
+                Event::Init => self.clusters[index].listed[1] = Some(BTreeSet::new()),
+                Event::InitDone => {
+                    let listed = self.clusters[index].listed[1].take().unwrap_or_default();
+                    let gone: Vec<_> = self.clusters[index]
+                        .pods
+                        .keys()
+                        .filter(|uid| !listed.contains(*uid))
+                        .cloned()
+                        .collect();
+                    for uid in gone {
+                        self.forget(index, &uid);
+                    }
+                    if index == self.source {
+                        self.jobs.retain(|uid, _| listed.contains(uid));
+                    }
+                    self.clusters[index].is_whole[1] = true;
+                    self.clusters[index].alive = Some(now);
+                }
+            },
+        }
+    }
+
+    /// Notes a release before it is seen.
+    pub(super) fn released(&mut self, uid: &str, cluster: &str) {
+        if let Some(pod) = self.jobs.get_mut(uid) {
+            pod.released.insert(cluster.to_owned());
+        }
+    }
+
+    /// Whether the source cluster is known well enough to decide anything.
+    pub(super) fn is_ready(&self) -> bool {
+        self.clusters[self.source].is_whole == [true, true]
+    }
+
+    /// What is known now, as decisions take it.
+    pub(super) fn observation(&self, now: Timestamp) -> Observation {
+        let is_seen = |cluster: &&KnownCluster| {
+            let is_recent =
+                |alive: Timestamp| alive.duration_until(now).unsigned_abs() < UNSEEN_AFTER;
+            cluster.is_whole == [true, true] && cluster.alive.is_some_and(is_recent)
+        };
+        Observation {
+            clusters: self
+                .clusters
+                .iter()
+                .filter(is_seen)
+                .map(|cluster| (cluster.name.clone(), cluster.state()))
+                .collect(),
+            pods: self.jobs.values().cloned().collect(),
+        }
+    }
+
+    fn node(&mut self, index: usize, node: &Node) {
+        let name = node.metadata.name.clone().unwrap_or_default();
+        if let Some(listed) = &mut self.clusters[index].listed[0] {
+            listed.insert(name.clone());
+        }
+        let labels = node.metadata.labels.clone().unwrap_or_default();
+        if labels.contains_key(TARGET) || self.virtual_nodes.contains_key(&name) {
+            return;
+        }
+        self.clusters[index]
+            .nodes
+            .insert(name, node_state(node, labels));
+    }
+
+    fn pod(&mut self, index: usize, pod: &Pod) {
+        let uid = pod.metadata.uid.clone().unwrap_or_default();
+        if let Some(listed) = &mut self.clusters[index].listed[1] {
+            listed.insert(uid.clone());
+        }
+        let phase = pod
+            .status
+            .as_ref()
+            .and_then(|status| status.phase.as_deref());
+        if matches!(phase, Some("Succeeded" | "Failed")) {
+            self.forget(index, &uid);
+            return;
+        }
+        let Some(spec) = &pod.spec else { return };
+        let is_elected = pod
+            .metadata
+            .annotations
+            .as_ref()
+            .is_some_and(|annotations| annotations.contains_key(ELECT));
+        if index == self.source && is_elected {
+            self.job_pod(&uid, pod, spec);
+            return;
+        }
+        let parent = pod
+            .metadata
+            .labels
+            .as_ref()
+            .and_then(|labels| labels.get(PARENT))
+            .cloned();
+        self.clusters[index].pods.insert(
+            uid,
+            Held {
+                node: spec.node_name.clone(),
+                requests: requests(spec),
+                parent,
+            },
+        );
+    }
+
+    fn job_pod(&mut self, uid: &str, pod: &Pod, spec: &PodSpec) {
+        let shape = match self.jobs.get(uid) {
+            Some(known) => Arc::clone(&known.shape),
+            None => self.shape(pod, spec),
+        };
+        let gates = spec
+            .tolerations
+            .iter()
+            .flatten()
+            .filter(|toleration| toleration.key.as_deref() == Some(GATE));
+        let mut released: BTreeSet<_> = gates
+            .filter_map(|toleration| toleration.value.clone())
+            .collect();
+        if let Some(known) = self.jobs.get(uid) {
+            // What was released a moment ago may not be in this event yet.
+            released.extend(known.released.iter().cloned());
+        }
+        let metadata = &pod.metadata;
+        let job = metadata
+            .labels
+            .as_ref()
+            .and_then(|labels| labels.get("batch.kubernetes.io/job-name"))
+            .cloned();
+        self.jobs.insert(
+            uid.to_owned(),
+            JobPod {
+                namespace: metadata.namespace.clone().unwrap_or_default(),
+                name: metadata.name.clone().unwrap_or_default(),
+                uid: uid.to_owned(),
+                job,
+                created: metadata
+                    .creation_timestamp
+                    .as_ref()
+                    .map(|time| time.0)
+                    .unwrap_or_default(),
+                priority: spec.priority.unwrap_or_default(),
+                shape,
+                released,
+                placed: spec
+                    .node_name
+                    .as_ref()
+                    .and_then(|node| self.virtual_nodes.get(node))
+                    .cloned(),
+                ended: metadata.deletion_timestamp.is_some(),
+            },
+        );
+    }
+
+    fn forget(&mut self, index: usize, uid: &str) {
+        self.clusters[index].pods.remove(uid);
+        if index == self.source {
+            self.jobs.remove(uid);
+        }
+    }
+
+    /// What the pod asks of a cluster, from the pod as it was before Admiralty made it a proxy; where it
+    /// may go, from the proxy, which carries the spec's rules of placement.
+    fn shape(&mut self, pod: &Pod, proxy: &PodSpec) -> Arc<Shape> {
+        let manifest = pod
+            .metadata
+            .annotations
+            .as_ref()
+            .and_then(|annotations| annotations.get(MANIFEST));
+        let original: Option<Pod> =
+            manifest.and_then(|manifest| serde_saphyr::from_str(manifest).ok());
+        let spec = original.and_then(|original| original.spec);
+        let spec = spec.as_ref().unwrap_or(proxy);
+        let rules = affinity(proxy);
+        let clusters = self.clusters.iter().map(|cluster| &cluster.name);
+        let is_allowed = |name: &&String| {
+            let labels = BTreeMap::from([(TARGET.to_owned(), (*name).clone())]);
+            let is_about_clusters = |group: &Vec<Requirement>| {
+                group
+                    .iter()
+                    .all(|requirement| requirement.key != TARGET || requirement.holds(&labels))
+            };
+            rules.is_empty() || rules.iter().any(is_about_clusters)
+        };
+        let shape = Shape {
+            requests: requests(spec),
+            tolerations: spec.tolerations.iter().flatten().map(toleration).collect(),
+            node_selector: spec.node_selector.clone().unwrap_or_default(),
+            affinity: affinity(spec),
+            clusters: clusters.filter(is_allowed).cloned().collect(),
+        };
+        match self.shapes.get(&shape) {
+            Some(known) => Arc::clone(known),
+            None => {
+                let shape = Arc::new(shape);
+                self.shapes.insert(Arc::clone(&shape));
+                shape
+            }
+        }
+    }
+}
+
+impl KnownCluster {
+    fn state(&self) -> ClusterState {
+        let mut nodes = self.nodes.clone();
+        let mut delegates = BTreeSet::new();
+        for held in self.pods.values() {
+            let Some(node) = &held.node else { continue };
+            if let Some(node) = nodes.get_mut(node) {
+                for (resource, amount) in &held.requests {
+                    *node.used.entry(resource.clone()).or_default() += amount;
+                }
+            }
+            delegates.extend(held.parent.clone());
+        }
+        let mut nodes: Vec<_> = nodes.into_values().collect();
+        nodes.sort_by(|left, right| left.name.cmp(&right.name));
+        ClusterState { nodes, delegates }
+    }
+}
+
+fn node_state(node: &Node, labels: BTreeMap<String, String>) -> NodeState {
+    let spec = node.spec.as_ref();
+    let status = node.status.as_ref();
+    let conditions = status
+        .and_then(|status| status.conditions.as_ref())
+        .into_iter()
+        .flatten();
+    let is_ready = conditions
+        .into_iter()
+        .any(|condition| condition.type_ == "Ready" && condition.status == "True");
+    let is_open = !spec.and_then(|spec| spec.unschedulable).unwrap_or_default()
+        && node.metadata.deletion_timestamp.is_none();
+    let taints = spec
+        .and_then(|spec| spec.taints.as_ref())
+        .into_iter()
+        .flatten();
+    NodeState {
+        name: node.metadata.name.clone().unwrap_or_default(),
+        labels,
+        taints: taints
+            .map(|taint| Taint {
+                key: taint.key.clone(),
+                value: taint.value.clone().unwrap_or_default(),
+                effect: taint.effect.clone(),
+            })
+            .collect(),
+        takes_pods: is_ready && is_open,
+        allocatable: status
+            .and_then(|status| status.allocatable.as_ref())
+            .map(amounts)
+            .unwrap_or_default(),
+        used: Amounts::new(),
+    }
+}
+
+/// What a pod asks for: its containers and sidecars together, or its largest step of initialization.
+fn requests(spec: &PodSpec) -> Amounts {
+    let of = |container: &k8s_openapi::api::core::v1::Container| {
+        container
+            .resources
+            .as_ref()
+            .and_then(|resources| resources.requests.as_ref())
+            .map(amounts)
+            .unwrap_or_default()
+    };
+    let add = |total: &mut Amounts, more: &Amounts| {
+        for (resource, amount) in more {
+            *total.entry(resource.clone()).or_default() += amount;
+        }
+    };
+    let mut total = Amounts::new();
+    let mut sidecars = Amounts::new();
+    let mut most = Amounts::new();
+    for container in spec.init_containers.iter().flatten() {
+        if container.restart_policy.as_deref() == Some("Always") {
+            add(&mut sidecars, &of(container));
+        } else {
+            let mut step = sidecars.clone();
+            add(&mut step, &of(container));
+            raise(&mut most, &step);
+        }
+    }
+    for container in &spec.containers {
+        add(&mut total, &of(container));
+    }
+    add(&mut total, &sidecars);
+    raise(&mut total, &most);
+    add(
+        &mut total,
+        &spec.overhead.as_ref().map(amounts).unwrap_or_default(),
+    );
+    total.insert("pods".into(), 1000);
+    total
+}
+
+fn raise(total: &mut Amounts, least: &Amounts) {
+    for (resource, amount) in least {
+        let known = total.entry(resource.clone()).or_default();
+        *known = (*known).max(*amount);
+    }
+}
+
+fn amounts(quantities: &BTreeMap<String, KubernetesQuantity>) -> Amounts {
+    quantities
+        .iter()
+        .filter_map(|(resource, quantity)| {
+            Some((resource.clone(), Quantity::parse(&quantity.0)?.milli()))
+        })
+        .collect()
+}
+
+fn toleration(toleration: &k8s_openapi::api::core::v1::Toleration) -> Toleration {
+    Toleration {
+        key: toleration.key.clone().unwrap_or_default(),
+        value: toleration.value.clone().unwrap_or_default(),
+        any_value: toleration.operator.as_deref() == Some("Exists"),
+        effect: toleration.effect.clone().unwrap_or_default(),
+    }
+}
+
+fn affinity(spec: &PodSpec) -> Vec<Vec<Requirement>> {
+    let affinity = spec
+        .affinity
+        .as_ref()
+        .and_then(|affinity| affinity.node_affinity.as_ref());
+    let required = affinity.and_then(|affinity| {
+        affinity
+            .required_during_scheduling_ignored_during_execution
+            .as_ref()
+    });
+    let terms = required
+        .into_iter()
+        .flat_map(|required| &required.node_selector_terms);
+    terms
+        .map(|term| {
+            let expressions = term.match_expressions.iter().flatten();
+            expressions
+                .map(|expression| Requirement {
+                    key: expression.key.clone(),
+                    operator: expression.operator.clone(),
+                    values: expression.values.clone().unwrap_or_default(),
+                })
+                .collect()
+        })
+        .collect()
+}

@@ -1,0 +1,68 @@
+//! The quick part of the experiment: jobs that fit in private stay there with what hcb generates, and
+//! some leave without it. `examples/experiment.rs` runs all of it.
+
+use anyhow::Result;
+use hcb_testbed::admiralty::Admiralty;
+use hcb_testbed::hybrid::{Hybrid, Setup};
+use hcb_testbed::judge::{Verdict, judge};
+use hcb_testbed::scenarios;
+use std::time::Duration;
+
+async fn run(name: &str, setup: Setup) -> Result<Option<Verdict>> {
+    let Some(admiralty) = tokio::task::spawn_blocking(Admiralty::get).await?? else {
+        return Ok(None);
+    };
+    let scenario = scenarios::named(name);
+    let hybrid = Hybrid::start(
+        &scenarios::spec(&scenario),
+        setup,
+        &admiralty,
+        scenario.node_delay,
+    )
+    .await?;
+    scenario.play(&hybrid, Duration::from_secs(25)).await?;
+    judge(&hybrid).map(Some)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_hcb_some_jobs_leave_although_all_fit() -> Result<()> {
+    let Some(verdict) = run("fits-beside-nodes", Setup::Stock).await? else {
+        return Ok(());
+    };
+    let placed: usize = verdict.placed.values().sum();
+    anyhow::ensure!(placed == 12, "{placed} of 12 ran");
+    anyhow::ensure!(
+        verdict.premature_bursts > 0,
+        "the published flaw did not show: {:?}",
+        verdict.placed
+    );
+    anyhow::ensure!(
+        verdict.speculative_candidates >= 12,
+        "{} speculative candidates",
+        verdict.speculative_candidates
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_what_hcb_generates_jobs_that_fit_stay() -> Result<()> {
+    let Some(verdict) = run("fits-beside-nodes", Setup::Static).await? else {
+        return Ok(());
+    };
+    anyhow::ensure!(
+        verdict.placed.get("private") == Some(&12),
+        "{:?}",
+        verdict.placed
+    );
+    anyhow::ensure!(
+        verdict.premature_bursts == 0,
+        "{} premature",
+        verdict.premature_bursts
+    );
+    anyhow::ensure!(
+        verdict.speculative_candidates == 0,
+        "{} speculative",
+        verdict.speculative_candidates
+    );
+    Ok(())
+}
