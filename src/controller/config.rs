@@ -1,4 +1,4 @@
-//! What the reconciler goes by: the ConfigMap that `hcb compile` writes into the source cluster.
+//! What the reconciler goes by: the `ConfigMap` that `hcb compile` writes into the source cluster.
 
 use crate::model::Quantity;
 use crate::spec::WhenReconcilerDown;

@@ -185,10 +185,11 @@ impl<'a> Deciding<'a> {
             if is_bound || !pod.released.contains(name) {
                 continue;
             }
-            if let Some(room) = &mut self.rooms[index] {
-                if let Some(way) = room.find(&pod.shape) {
-                    room.reserve(&pod.shape, way);
-                }
+            let room = self.rooms[index].as_mut();
+            if let Some((room, way)) =
+                room.and_then(|room| room.find(&pod.shape).map(|way| (room, way)))
+            {
+                room.reserve(&pod.shape, way);
             }
         }
     }

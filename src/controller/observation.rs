@@ -20,7 +20,9 @@ pub struct Observation {
 pub struct ClusterState {
     /// Its nodes, without virtual ones.
     pub nodes: Vec<NodeState>,
-    /// The uids of source pods whose delegate is bound to a node here.
+    /// Requests of pods that a place is kept for, on which node is not known yet.
+    pub reserved: Vec<Amounts>,
+    /// The uids of source pods whose delegate has a place here.
     pub delegates: BTreeSet<String>,
 }
 

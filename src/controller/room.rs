@@ -40,13 +40,24 @@ impl<'a> Room<'a> {
                 .count();
             u32::try_from(nodes).unwrap_or(u32::MAX)
         };
+        let mut nodes: Vec<_> = state
+            .nodes
+            .iter()
+            .map(|node| (node, free(&node.allocatable, &node.used)))
+            .collect();
+        for requests in &state.reserved {
+            let has_room = |(_, free): &&mut (&NodeState, Amounts)| {
+                requests.iter().all(|(resource, amount)| {
+                    *amount == 0 || free.get(resource).is_some_and(|free| free >= amount)
+                })
+            };
+            if let Some((_, free)) = nodes.iter_mut().find(has_room) {
+                take(free, requests);
+            }
+        }
         Self {
             cluster,
-            nodes: state
-                .nodes
-                .iter()
-                .map(|node| (node, free(&node.allocatable, &node.used)))
-                .collect(),
+            nodes,
             planned: Vec::new(),
             counts: cluster.pools.iter().map(count).collect(),
         }

@@ -100,7 +100,7 @@ pub async fn run(config: Config, options: Options) -> Result<()> {
                 }
                 // The pod is gone or changed: the next decision sees it as it is.
                 Err(error) => {
-                    tracing::warn!(pod = release.name, cluster = release.cluster, %error, "not released")
+                    tracing::warn!(pod = release.name, cluster = release.cluster, %error, "not released");
                 }
             }
         }

@@ -10,7 +10,9 @@ use futures::{Stream, StreamExt};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, Pod, PodSpec};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as KubernetesQuantity;
-use kube::api::Api;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{Api, DynamicObject};
+use kube::core::{ApiResource, GroupVersionKind};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -24,6 +26,8 @@ const ELECT: &str = "multicluster.admiralty.io/elect";
 const MANIFEST: &str = "multicluster.admiralty.io/sourcepod-manifest";
 /// The label by which a delegate names the uid of its source pod.
 const PARENT: &str = "multicluster.admiralty.io/parent-uid";
+/// The annotation by which Admiralty says that a cluster keeps a place for a pod.
+const RESERVED: &str = "multicluster.admiralty.io/is-reserved";
 /// The label by which a virtual node names its cluster.
 const TARGET: &str = "multicluster.admiralty.io/cluster-target-name";
 /// How often a cluster is asked whether it is there.
@@ -34,9 +38,11 @@ const UNSEEN_AFTER: Duration = Duration::from_secs(15);
 /// Something that was seen.
 pub(super) enum Change {
     /// Of a node of the cluster with this index.
-    Node(usize, Event<Node>),
+    Node(usize, Box<Event<Node>>),
     /// Of a pod.
-    Pod(usize, Event<Pod>),
+    Pod(usize, Box<Event<Pod>>),
+    /// Of what stands for a pod that Admiralty made.
+    Chaperon(usize, Box<Event<DynamicObject>>),
     /// The cluster answered.
     Alive(usize),
 }
@@ -53,10 +59,15 @@ pub(super) fn start(index: usize, client: &kube::Client, changes: &Sender<Change
         watcher::Config::default().page_size(500).fields(unfinished),
     );
     tokio::spawn(forward(nodes, changes.clone(), move |event| {
-        Change::Node(index, event)
+        Change::Node(index, Box::new(event))
     }));
     tokio::spawn(forward(pods, changes.clone(), move |event| {
-        Change::Pod(index, event)
+        Change::Pod(index, Box::new(event))
+    }));
+    let chaperons = Api::<DynamicObject>::all_with(client.clone(), &chaperon());
+    let chaperons = watcher::watcher(chaperons, watcher::Config::default().page_size(500));
+    tokio::spawn(forward(chaperons, changes.clone(), move |event| {
+        Change::Chaperon(index, Box::new(event))
     }));
     let (client, changes) = (client.clone(), changes.clone());
     tokio::spawn(async move {
@@ -67,13 +78,19 @@ pub(super) fn start(index: usize, client: &kube::Client, changes: &Sender<Change
                     let _ = changes.send(Change::Alive(index)).await;
                 }
                 Ok(Err(error)) => {
-                    tracing::warn!(cluster = index, %error, "a cluster does not answer")
+                    tracing::warn!(cluster = index, %error, "a cluster does not answer");
                 }
                 Err(_) => tracing::warn!(cluster = index, "a cluster does not answer in time"),
             }
             tokio::time::sleep(PING).await;
         }
     });
+}
+
+/// The kind of object by which Admiralty has a pod made in a target cluster.
+fn chaperon() -> ApiResource {
+    let kind = GroupVersionKind::gvk("multicluster.admiralty.io", "v1alpha1", "PodChaperon");
+    ApiResource::from_gvk_with_plural(&kind, "podchaperons")
 }
 
 async fn forward<K>(
@@ -113,10 +130,14 @@ struct KnownCluster {
     listed: [Option<BTreeSet<String>>; 2],
     is_whole: [bool; 2],
     alive: Option<Timestamp>,
+    /// Pods that a place is kept for, by namespace and name.
+    reserved: BTreeSet<(String, String)>,
+    reserved_anew: Option<BTreeSet<(String, String)>>,
 }
 
 /// A pod that holds room.
 struct Held {
+    key: (String, String),
     node: Option<String>,
     requests: Amounts,
     parent: Option<String>,
@@ -149,7 +170,7 @@ impl Known {
     pub(super) fn take(&mut self, change: Change, now: Timestamp) {
         match change {
             Change::Alive(index) => self.clusters[index].alive = Some(now),
-            Change::Node(index, event) => match event {
+            Change::Node(index, event) => match *event {
                 Event::Apply(node) | Event::InitApply(node) => self.node(index, &node),
                 Event::Delete(node) => {
                     self.clusters[index]
@@ -166,10 +187,11 @@ impl Known {
                     cluster.alive = Some(now);
                 }
             },
-            Change::Pod(index, event) => match event {
+            Change::Chaperon(index, event) => self.clusters[index].chaperon(*event),
+            Change::Pod(index, event) => match *event {
                 Event::Apply(pod) | Event::InitApply(pod) => self.pod(index, &pod),
                 Event::Delete(pod) => {
-                    self.forget(index, pod.metadata.uid.as_deref().unwrap_or_default())
+                    self.forget(index, pod.metadata.uid.as_deref().unwrap_or_default());
                 }
                 Event::Init => self.clusters[index].listed[1] = Some(BTreeSet::new()),
                 Event::InitDone => {
@@ -266,14 +288,14 @@ impl Known {
             .as_ref()
             .and_then(|labels| labels.get(PARENT))
             .cloned();
-        self.clusters[index].pods.insert(
-            uid,
-            Held {
-                node: spec.node_name.clone(),
-                requests: requests(spec),
-                parent,
-            },
-        );
+        let key = key(&pod.metadata);
+        let held = Held {
+            key,
+            node: spec.node_name.clone(),
+            requests: requests(spec),
+            parent,
+        };
+        self.clusters[index].pods.insert(uid, held);
     }
 
     fn job_pod(&mut self, uid: &str, pod: &Pod, spec: &PodSpec) {
@@ -361,34 +383,74 @@ impl Known {
             affinity: affinity(spec),
             clusters: clusters.filter(is_allowed).cloned().collect(),
         };
-        match self.shapes.get(&shape) {
-            Some(known) => Arc::clone(known),
-            None => {
-                let shape = Arc::new(shape);
-                self.shapes.insert(Arc::clone(&shape));
-                shape
-            }
+        if let Some(known) = self.shapes.get(&shape) {
+            return Arc::clone(known);
         }
+        let shape = Arc::new(shape);
+        self.shapes.insert(Arc::clone(&shape));
+        shape
     }
 }
 
 impl KnownCluster {
-    fn state(&self) -> ClusterState {
-        let mut nodes = self.nodes.clone();
-        let mut delegates = BTreeSet::new();
-        for held in self.pods.values() {
-            let Some(node) = &held.node else { continue };
-            if let Some(node) = nodes.get_mut(node) {
-                for (resource, amount) in &held.requests {
-                    *node.used.entry(resource.clone()).or_default() += amount;
+    fn chaperon(&mut self, event: Event<DynamicObject>) {
+        match event {
+            Event::Init => self.reserved_anew = Some(BTreeSet::new()),
+            Event::InitDone => self.reserved = self.reserved_anew.take().unwrap_or_default(),
+            Event::Delete(chaperon) => drop(self.reserved.remove(&key(&chaperon.metadata))),
+            Event::Apply(chaperon) | Event::InitApply(chaperon) => {
+                let annotations = chaperon.metadata.annotations.as_ref();
+                let is_reserved =
+                    annotations.is_some_and(|annotations| annotations.contains_key(RESERVED));
+                let reserved = self.reserved_anew.as_mut().unwrap_or(&mut self.reserved);
+                if is_reserved {
+                    reserved.insert(key(&chaperon.metadata));
+                } else {
+                    reserved.remove(&key(&chaperon.metadata));
                 }
             }
-            delegates.extend(held.parent.clone());
         }
-        let mut nodes: Vec<_> = nodes.into_values().collect();
-        nodes.sort_by(|left, right| left.name.cmp(&right.name));
-        ClusterState { nodes, delegates }
     }
+
+    fn state(&self) -> ClusterState {
+        let mut nodes: BTreeMap<_, _> = self
+            .nodes
+            .iter()
+            .map(|(name, node)| (name.clone(), node.clone()))
+            .collect();
+        let mut delegates = BTreeSet::new();
+        let mut reserved = Vec::new();
+        // By uid, so that the same is decided of the same.
+        let held: BTreeMap<_, _> = self.pods.iter().collect();
+        for held in held.into_values() {
+            if held.node.is_some() || self.reserved.contains(&held.key) {
+                delegates.extend(held.parent.clone());
+            }
+            match &held.node {
+                Some(node) => {
+                    if let Some(node) = nodes.get_mut(node) {
+                        for (resource, amount) in &held.requests {
+                            *node.used.entry(resource.clone()).or_default() += amount;
+                        }
+                    }
+                }
+                None if self.reserved.contains(&held.key) => reserved.push(held.requests.clone()),
+                None => {}
+            }
+        }
+        ClusterState {
+            nodes: nodes.into_values().collect(),
+            reserved,
+            delegates,
+        }
+    }
+}
+
+fn key(metadata: &ObjectMeta) -> (String, String) {
+    (
+        metadata.namespace.clone().unwrap_or_default(),
+        metadata.name.clone().unwrap_or_default(),
+    )
 }
 
 fn node_state(node: &Node, labels: BTreeMap<String, String>) -> NodeState {

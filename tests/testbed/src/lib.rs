@@ -39,6 +39,18 @@ pub fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "testbed: {text}");
 }
 
+/// Whether the servers can be built here. Where they cannot, a test skips, which is said here.
+pub fn is_available() -> bool {
+    let version = std::process::Command::new("go").arg("version").output();
+    let is_there = version.is_ok_and(|output| output.status.success());
+    if !is_there {
+        say(
+            "SKIPPED, what needs real servers: they are built with Go, which is not there; see https://go.dev/doc/install",
+        );
+    }
+    is_there
+}
+
 /// Tries until `check` says true.
 ///
 /// # Errors

@@ -10,6 +10,9 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
+/// The annotation by which Admiralty says that a place is kept.
+const RESERVED: &str = "multicluster.admiralty.io/is-reserved";
+
 /// Amounts by resource, in thousandths of the resource's unit.
 pub type Amounts = BTreeMap<String, i128>;
 
@@ -34,6 +37,8 @@ pub struct PodRecord {
     pub node_selector: BTreeMap<String, String>,
     /// When it was created.
     pub created: Timestamp,
+    /// When the scheduler of its cluster kept a place for it, which Admiralty then takes or not.
+    pub reserved: Option<Timestamp>,
     /// When it was bound, and to which node.
     pub bound: Option<(Timestamp, String)>,
     /// When it ended: succeeded, failed or gone.
@@ -52,10 +57,11 @@ pub struct Toleration {
 }
 
 impl PodRecord {
-    /// Whether it holds its requests on its node at a time.
+    /// Whether it holds its requests on its node at a time: from the moment at which its place is kept.
     pub fn holds_at(&self, time: Timestamp) -> bool {
-        self.bound.as_ref().is_some_and(|(bound, _)| *bound <= time)
-            && self.ended.is_none_or(|ended| time < ended)
+        let bound = self.bound.as_ref().map(|(bound, _)| *bound);
+        let from = bound.map(|bound| self.reserved.map_or(bound, |reserved| reserved.min(bound)));
+        from.is_some_and(|from| from <= time) && self.ended.is_none_or(|ended| time < ended)
     }
 
     /// Its node, once bound.
@@ -241,6 +247,13 @@ impl Reader {
                     pod.ended.get_or_insert(time);
                 }
             }
+            // A chaperon is called as the pod that it stands for.
+            ("podchaperons", _, "update" | "patch") => {
+                let is_reserved = response["metadata"]["annotations"].get(RESERVED).is_some();
+                if let Some(pod) = self.pod(&key(response)).filter(|_| is_reserved) {
+                    pod.reserved.get_or_insert(time);
+                }
+            }
             ("nodes", "", "create") => self.create_node(response, time),
             // Server-side apply creates with a patch.
             ("nodes", "", "patch") if code == 201 => self.create_node(response, time),
@@ -291,6 +304,7 @@ impl Reader {
                 .collect(),
             node_selector: texts(&spec["nodeSelector"]),
             created,
+            reserved: None,
             bound: spec["nodeName"]
                 .as_str()
                 .map(|node| (created, node.to_owned())),

@@ -13,6 +13,9 @@ const AT_ONCE: usize = 16;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_api_server_takes_every_manifest_of_the_examples() -> Result<()> {
+    if !hcb_testbed::is_available() {
+        return Ok(());
+    }
     let definitions = tokio::task::spawn_blocking(definitions::all).await??;
     let testbed = Testbed::start(&[ClusterPlan {
         name: "any".into(),
@@ -66,6 +69,9 @@ async fn the_api_server_takes_every_manifest_of_the_examples() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_is_refused() -> Result<()> {
+    if !hcb_testbed::is_available() {
+        return Ok(());
+    }
     let testbed = Testbed::start(&[ClusterPlan {
         name: "any".into(),
         ..ClusterPlan::default()
