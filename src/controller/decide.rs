@@ -8,7 +8,7 @@ use super::config::Config;
 use super::observation::{JobPod, Observation};
 use super::room::{Room, Way};
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How long a cluster that a pod was released to has to take it in, before another may.
@@ -16,13 +16,36 @@ pub const GIVE_UP_AFTER: Duration = Duration::from_secs(600);
 /// How long a tier that can add nodes of its own has to do so, before pods leave it.
 pub const GROW_WITHIN: Duration = Duration::from_secs(300);
 
+/// How long the scheduler has to see by itself that a place is kept for a pod. It looks once a second.
+pub const WAKE_AFTER: Duration = Duration::from_millis(1200);
+/// How long until a pod is woken again.
+pub const WAKE_AGAIN_AFTER: Duration = Duration::from_secs(5);
+
 /// What is remembered between decisions.
 #[derive(Debug, Clone, Default)]
 pub struct Memory {
+    /// When a place was first seen to be kept for a pod, or when it was last woken, and whether it was.
+    pub kept_since: BTreeMap<String, (Timestamp, bool)>,
     /// When pods were released, by uid and cluster.
     pub released_at: BTreeMap<(String, String), Timestamp>,
     /// What was spent this month, in the currency of the budget.
     pub spent_this_month: f64,
+}
+
+impl Memory {
+    /// Notes for which waiting pods a place is kept, and forgets those that wait no more.
+    pub fn see_kept(&mut self, observation: &Observation, now: Timestamp) {
+        let waiting = observation.pods.iter().filter(|pod| pod.waits());
+        let is_kept = |pod: &&JobPod| {
+            let mut states = observation.clusters.values();
+            states.any(|state| state.delegates.contains(&pod.uid))
+        };
+        let kept: BTreeSet<_> = waiting.filter(is_kept).map(|pod| pod.uid.clone()).collect();
+        self.kept_since.retain(|uid, _| kept.contains(uid));
+        for uid in kept {
+            self.kept_since.entry(uid).or_insert((now, false));
+        }
+    }
 }
 
 /// A pod that may pass a gate.
@@ -38,9 +61,23 @@ pub struct Release {
     pub cluster: String,
 }
 
+/// A pod that the scheduler should look at again: a place is kept for it, which nothing tells the
+/// scheduler. By itself it looks a minute later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wake {
+    /// The pod's namespace.
+    pub namespace: String,
+    /// The pod's name.
+    pub name: String,
+    /// The pod's uid.
+    pub uid: String,
+}
+
 /// Why a pod waits, or where it may go.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
+    /// A cluster keeps a place for it; the scheduler takes that.
+    Kept(String),
     /// A cluster of the first tier has room; the scheduler places it there.
     Fits(String),
     /// A cluster of the first tier is adding a node for it.
@@ -76,6 +113,8 @@ pub struct Verdict {
 pub struct Decision {
     /// What to do.
     pub releases: Vec<Release>,
+    /// Whom to wake.
+    pub wakes: Vec<Wake>,
     /// One verdict for each pod that waits, in the order in which they are served.
     pub verdicts: Vec<Verdict>,
     /// What the nodes of all clusters cost an hour, with those that were decided on.
@@ -107,6 +146,9 @@ pub fn decide(
     // What was released before holds its room before anything else is given away.
     for &index in &waiting {
         deciding.keep_reservation(&observation.pods[index]);
+    }
+    for &index in &waiting {
+        deciding.wake(&observation.pods[index]);
     }
     for index in waiting {
         let outcome = deciding.outcome(&observation.pods[index]);
@@ -194,7 +236,35 @@ impl<'a> Deciding<'a> {
         }
     }
 
+    fn wake(&mut self, pod: &JobPod) {
+        let mut states = self.observation.clusters.values();
+        if !states.any(|state| state.delegates.contains(&pod.uid)) {
+            return;
+        }
+        let known = self.memory.kept_since.get(&pod.uid).copied();
+        let (since, is_woken) = known.unwrap_or((self.now, false));
+        let patience = if is_woken {
+            WAKE_AGAIN_AFTER
+        } else {
+            WAKE_AFTER
+        };
+        let due = since.saturating_add(patience).unwrap_or(Timestamp::MAX);
+        if self.now >= due {
+            self.decision.wakes.push(Wake {
+                namespace: pod.namespace.clone(),
+                name: pod.name.clone(),
+                uid: pod.uid.clone(),
+            });
+        } else {
+            self.look_again_at(due);
+        }
+    }
+
     fn outcome(&mut self, pod: &JobPod) -> Outcome {
+        let mut clusters = self.observation.clusters.iter();
+        if let Some((cluster, _)) = clusters.find(|(_, state)| state.delegates.contains(&pod.uid)) {
+            return Outcome::Kept(cluster.clone());
+        }
         if let Some(cluster) = pod
             .released
             .iter()

@@ -17,6 +17,8 @@ use tokio::sync::mpsc::channel;
 
 /// The annotation that says when and why a pod was released.
 const RELEASED: &str = "hcb.dev/released";
+/// The annotation that says when the scheduler was told to look at the pod again.
+const WOKEN: &str = "hcb.dev/woken";
 /// What comes within this is seen together.
 const SETTLE: Duration = Duration::from_millis(20);
 /// A decision is made at least this often.
@@ -54,10 +56,11 @@ pub async fn run(config: Config, options: Options) -> Result<()> {
     let mut known = Known::new(&config);
     let mut memory = Memory::default();
     let mut said = BTreeMap::new();
+    let mut pause = AT_LEAST_EVERY;
     loop {
         let change = tokio::select! {
             change = changed.recv() => change,
-            () = tokio::time::sleep(AT_LEAST_EVERY) => None,
+            () = tokio::time::sleep(pause) => None,
             result = tokio::signal::ctrl_c() => return Ok(result?),
         };
         let now = Timestamp::now();
@@ -74,6 +77,9 @@ pub async fn run(config: Config, options: Options) -> Result<()> {
         let now = Timestamp::now();
         let observation = known.observation(now);
         let decision = decide(&observation, &config, &memory, now);
+        let until = decision.look_again.map(|time| now.duration_until(time));
+        let until = until.and_then(|until| Duration::try_from(until).ok());
+        pause = until.map_or(AT_LEAST_EVERY, |until| until.min(AT_LEAST_EVERY));
         for verdict in &decision.verdicts {
             let pod = &observation.pods[verdict.pod];
             if said.get(&pod.uid) != Some(&verdict.outcome) {
@@ -87,6 +93,13 @@ pub async fn run(config: Config, options: Options) -> Result<()> {
                 .iter()
                 .any(|pod| pod.uid == *uid && pod.waits())
         });
+        memory.see_kept(&observation, now);
+        for wake in decision.wakes.iter().filter(|_| !options.dry_run) {
+            match note(&source, &wake.namespace, &wake.name, &wake.uid, WOKEN, now).await {
+                Ok(()) => drop(memory.kept_since.insert(wake.uid.clone(), (now, true))),
+                Err(error) => tracing::warn!(pod = wake.name, %error, "not woken"),
+            }
+        }
         for release in &decision.releases {
             if options.dry_run {
                 continue;
@@ -108,6 +121,23 @@ pub async fn run(config: Config, options: Options) -> Result<()> {
             .released_at
             .retain(|(uid, _), _| observation.pods.iter().any(|pod| pod.uid == *uid));
     }
+}
+
+/// Writes a note on a pod, which makes the scheduler look at it again.
+async fn note(
+    source: &kube::Client,
+    namespace: &str,
+    name: &str,
+    uid: &str,
+    annotation: &str,
+    now: Timestamp,
+) -> Result<(), kube::Error> {
+    let pods: Api<Pod> = Api::namespaced(source.clone(), namespace);
+    let patch = json!({"metadata": {"uid": uid, "annotations": {annotation: format!("{now:.3}")}}});
+    let parameters = PatchParams::default();
+    pods.patch(name, &parameters, &Patch::Merge(patch))
+        .await
+        .map(drop)
 }
 
 /// Lets a pod pass the gate of a cluster. What others wrote to the pod meanwhile stays: a toleration is
@@ -146,6 +176,7 @@ async fn client(path: &Path) -> Result<kube::Client> {
 /// An outcome in words.
 pub fn described(outcome: &Outcome) -> String {
     match outcome {
+        Outcome::Kept(cluster) => format!("goes to {cluster}, which keeps a place for it"),
         Outcome::Fits(cluster) => format!("stays: {cluster} has room for it"),
         Outcome::Grows(cluster) => format!("stays: {cluster} can add a node for it"),
         Outcome::Waits(until) => format!("waits until {until:.0} before it may leave"),

@@ -213,6 +213,9 @@ fn proxy_scheduler_config() -> String {
             "resourceNamespace": namespaces::ADMIRALTY,
             "resourceLock": "leases",
         },
+        // A pod that fits nowhere is no burden here: room is what it waits for.
+        "podInitialBackoffSeconds": 1,
+        "podMaxBackoffSeconds": 1,
         "profiles": [{
             "schedulerName": "admiralty-proxy",
             "plugins": {
