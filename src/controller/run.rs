@@ -38,6 +38,7 @@ pub struct Options {
 pub async fn run(config: Config, options: Options) -> Result<()> {
     let (changes, mut changed) = channel(1024);
     let mut source = None;
+    let mut clients = Vec::new();
     for (index, cluster) in config.clusters.iter().enumerate() {
         let client = match &cluster.kubeconfig {
             None => kube::Client::try_default()
@@ -49,8 +50,9 @@ pub async fn run(config: Config, options: Options) -> Result<()> {
         };
         start(index, &client, &changes);
         if cluster.kubeconfig.is_none() {
-            source = Some(client);
+            source = Some(client.clone());
         }
+        clients.push(client);
     }
     let source = source.context("no cluster to run in")?;
     let mut known = Known::new(&config);
@@ -93,6 +95,14 @@ pub async fn run(config: Config, options: Options) -> Result<()> {
                 .iter()
                 .any(|pod| pod.uid == *uid && pod.waits())
         });
+        for (cluster, namespace, name) in known.outdated() {
+            if !options.dry_run {
+                match forget_failure(&clients[cluster], &namespace, &name).await {
+                    Ok(()) => {}
+                    Err(error) => tracing::warn!(pod = name, %error, "its old condition stays"),
+                }
+            }
+        }
         memory.see_kept(&observation, now);
         for wake in decision.wakes.iter().filter(|_| !options.dry_run) {
             match note(&source, &wake.namespace, &wake.name, &wake.uid, WOKEN, now).await {
@@ -136,6 +146,21 @@ async fn note(
     let patch = json!({"metadata": {"uid": uid, "annotations": {annotation: format!("{now:.3}")}}});
     let parameters = PatchParams::default();
     pods.patch(name, &parameters, &Patch::Merge(patch))
+        .await
+        .map(drop)
+}
+
+/// Takes off the condition that a candidate did not fit when it was first tried. Its scheduler keeps a
+/// place for it by now but leaves the condition until it is bound; and Admiralty, which binds it, takes
+/// the condition for a refusal and would only do so after a time-out of half a minute.
+async fn forget_failure(
+    client: &kube::Client,
+    namespace: &str,
+    name: &str,
+) -> Result<(), kube::Error> {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let patch = json!({"status": {"conditions": [{"type": "PodScheduled", "$patch": "delete"}]}});
+    pods.patch_status(name, &PatchParams::default(), &Patch::Strategic(patch))
         .await
         .map(drop)
 }

@@ -133,6 +133,8 @@ struct KnownCluster {
     /// Pods that a place is kept for, by namespace and name.
     reserved: BTreeSet<(String, String)>,
     reserved_anew: Option<BTreeSet<(String, String)>>,
+    /// Of those, the ones that still say they fit nowhere.
+    outdated: BTreeSet<(String, String)>,
 }
 
 /// A pod that holds room.
@@ -220,6 +222,19 @@ impl Known {
         if let Some(pod) = self.jobs.get_mut(uid) {
             pod.released.insert(cluster.to_owned());
         }
+    }
+
+    /// Pods of clusters (index, namespace, name) that a place is kept for and that still say they fit
+    /// nowhere. Each is told once.
+    pub(super) fn outdated(&mut self) -> Vec<(usize, String, String)> {
+        let clusters = self.clusters.iter_mut().enumerate();
+        let taken = clusters.flat_map(|(index, cluster)| {
+            let outdated = std::mem::take(&mut cluster.outdated);
+            outdated
+                .into_iter()
+                .map(move |(namespace, name)| (index, namespace, name))
+        });
+        taken.collect()
     }
 
     /// Whether the source cluster is known well enough to decide anything.
@@ -403,6 +418,9 @@ impl KnownCluster {
                 let is_reserved =
                     annotations.is_some_and(|annotations| annotations.contains_key(RESERVED));
                 let reserved = self.reserved_anew.as_mut().unwrap_or(&mut self.reserved);
+                if is_reserved && says_it_fits_nowhere(&chaperon) {
+                    self.outdated.insert(key(&chaperon.metadata));
+                }
                 if is_reserved {
                     reserved.insert(key(&chaperon.metadata));
                 } else {
@@ -444,6 +462,15 @@ impl KnownCluster {
             delegates,
         }
     }
+}
+
+/// Whether a pod's status still has the condition of a try that failed.
+fn says_it_fits_nowhere(chaperon: &DynamicObject) -> bool {
+    let conditions = chaperon.data["status"]["conditions"].as_array();
+    let mut conditions = conditions.into_iter().flatten();
+    conditions.any(|condition| {
+        condition["type"] == "PodScheduled" && condition["reason"] == "Unschedulable"
+    })
 }
 
 fn key(metadata: &ObjectMeta) -> (String, String) {

@@ -25,6 +25,17 @@ pub(super) fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
             cluster.location,
             json!({ "account": READER.account, "namespace": READER.namespace }),
         );
+        for namespace in &model.namespaces {
+            unit.add(
+                "reconciler/reader-workload-role.yaml",
+                namespace.location,
+                json!({
+                    "account": READER.account,
+                    "namespace": READER.namespace,
+                    "workloadNamespace": namespace.name,
+                }),
+            );
+        }
     }
     vec![unit]
 }

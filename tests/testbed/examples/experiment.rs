@@ -1,8 +1,8 @@
 //! Runs the experiments: each scenario with Admiralty as it comes and with what hcb generates, on the
 //! same servers, judged by the API servers' own records.
 //!
-//! `cargo run -p hcb-testbed --example experiment [-- [--out FOLDER] [SCENARIO...]]` writes one table for
-//! all, and JSON and a picture for each scenario. Exits 1 where hcb's promises do not hold.
+//! `cargo run -p hcb-testbed --example experiment [-- [--out FOLDER] [--keep] [SCENARIO...]]` writes one table for
+//! all, and JSON and a picture for each scenario; with `--keep`, the servers' logs stay in `target/testbed`. Exits 1 where hcb's promises do not hold.
 
 use anyhow::{Context, Result, bail};
 use futures::future::try_join_all;
@@ -22,9 +22,11 @@ const PATIENCE: Duration = Duration::from_secs(45);
 async fn main() -> Result<()> {
     let mut out = PathBuf::from("target/experiment");
     let mut wanted = Vec::new();
+    let mut keep = false;
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
+            "--keep" => keep = true,
             "--out" => out = arguments.next().context("--out needs a folder")?.into(),
             name => wanted.push(name.to_owned()),
         }
@@ -57,6 +59,10 @@ async fn main() -> Result<()> {
         say(&format!("{}: {}", scenario.name, scenario.title));
         try_join_all(hybrids.iter().map(|hybrid| scenario.play(hybrid, PATIENCE))).await?;
         let verdicts: Vec<_> = hybrids.iter().map(judge).collect::<Result<_>>()?;
+        for hybrid in hybrids.iter().filter(|_| keep) {
+            let name = format!("{}-{:?}", scenario.name, hybrid.setup);
+            say(&hybrid.testbed.keep(&name).await?.display().to_string());
+        }
         drop(hybrids);
         broken.extend(
             verdicts

@@ -116,7 +116,11 @@ impl Testbed {
         result
     }
 
-    async fn keep(&self, name: &str) -> Result<PathBuf> {
+    /// Keeps logs, events, pods and nodes in a folder, and returns its path.
+    ///
+    /// # Errors
+    /// Where they cannot be written.
+    pub async fn keep(&self, name: &str) -> Result<PathBuf> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("../../target/testbed")
             .join(name);
