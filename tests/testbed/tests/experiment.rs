@@ -69,3 +69,32 @@ async fn with_what_hcb_generates_jobs_that_fit_stay() -> Result<()> {
     );
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_the_reconciler_exactly_those_leave_that_do_not_fit() -> Result<()> {
+    let Some(verdict) = run("other-pods", Setup::Reconciled).await? else {
+        return Ok(());
+    };
+    let placed = |cluster: &str| verdict.placed.get(cluster).copied().unwrap_or_default();
+    anyhow::ensure!(
+        (placed("private"), placed("public")) == (8, 4),
+        "{:?}",
+        verdict.placed
+    );
+    anyhow::ensure!(
+        verdict.premature_bursts == 0,
+        "{} premature",
+        verdict.premature_bursts
+    );
+    anyhow::ensure!(
+        verdict.speculative_candidates == 0,
+        "{} speculative",
+        verdict.speculative_candidates
+    );
+    anyhow::ensure!(
+        verdict.nodes_bought == 1,
+        "{} nodes bought",
+        verdict.nodes_bought
+    );
+    Ok(())
+}

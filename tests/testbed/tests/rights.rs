@@ -1,0 +1,143 @@
+//! What the reconciler may do with the rights that hcb gives it, and what it may not.
+
+use anyhow::{Context, Result};
+use hcb_testbed::admiralty::Admiralty;
+use hcb_testbed::hybrid::{Hybrid, Setup};
+use hcb_testbed::scenarios;
+use k8s_openapi::api::core::v1::{Node, Pod, Secret};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// What is said of a request that the API server refuses.
+fn refusal<T>(result: kube::Result<T>) -> Result<String> {
+    match result {
+        Ok(_) => anyhow::bail!("it was allowed"),
+        Err(kube::Error::Api(status)) => Ok(status.message),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_reconciler_may_let_pods_through_gates_and_nothing_else() -> Result<()> {
+    if !hcb_testbed::is_available() {
+        return Ok(());
+    }
+    let Some(admiralty) = tokio::task::spawn_blocking(Admiralty::get).await?? else {
+        return Ok(());
+    };
+    let scenario = scenarios::named("fits-beside-nodes");
+    let hybrid = Hybrid::start(
+        &scenarios::spec(&scenario),
+        Setup::Static,
+        &admiralty,
+        Duration::ZERO,
+    )
+    .await?;
+    let source = hybrid.source();
+    let (_, job) = hybrid.jobs.first().context("a Job")?;
+    hcb_testbed::apply::Applier::new(source).apply(job).await?;
+    hcb_testbed::wait_for("the Job's pod", Duration::from_secs(30), async || {
+        Ok(!source.pods().await?.is_empty())
+    })
+    .await?;
+    let pods = source.pods().await?;
+    let pod = pods
+        .iter()
+        .find(|pod| pod.metadata.owner_references.is_some())
+        .context("the Job's pod")?;
+    let name = pod.metadata.name.as_deref().context("a name")?;
+
+    let path = source
+        .service_account_kubeconfig("hcb-system", "hcb-reconciler")
+        .await?;
+    let config = kube::Config::from_custom_kubeconfig(
+        Kubeconfig::read_from(path)?,
+        &KubeConfigOptions::default(),
+    )
+    .await?;
+    let client = kube::Client::try_from(config)?;
+    let pods: Api<Pod> = Api::namespaced(client.clone(), "ml");
+    let change = async |patch: Value| {
+        pods.patch(name, &PatchParams::default(), &Patch::Strategic(patch))
+            .await
+    };
+
+    let gate = json!({"key": "hcb.dev/gate", "operator": "Equal", "value": "public", "effect": "NoSchedule"});
+    let mut tolerations = serde_json::to_value(
+        pod.spec
+            .as_ref()
+            .context("a spec")?
+            .tolerations
+            .clone()
+            .unwrap_or_default(),
+    )?;
+    tolerations.as_array_mut().context("a list")?.push(gate);
+    change(json!({"spec": {"tolerations": tolerations}}))
+        .await
+        .context("a toleration for a gate")?;
+    change(json!({"metadata": {"annotations": {"hcb.dev/woken": "now"}}}))
+        .await
+        .context("a note")?;
+
+    let mut more = tolerations.clone();
+    more.as_array_mut()
+        .context("a list")?
+        .push(json!({"key": "other", "operator": "Exists"}));
+    let image = json!({"spec": {"containers": [{"name": "main", "image": "evil"}]}});
+    for (patch, message) in [
+        (
+            json!({"spec": {"tolerations": more}}),
+            "adds tolerations of hcb.dev/gate",
+        ),
+        (image, "changes nothing of a pod but its tolerations"),
+        (
+            json!({"metadata": {"annotations": {"other": "note"}}}),
+            "changes no metadata",
+        ),
+        (
+            json!({"metadata": {"annotations": {"multicluster.admiralty.io/sourcepod-manifest": "{}"}}}),
+            "changes no metadata",
+        ),
+        (
+            json!({"metadata": {"labels": {"other": "label"}}}),
+            "changes no metadata",
+        ),
+    ] {
+        let found = refusal(change(patch.clone()).await).with_context(|| patch.to_string())?;
+        anyhow::ensure!(found.contains(message), "{patch}: {found}");
+    }
+
+    let forbidden = [
+        refusal(pods.delete(name, &DeleteParams::default()).await)?,
+        refusal(
+            Api::<Pod>::namespaced(client.clone(), "kube-system")
+                .patch("any", &PatchParams::default(), &Patch::Merge(json!({})))
+                .await,
+        )?,
+        refusal(
+            Api::<Node>::all(client.clone())
+                .patch(
+                    "admiralty-public",
+                    &PatchParams::default(),
+                    &Patch::Merge(json!({})),
+                )
+                .await,
+        )?,
+        refusal(
+            Api::<Secret>::all(client.clone())
+                .list(&ListParams::default())
+                .await,
+        )?,
+        refusal(
+            Api::<Secret>::namespaced(client, "hcb-system")
+                .get("hcb-target-public")
+                .await,
+        )?,
+    ];
+    for message in forbidden {
+        anyhow::ensure!(message.contains("forbidden"), "{message}");
+    }
+    Ok(())
+}
