@@ -7,6 +7,7 @@
 
 pub mod config;
 pub mod decide;
+mod fields;
 pub mod observation;
 pub mod room;
 pub mod run;

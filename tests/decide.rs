@@ -1,7 +1,7 @@
 //! The core of the reconciler: who may leave, and who not.
 
 use hcb::controller::config::Config;
-use hcb::controller::decide::{Memory, Outcome, decide};
+use hcb::controller::decide::{Decision, Memory, Outcome, decide};
 use hcb::controller::observation::{ClusterState, JobPod, NodeState, Observation, Shape};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -98,6 +98,18 @@ fn outcomes(observation: &Observation, config: &Config) -> Vec<Outcome> {
         .collect()
 }
 
+/// How many may go to public, other and spare.
+fn released(decision: &Decision) -> (usize, usize, usize) {
+    let releases = decision.releases.iter();
+    let count = |name: &str| {
+        releases
+            .clone()
+            .filter(|release| release.cluster == name)
+            .count()
+    };
+    (count("public"), count("other"), count("spare"))
+}
+
 #[test]
 fn what_fits_stays() {
     let found = outcomes(&observation([4, 1], vec![pod("a", 3)]), &plain());
@@ -188,14 +200,7 @@ fn weights_share_out_a_tier() {
         &Memory::default(),
         START,
     );
-    let count = |name: &str| {
-        decision
-            .releases
-            .iter()
-            .filter(|release| release.cluster == name)
-            .count()
-    };
-    assert_eq!((count("public"), count("other"), count("spare")), (6, 2, 0));
+    assert_eq!(released(&decision), (6, 2, 0));
 }
 
 #[test]
@@ -207,14 +212,7 @@ fn a_full_tier_opens_the_next() {
         &Memory::default(),
         START,
     );
-    let count = |name: &str| {
-        decision
-            .releases
-            .iter()
-            .filter(|release| release.cluster == name)
-            .count()
-    };
-    assert_eq!((count("public"), count("other"), count("spare")), (3, 3, 2));
+    assert_eq!(released(&decision), (3, 3, 2));
 }
 
 #[test]
@@ -248,14 +246,7 @@ fn what_was_released_holds_its_room() {
         &Memory::default(),
         START,
     );
-    let count = |name: &str| {
-        decision
-            .releases
-            .iter()
-            .filter(|release| release.cluster == name)
-            .count()
-    };
-    assert_eq!((count("public"), count("other"), count("spare")), (2, 3, 1));
+    assert_eq!(released(&decision), (2, 3, 1));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! One cluster: its API server, controllers, scheduler and simulated nodes.
 
+use crate::access::{Access, client, get, kubeconfig, post};
 use crate::certificates::{Authority, Identity, token_keys};
 use crate::ports::Port;
 use crate::process::{Process, Program};
@@ -7,7 +8,6 @@ use crate::tools::Tools;
 use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use kube::api::{Api, DeleteParams, ListParams, PostParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::{Map, Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -157,7 +157,7 @@ impl Cluster {
             async || {
                 cluster
                     .client
-                    .send(kube_request("/readyz")?)
+                    .send(get("/readyz")?)
                     .await
                     .map(|response| response.status().is_success())
                     .map_err(Into::into)
@@ -359,7 +359,7 @@ impl Cluster {
         let body = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"audiences": ["https://kubernetes.default.svc"], "expirationSeconds": 36000}});
         let response: Value = self
             .client
-            .request(kube_post(&path, &body)?)
+            .request(post(&path, &body)?)
             .await
             .with_context(|| format!("a token of {namespace}/{account} in {}", self.name))?;
         let token = response["status"]["token"].as_str().context("a token")?;
@@ -463,49 +463,6 @@ impl std::fmt::Debug for Cluster {
             .field("server", server)
             .finish_non_exhaustive()
     }
-}
-
-pub(crate) fn kube_request(path: &str) -> Result<http::Request<kube::client::Body>> {
-    Ok(http::Request::get(path).body(kube::client::Body::empty())?)
-}
-
-pub(crate) fn kube_post(path: &str, body: &Value) -> Result<http::Request<Vec<u8>>> {
-    let request = http::Request::post(path).header("content-type", "application/json");
-    Ok(request.body(serde_json::to_vec(body)?)?)
-}
-
-async fn client(kubeconfig: &str) -> Result<kube::Client> {
-    let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
-    let config =
-        kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-    Ok(kube::Client::try_from(config)?)
-}
-
-enum Access {
-    Certificate(Identity),
-    Token(String),
-}
-
-fn kubeconfig(name: &str, server: &str, authority: &Authority, access: &Access) -> String {
-    let base64 = |text: &str| {
-        serde_json::to_value(k8s_openapi::ByteString(text.as_bytes().to_vec())).unwrap_or_default()
-    };
-    let user = match access {
-        Access::Certificate(identity) => json!({
-            "client-certificate-data": base64(&identity.certificate),
-            "client-key-data": base64(&identity.key),
-        }),
-        Access::Token(token) => json!({ "token": token }),
-    };
-    json!({
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": name, "cluster": {"server": server, "certificate-authority-data": base64(&authority.certificate())}}],
-        "users": [{"name": name, "user": user}],
-        "contexts": [{"name": name, "context": {"cluster": name, "user": name, "namespace": "default"}}],
-        "current-context": name,
-    })
-    .to_string()
 }
 
 /// A node that KWOK keeps ready.

@@ -7,6 +7,7 @@
 // Counts and times of an experiment are far below what a float holds exactly.
 #![allow(clippy::cast_precision_loss)]
 
+mod access;
 pub mod admiralty;
 pub mod apply;
 pub mod certificates;
