@@ -1,7 +1,7 @@
 //! The reconciler: it sees what is free in every cluster and lets jobs leave the first tier only where
 //! they fit in it no more.
 //!
-//! [`decide`] is pure; [`run`] watches, asks it, and does what it says. All state is in the clusters: a
+//! [`decide()`] is pure; [`run`] watches, asks it, and does what it says. All state is in the clusters: a
 //! pod that may leave says so itself, by a toleration for the gate of one cluster, so that a reconciler
 //! can die at any point and the next one goes on.
 
