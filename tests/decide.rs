@@ -63,6 +63,7 @@ fn pod(name: &str, cpu: i128) -> JobPod {
         namespace: "ml".into(),
         name: name.into(),
         uid: name.into(),
+        version: "1".into(),
         job: None,
         created: START,
         priority: 0,

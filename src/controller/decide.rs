@@ -57,6 +57,8 @@ pub struct Release {
     pub name: String,
     /// The pod's uid.
     pub uid: String,
+    /// The version of the pod that this was decided of.
+    pub version: String,
     /// The cluster whose gate it may pass.
     pub cluster: String,
 }
@@ -371,6 +373,7 @@ impl<'a> Deciding<'a> {
             namespace: pod.namespace.clone(),
             name: pod.name.clone(),
             uid: pod.uid.clone(),
+            version: pod.version.clone(),
             cluster: cluster.clone(),
         });
         Outcome::Released(cluster)

@@ -63,6 +63,8 @@ pub struct JobPod {
     pub name: String,
     /// Its uid.
     pub uid: String,
+    /// The version of it that was seen: what is done to it holds for no other.
+    pub version: String,
     /// The Job that made it.
     pub job: Option<String>,
     /// When it was created.

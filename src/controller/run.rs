@@ -165,8 +165,8 @@ async fn forget_failure(
         .map(drop)
 }
 
-/// Lets a pod pass the gate of a cluster. What others wrote to the pod meanwhile stays: a toleration is
-/// added to the list, and only to the pod that was meant.
+/// Lets a pod pass the gate of a cluster, unless somebody changed the pod since it was decided: another
+/// reconciler may have let it through another gate.
 async fn patch(
     source: &kube::Client,
     release: &Release,
@@ -177,7 +177,7 @@ async fn patch(
         json!({"key": GATE, "operator": "Equal", "value": release.cluster, "effect": "NoSchedule"});
     let annotation = RELEASED.replace('/', "~1");
     let patch: json_patch::Patch = serde_json::from_value(json!([
-        {"op": "test", "path": "/metadata/uid", "value": release.uid},
+        {"op": "test", "path": "/metadata/resourceVersion", "value": release.version},
         {"op": "add", "path": "/spec/tolerations/-", "value": toleration},
         {"op": "add", "path": format!("/metadata/annotations/{annotation}"), "value": format!("{} at {now:.3}", release.cluster)},
     ]))

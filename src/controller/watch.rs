@@ -339,6 +339,7 @@ impl Known {
                 namespace: metadata.namespace.clone().unwrap_or_default(),
                 name: metadata.name.clone().unwrap_or_default(),
                 uid: uid.to_owned(),
+                version: metadata.resource_version.clone().unwrap_or_default(),
                 job,
                 created: metadata
                     .creation_timestamp

@@ -24,6 +24,8 @@ async fn run(name: &str, setup: Setup) -> Result<Option<Verdict>> {
     )
     .await?;
     scenario.play(&hybrid, Duration::from_secs(25)).await?;
+    // Where what follows fails, this is what it is looked into with.
+    hybrid.testbed.keep(&format!("{name}-{setup:?}")).await?;
     judge(&hybrid).map(Some)
 }
 
