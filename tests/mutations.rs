@@ -52,11 +52,10 @@ fn is_decided_by_the_spec(text: &str) -> Result<(), String> {
         &mut diagnostics,
         &mut Timings::default(),
     );
-    let late = [codes::TEMPLATE, codes::SCHEMA, codes::SCHEMA_UNKNOWN];
     match diagnostics
         .sorted()
         .into_iter()
-        .find(|found| late.contains(&found.code))
+        .find(|found| codes::OF_MANIFESTS.contains(&found.code))
     {
         None => Ok(()),
         Some(found) => Err(found.message.clone()),

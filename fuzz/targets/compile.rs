@@ -25,7 +25,7 @@ fuzz_target!(|input: &str| {
         &mut diagnostics,
         &mut Timings::default(),
     );
-    for code in [hcb::diag::codes::TEMPLATE, hcb::diag::codes::SCHEMA, hcb::diag::codes::SCHEMA_UNKNOWN] {
+    for code in hcb::diag::codes::OF_MANIFESTS {
         // What passes the checks of the spec must compile to what the API server takes.
         let found = diagnostics.sorted().into_iter().find(|found| found.code == code);
         assert!(found.is_none(), "{found:?}");

@@ -187,13 +187,6 @@ impl Config {
     }
 }
 
-impl Cluster {
-    /// Whether its autoscaler can add nodes.
-    pub fn is_elastic(&self) -> bool {
-        self.pools.iter().any(|pool| pool.max > pool.min)
-    }
-}
-
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     let seconds = crate::model::Seconds::parse(&text);

@@ -36,10 +36,7 @@ impl Memory {
     /// Notes for which waiting pods a place is kept, and forgets those that wait no more.
     pub fn see_kept(&mut self, observation: &Observation, now: Timestamp) {
         let waiting = observation.pods.iter().filter(|pod| pod.waits());
-        let is_kept = |pod: &&JobPod| {
-            let mut states = observation.clusters.values();
-            states.any(|state| state.delegates.contains(&pod.uid))
-        };
+        let is_kept = |pod: &&JobPod| observation.keeper(pod).is_some();
         let kept: BTreeSet<_> = waiting.filter(is_kept).map(|pod| pod.uid.clone()).collect();
         self.kept_since.retain(|uid, _| kept.contains(uid));
         for uid in kept {
@@ -148,8 +145,6 @@ pub fn decide(
     // What was released before holds its room before anything else is given away.
     for &index in &waiting {
         deciding.keep_reservation(&observation.pods[index]);
-    }
-    for &index in &waiting {
         deciding.wake(&observation.pods[index]);
     }
     for index in waiting {
@@ -239,8 +234,7 @@ impl<'a> Deciding<'a> {
     }
 
     fn wake(&mut self, pod: &JobPod) {
-        let mut states = self.observation.clusters.values();
-        if !states.any(|state| state.delegates.contains(&pod.uid)) {
+        if self.observation.keeper(pod).is_none() {
             return;
         }
         let known = self.memory.kept_since.get(&pod.uid).copied();
@@ -263,8 +257,7 @@ impl<'a> Deciding<'a> {
     }
 
     fn outcome(&mut self, pod: &JobPod) -> Outcome {
-        let mut clusters = self.observation.clusters.iter();
-        if let Some((cluster, _)) = clusters.find(|(_, state)| state.delegates.contains(&pod.uid)) {
+        if let Some(cluster) = self.observation.keeper(pod) {
             return Outcome::Kept(cluster.clone());
         }
         if let Some(cluster) = pod

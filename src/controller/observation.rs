@@ -15,6 +15,15 @@ pub struct Observation {
     pub pods: Vec<JobPod>,
 }
 
+impl Observation {
+    /// The cluster that keeps a place for a pod.
+    pub fn keeper(&self, pod: &JobPod) -> Option<&String> {
+        let mut clusters = self.clusters.iter();
+        let keeper = clusters.find(|(_, state)| state.delegates.contains(&pod.uid));
+        keeper.map(|(name, _)| name)
+    }
+}
+
 /// What is seen of a cluster.
 #[derive(Debug, Clone, Default)]
 pub struct ClusterState {
@@ -145,9 +154,7 @@ impl Shape {
 
     /// Whether so much free is enough.
     pub fn fits(&self, free: &Amounts) -> bool {
-        self.requests.iter().all(|(resource, amount)| {
-            *amount == 0 || free.get(resource).is_some_and(|free| free >= amount)
-        })
+        suffices(free, &self.requests)
     }
 
     /// Whether it may run in a cluster.
@@ -199,6 +206,13 @@ pub fn free(allocatable: &Amounts, used: &Amounts) -> Amounts {
         )
     };
     allocatable.iter().map(left).collect()
+}
+
+/// Whether so much free is enough for `requests`.
+pub fn suffices(free: &Amounts, requests: &Amounts) -> bool {
+    requests.iter().all(|(resource, amount)| {
+        *amount == 0 || free.get(resource).is_some_and(|free| free >= amount)
+    })
 }
 
 /// Takes `requests` from what is free.

@@ -1,7 +1,7 @@
 //! Where a pod fits: on nodes that are there, or on nodes that an autoscaler would add.
 
 use super::config::{Amounts, Cluster, Pool};
-use super::observation::{ClusterState, NodeState, Shape, Taint, free, take};
+use super::observation::{ClusterState, NodeState, Shape, Taint, free, suffices, take};
 use std::collections::BTreeMap;
 
 /// The label that hcb gives the nodes of a pool.
@@ -46,12 +46,7 @@ impl<'a> Room<'a> {
             .map(|node| (node, free(&node.allocatable, &node.used)))
             .collect();
         for requests in &state.reserved {
-            let has_room = |(_, free): &&mut (&NodeState, Amounts)| {
-                requests.iter().all(|(resource, amount)| {
-                    *amount == 0 || free.get(resource).is_some_and(|free| free >= amount)
-                })
-            };
-            if let Some((_, free)) = nodes.iter_mut().find(has_room) {
+            if let Some((_, free)) = nodes.iter_mut().find(|(_, free)| suffices(free, requests)) {
                 take(free, requests);
             }
         }
@@ -110,18 +105,6 @@ impl<'a> Room<'a> {
             Way::Grow(pool) => self.cluster.pools[pool].price_per_hour.unwrap_or_default(),
             Way::Node(_) | Way::Planned(_) => 0.0,
         }
-    }
-
-    /// The most that is free on one node that the pod could use, for explanations.
-    pub fn largest_free(&self, shape: &Shape, resource: &str) -> i128 {
-        let usable = self
-            .nodes
-            .iter()
-            .filter(|(node, _)| node.takes_pods && shape.is_admitted(&node.labels, &node.taints));
-        usable
-            .filter_map(|(_, free)| free.get(resource).copied())
-            .max()
-            .unwrap_or_default()
     }
 
     fn growth(&self, shape: &Shape) -> Option<usize> {

@@ -2,7 +2,7 @@
 
 use super::GATE;
 use super::config::Config;
-use super::decide::{Memory, Outcome, Release, decide};
+use super::decide::{Memory, Outcome, Release, Wake, decide};
 use super::watch::{Known, start};
 use anyhow::{Context, Result};
 use jiff::Timestamp;
@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
 use tokio::sync::mpsc::channel;
@@ -37,7 +37,6 @@ pub struct Options {
 /// Where a cluster of the configuration has a kubeconfig that cannot be read.
 pub async fn run(config: Config, options: Options) -> Result<()> {
     let (changes, mut changed) = channel(1024);
-    let mut source = None;
     let mut clients = Vec::new();
     for (index, cluster) in config.clusters.iter().enumerate() {
         let client = match &cluster.kubeconfig {
@@ -49,13 +48,10 @@ pub async fn run(config: Config, options: Options) -> Result<()> {
             })?,
         };
         start(index, &client, &changes);
-        if cluster.kubeconfig.is_none() {
-            source = Some(client.clone());
-        }
         clients.push(client);
     }
-    let source = source.context("no cluster to run in")?;
     let mut known = Known::new(&config);
+    let source = clients[known.source()].clone();
     let mut memory = Memory::default();
     let mut said = BTreeMap::new();
     let mut pause = AT_LEAST_EVERY;
@@ -89,12 +85,9 @@ pub async fn run(config: Config, options: Options) -> Result<()> {
                 said.insert(pod.uid.clone(), verdict.outcome.clone());
             }
         }
-        said.retain(|uid, _| {
-            observation
-                .pods
-                .iter()
-                .any(|pod| pod.uid == *uid && pod.waits())
-        });
+        let pods = observation.pods.iter();
+        let waiting: HashSet<_> = pods.filter(|pod| pod.waits()).map(|pod| &pod.uid).collect();
+        said.retain(|uid, _| waiting.contains(uid));
         for (cluster, namespace, name) in known.outdated() {
             if !options.dry_run {
                 match forget_failure(&clients[cluster], &namespace, &name).await {
@@ -105,7 +98,7 @@ pub async fn run(config: Config, options: Options) -> Result<()> {
         }
         memory.see_kept(&observation, now);
         for wake in decision.wakes.iter().filter(|_| !options.dry_run) {
-            match note(&source, &wake.namespace, &wake.name, &wake.uid, WOKEN, now).await {
+            match wake_up(&source, wake, now).await {
                 Ok(()) => drop(memory.kept_since.insert(wake.uid.clone(), (now, true))),
                 Err(error) => tracing::warn!(pod = wake.name, %error, "not woken"),
             }
@@ -127,25 +120,17 @@ pub async fn run(config: Config, options: Options) -> Result<()> {
                 }
             }
         }
-        memory
-            .released_at
-            .retain(|(uid, _), _| observation.pods.iter().any(|pod| pod.uid == *uid));
+        let there: HashSet<_> = observation.pods.iter().map(|pod| &pod.uid).collect();
+        memory.released_at.retain(|(uid, _), _| there.contains(uid));
     }
 }
 
 /// Writes a note on a pod, which makes the scheduler look at it again.
-async fn note(
-    source: &kube::Client,
-    namespace: &str,
-    name: &str,
-    uid: &str,
-    annotation: &str,
-    now: Timestamp,
-) -> Result<(), kube::Error> {
-    let pods: Api<Pod> = Api::namespaced(source.clone(), namespace);
-    let patch = json!({"metadata": {"uid": uid, "annotations": {annotation: format!("{now:.3}")}}});
-    let parameters = PatchParams::default();
-    pods.patch(name, &parameters, &Patch::Merge(patch))
+async fn wake_up(source: &kube::Client, wake: &Wake, now: Timestamp) -> Result<(), kube::Error> {
+    let pods: Api<Pod> = Api::namespaced(source.clone(), &wake.namespace);
+    let note = json!({WOKEN: format!("{now:.3}")});
+    let patch = json!({"metadata": {"uid": wake.uid, "annotations": note}});
+    pods.patch(&wake.name, &PatchParams::default(), &Patch::Merge(patch))
         .await
         .map(drop)
 }

@@ -234,6 +234,11 @@ impl Known {
         taken.collect()
     }
 
+    /// The index of the cluster that the reconciler runs in.
+    pub(super) fn source(&self) -> usize {
+        self.source
+    }
+
     /// Whether the source cluster is known well enough to decide anything.
     pub(super) fn is_ready(&self) -> bool {
         self.clusters[self.source].is_whole == [true, true]

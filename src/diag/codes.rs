@@ -165,6 +165,9 @@ codes! {
     WRITE_FAILED = 603;
 }
 
+/// What is found in manifests only. A spec that passes its own checks must lead to none of these.
+pub const OF_MANIFESTS: [Code; 3] = [TEMPLATE, SCHEMA, SCHEMA_UNKNOWN];
+
 #[cfg(test)]
 mod tests {
     use super::*;

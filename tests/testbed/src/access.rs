@@ -6,8 +6,8 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::{Value, json};
 
 /// A request that reads.
-pub(crate) fn get(path: &str) -> Result<http::Request<kube::client::Body>> {
-    Ok(http::Request::get(path).body(kube::client::Body::empty())?)
+pub(crate) fn get(path: &str) -> Result<http::Request<Vec<u8>>> {
+    Ok(http::Request::get(path).body(Vec::new())?)
 }
 
 /// A request that creates.

@@ -1,16 +1,17 @@
 //! Admiralty, from where it can be had: its agent and scheduler as processes, its chart as it is.
 
+use crate::access::get;
 use crate::apply::{Applier, documents};
 use crate::cluster::Cluster;
 use crate::deployment;
 use crate::ports::Port;
-use crate::tools::{Tools, build, cached, short};
-use anyhow::{Context, Result, bail};
+use crate::tools::{Tools, build, cached, go, output, short};
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 /// The module in the registry, and the version that hcb installs.
@@ -79,17 +80,14 @@ impl Admiralty {
     pub fn render(&self, tools: &Tools, values: &Value) -> Result<Vec<Value>> {
         let values_file = tempfile::Builder::new().suffix(".json").tempfile()?;
         fs::write(values_file.path(), values.to_string())?;
-        let output = Command::new(tools.binary("helm"))
-            .args(["template", "admiralty"])
-            .arg(&self.chart)
-            .args(["--namespace", NAMESPACE, "--values"])
-            .arg(values_file.path())
-            .stdin(Stdio::null())
-            .output()?;
-        if !output.status.success() {
-            bail!("helm template: {}", String::from_utf8_lossy(&output.stderr));
-        }
-        documents(&String::from_utf8(output.stdout)?)
+        let rendered = output(
+            Command::new(tools.binary("helm"))
+                .args(["template", "admiralty"])
+                .arg(&self.chart)
+                .args(["--namespace", NAMESPACE, "--values"])
+                .arg(values_file.path()),
+        )?;
+        documents(&rendered)
     }
 
     /// Installs the chart in a cluster as the testbed can: objects of cert-manager are left out, since
@@ -202,12 +200,13 @@ impl Admiralty {
         let mut program =
             deployment::program(cluster, NAMESPACE, name, self.binary("scheduler")).await?;
         // In a pod it finds the API server by files at fixed paths, which a process cannot have.
-        let kubeconfig = cluster
-            .service_account_kubeconfig(NAMESPACE, "admiralty")
-            .await?;
-        for (_, file) in deployment::mounted(&program) {
+        let mut known = program.environment.iter();
+        let (_, kubeconfig) = known
+            .find(|(name, _)| name == "KUBECONFIG")
+            .context("a kubeconfig")?;
+        for file in deployment::mounted(&program) {
             let mut config: Value = serde_saphyr::from_str(&fs::read_to_string(&file)?)?;
-            config["clientConnection"]["kubeconfig"] = kubeconfig.display().to_string().into();
+            config["clientConnection"]["kubeconfig"] = kubeconfig.as_str().into();
             config["leaderElection"] = json!({"leaderElect": false});
             fs::write(&file, config.to_string())?;
         }
@@ -219,8 +218,7 @@ impl Admiralty {
 /// The port that the cluster's webhook configuration calls.
 async fn webhook_port(cluster: &Cluster) -> Result<u16> {
     let path = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/admiralty";
-    let request = http::Request::get(path).body(Vec::new())?;
-    let configuration: Value = cluster.client.request(request).await?;
+    let configuration: Value = cluster.client.request(get(path)?).await?;
     let url = configuration["webhooks"][0]["clientConfig"]["url"]
         .as_str()
         .unwrap_or_default();
@@ -234,23 +232,26 @@ async fn webhook_port(cluster: &Cluster) -> Result<u16> {
 
 /// The folder of the module in Go's cache, where the registry serves it.
 fn registry_module() -> Option<PathBuf> {
-    let output = Command::new("go")
-        .args(["mod", "download", "-json", &format!("{MODULE}@{VERSION}")])
-        .current_dir(std::env::temp_dir())
-        .output()
-        .ok()?;
-    let answer: Value = serde_json::from_slice(&output.stdout).ok()?;
+    let module = format!("{MODULE}@{VERSION}");
+    let answer = go(
+        &std::env::temp_dir(),
+        &["mod", "download", "-json", &module],
+    )
+    .ok()?;
+    let answer: Value = serde_json::from_str(&answer).ok()?;
     answer["Dir"].as_str().map(PathBuf::from)
 }
 
 fn build_source(named: &Path, folder: &Path) -> Result<()> {
     let unpacked = tempfile::tempdir()?;
     let root = if named.is_file() {
-        run(Command::new("tar")
-            .arg("xzf")
-            .arg(named)
-            .arg("-C")
-            .arg(unpacked.path()))?;
+        output(
+            Command::new("tar")
+                .arg("xzf")
+                .arg(named)
+                .arg("-C")
+                .arg(unpacked.path()),
+        )?;
         let entry = fs::read_dir(unpacked.path())?
             .next()
             .context("an empty archive")??;
@@ -258,18 +259,21 @@ fn build_source(named: &Path, folder: &Path) -> Result<()> {
     } else {
         // Go's cache of modules is read-only, and a person's checkout is theirs.
         let root = unpacked.path().join("source");
-        run(Command::new("cp").arg("-r").arg(named).arg(&root))?;
-        run(Command::new("chmod").args(["-R", "u+w"]).arg(&root))?;
+        output(Command::new("cp").arg("-r").arg(named).arg(&root))?;
+        output(Command::new("chmod").args(["-R", "u+w"]).arg(&root))?;
         root
     };
     take_ports_from_the_environment(&root)?;
     for name in ["agent", "scheduler"] {
         build(&root, &format!("./cmd/{name}"), &folder.join(name))?;
     }
-    run(Command::new("cp")
-        .arg("-r")
-        .arg(root.join("charts"))
-        .arg(folder))
+    output(
+        Command::new("cp")
+            .arg("-r")
+            .arg(root.join("charts"))
+            .arg(folder),
+    )
+    .map(drop)
 }
 
 /// As released, every agent listens on the same ports, so that only one runs on a machine. Where the
@@ -301,14 +305,6 @@ fn take_ports_from_the_environment(root: &Path) -> Result<()> {
             fs::write(&path, text.replace(from, to))?;
             fs::write(root.join(added), content)?;
         }
-    }
-    Ok(())
-}
-
-fn run(command: &mut Command) -> Result<()> {
-    let output = command.stdin(Stdio::null()).output()?;
-    if !output.status.success() {
-        bail!("{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
     Ok(())
 }

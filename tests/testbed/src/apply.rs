@@ -2,7 +2,6 @@
 
 use crate::cluster::Cluster;
 use anyhow::{Context, Result};
-use kube::ResourceExt;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, ValidationDirective};
 use kube::core::GroupVersionKind;
 use kube::discovery::{ApiCapabilities, Scope, pinned_kind};
@@ -146,13 +145,4 @@ pub fn manifests(folder: &Path) -> Result<Vec<(PathBuf, Value)>> {
     }
     found.sort_by(|left, right| left.0.cmp(&right.0));
     Ok(found)
-}
-
-/// What an object is called, for messages.
-pub fn described(object: &DynamicObject) -> String {
-    format!(
-        "{} {}",
-        object.types.as_ref().map_or("", |types| &types.kind),
-        object.name_any()
-    )
 }

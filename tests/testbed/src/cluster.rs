@@ -155,12 +155,8 @@ impl Cluster {
             &format!("the API server of {}", plan.name),
             READY,
             async || {
-                cluster
-                    .client
-                    .send(get("/readyz")?)
-                    .await
-                    .map(|response| response.status().is_success())
-                    .map_err(Into::into)
+                let answer = cluster.client.request_text(get("/readyz")?).await;
+                answer.map(|_| true).map_err(Into::into)
             },
         )
         .await?;
@@ -364,6 +360,19 @@ impl Cluster {
             .with_context(|| format!("a token of {namespace}/{account} in {}", self.name))?;
         let token = response["status"]["token"].as_str().context("a token")?;
         self.token_kubeconfig(&format!("{namespace}-{account}"), token)
+    }
+
+    /// A client with the rights of a service account.
+    ///
+    /// # Errors
+    /// Where the account does not exist.
+    pub async fn service_account_client(
+        &self,
+        namespace: &str,
+        account: &str,
+    ) -> Result<kube::Client> {
+        let path = self.service_account_kubeconfig(namespace, account).await?;
+        client(path.to_str().context("a path in UTF-8")?).await
     }
 
     /// Creates a namespace unless it is there.

@@ -1,13 +1,12 @@
 //! The `CustomResourceDefinitions` of everything that hcb generates objects of, as their projects
 //! publish them.
 
-use crate::tools::{cached, short};
-use anyhow::{Context, Result, bail};
+use crate::tools::{cached, go, short};
+use anyhow::{Context, Result};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 /// All definitions, from the Go modules that the schema catalogue is made of. Blocks, for a minute the
 /// first time.
@@ -21,20 +20,8 @@ pub fn all() -> Result<Vec<Value>> {
         hash.update(fs::read(updater.join(name))?);
     }
     let folder = cached(&format!("definitions-{}", short(hash)), |folder| {
-        let output = Command::new("go")
-            .args(["run", ".", "-crds"])
-            .arg(folder)
-            .current_dir(&updater)
-            .stdin(Stdio::null())
-            .output()
-            .context("the testbed needs Go: https://go.dev/doc/install")?;
-        if !output.status.success() {
-            bail!(
-                "the definitions: {}",
-                String::from_utf8_lossy(&output.stderr)
-            );
-        }
-        Ok(())
+        let folder = folder.to_str().context("a path in UTF-8")?;
+        go(&updater, &["run", ".", "-crds", folder]).map(drop)
     })?;
     let mut paths = fs::read_dir(&folder)?
         .map(|entry| Ok(entry?.path()))

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, EnvVar, Secret};
 use kube::api::Api;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The program of the only container of a Deployment.
 ///
@@ -75,7 +75,7 @@ pub async fn program(
         for (key, content) in files {
             // Files name files of other mounts.
             let content = match String::from_utf8(content) {
-                Ok(text) => localized_text(&text, &mounts).into_bytes(),
+                Ok(text) => localized(&text).into_bytes(),
                 Err(error) => error.into_bytes(),
             };
             fs::write(local.join(key), content)?;
@@ -101,8 +101,8 @@ pub async fn program(
     })
 }
 
-/// The files that a program's arguments name, with the argument that names each.
-pub fn mounted(program: &Program) -> Vec<(String, PathBuf)> {
+/// The files that a program's arguments name.
+pub fn mounted(program: &Program) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for argument in &program.arguments {
         let path = PathBuf::from(
@@ -111,7 +111,7 @@ pub fn mounted(program: &Program) -> Vec<(String, PathBuf)> {
                 .map_or(argument.as_str(), |(_, path)| path),
         );
         if path.is_file() {
-            found.push((argument.clone(), path));
+            found.push(path);
         }
     }
     found
@@ -133,25 +133,18 @@ async fn secret(
         .collect())
 }
 
+/// A text with the paths of mounts as they are here: an argument, a value, or a configuration.
 fn localize(text: &str, mounts: &[(String, PathBuf)]) -> String {
     let mut text = text.to_owned();
     for (path, local) in mounts {
-        // Only whole paths: `--config=/etc/x/file`, not `/etc/xy`.
-        for separator in ["", "="] {
-            let from = format!("{separator}{path}/");
-            if text.starts_with(&from) || (!separator.is_empty() && text.contains(&from)) {
-                text = text.replacen(&from, &format!("{separator}{}/", local.display()), 1);
-            }
+        let (from, to) = (format!("{path}/"), format!("{}/", local.display()));
+        if let Some(rest) = text.strip_prefix(&from) {
+            text = format!("{to}{rest}");
         }
-    }
-    text
-}
-
-/// Every path of a mount in a text, such as that of a configuration.
-fn localized_text(text: &str, mounts: &[(String, PathBuf)]) -> String {
-    let mut text = text.to_owned();
-    for (path, local) in mounts {
-        text = text.replace(&format!(" {path}/"), &format!(" {}/", local.display()));
+        // Only whole paths: `--config=/etc/x/file`, not `/srv/etc/x/file`.
+        for before in [" ", "="] {
+            text = text.replace(&format!("{before}{from}"), &format!("{before}{to}"));
+        }
     }
     text
 }
@@ -167,9 +160,4 @@ fn value(variable: &EnvVar, name: &str, namespace: &str) -> Option<String> {
         "status.podIP" => Some("127.0.0.1".to_owned()),
         _ => None,
     }
-}
-
-/// The folder that stands for the file system of a Deployment's container.
-pub fn root(cluster: &Cluster, name: &str) -> PathBuf {
-    Path::new(&cluster.folder).join(format!("{name}.root"))
 }

@@ -115,7 +115,7 @@ impl Hybrid {
         match hybrid.install(admiralty, node_delay).await {
             Ok(()) => Ok(hybrid),
             Err(error) => {
-                let name = format!("install-{}", setup.name().replace([' ', ','], ""));
+                let name = format!("install-{setup:?}");
                 let failed = hybrid
                     .testbed
                     .run(&name, async |_| Err::<(), _>(error))

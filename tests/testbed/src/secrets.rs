@@ -1,5 +1,6 @@
 //! Plays External Secrets with a store in memory: what `PushSecrets` push, `ExternalSecrets` get.
 
+use crate::access::get;
 use crate::cluster::Cluster;
 use anyhow::{Context, Result, bail};
 use k8s_openapi::ByteString;
@@ -181,7 +182,7 @@ impl Store {
 }
 
 async fn list(cluster: &Cluster, path: &str) -> Result<Vec<Value>> {
-    let request = http::Request::get(path).body(Vec::new())?;
+    let request = get(path)?;
     match cluster.client.request::<Value>(request).await {
         Ok(list) => Ok(list["items"].as_array().cloned().unwrap_or_default()),
         // A cluster without the definitions has no such objects.

@@ -1,5 +1,6 @@
 //! Clusters that run side by side.
 
+use crate::access::get;
 use crate::certificates::Authority;
 use crate::cluster::{Cluster, ClusterPlan};
 use crate::ports::Port;
@@ -140,7 +141,7 @@ impl Testbed {
                 ("nodes", "/api/v1/nodes"),
                 ("jobs", "/apis/batch/v1/jobs"),
             ] {
-                let request = http::Request::get(path).body(Vec::new())?;
+                let request = get(path)?;
                 match cluster.client.request_text(request).await {
                     Ok(text) => fs::write(folder.join(format!("{kind}.json")), text)?,
                     Err(error) => {

@@ -242,21 +242,21 @@ pub(crate) fn build(source: &Path, package: &str, binary: &Path) -> Result<()> {
     result.map(drop)
 }
 
-/// Runs Go and returns what it printed.
-fn go(folder: &Path, arguments: &[&str]) -> Result<String> {
-    let output = Command::new("go")
-        .args(arguments)
-        .current_dir(folder)
+/// Runs a command to its end and returns what it printed.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let described = format!("{command:?}");
+    let output = command
         .stdin(Stdio::null())
         .output()
-        .context("the testbed needs Go: https://go.dev/doc/install")?;
+        .with_context(|| described.clone())?;
     if !output.status.success() {
-        bail!(
-            "go {} in {}:\n{}",
-            arguments.join(" "),
-            folder.display(),
-            String::from_utf8_lossy(&output.stderr)
-        );
+        bail!("{described}: {}", String::from_utf8_lossy(&output.stderr));
     }
     Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Runs Go and returns what it printed.
+pub(crate) fn go(folder: &Path, arguments: &[&str]) -> Result<String> {
+    output(Command::new("go").args(arguments).current_dir(folder))
+        .context("the testbed is built with Go: https://go.dev/doc/install")
 }

@@ -6,7 +6,6 @@ use hcb_testbed::hybrid::{Hybrid, Setup};
 use hcb_testbed::scenarios;
 use k8s_openapi::api::core::v1::{Node, Pod, Secret};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -49,15 +48,9 @@ async fn the_reconciler_may_let_pods_through_gates_and_nothing_else() -> Result<
         .context("the Job's pod")?;
     let name = pod.metadata.name.as_deref().context("a name")?;
 
-    let path = source
-        .service_account_kubeconfig("hcb-system", "hcb-reconciler")
+    let client = source
+        .service_account_client("hcb-system", "hcb-reconciler")
         .await?;
-    let config = kube::Config::from_custom_kubeconfig(
-        Kubeconfig::read_from(path)?,
-        &KubeConfigOptions::default(),
-    )
-    .await?;
-    let client = kube::Client::try_from(config)?;
     let pods: Api<Pod> = Api::namespaced(client.clone(), "ml");
     let change = async |patch: Value| {
         pods.patch(name, &PatchParams::default(), &Patch::Strategic(patch))
