@@ -92,7 +92,7 @@ pub fn main() -> ExitCode {
         Command::List(args) => list::run(&args, cli.look),
         Command::Schema(args) => schema::run(&args),
         Command::ExplainCode(args) => explain_code::run(&args, cli.look),
-        Command::Reconcile(args) => reconcile::run(&args),
+        Command::Reconcile(args) => reconcile::run(&args, cli.look),
         Command::Completions(args) => completions::run(&args),
     };
     match result {

@@ -5,13 +5,25 @@
 //! pod that may leave says so itself, by a toleration for the gate of one cluster, so that a reconciler
 //! can die at any point and the next one goes on.
 
+pub mod act;
+pub mod clock;
 pub mod config;
 pub mod decide;
+pub mod facts;
 mod fields;
+pub mod lease;
+pub mod ledger;
+pub mod metrics;
 pub mod observation;
+pub mod reasons;
+pub mod record;
 pub mod room;
 pub mod run;
+mod serve;
+pub mod status;
+mod tell;
 mod watch;
+pub mod weights;
 
 pub use config::Config;
 pub use decide::{Decision, Memory, decide};

@@ -7,8 +7,8 @@
 mod cloud;
 mod cluster;
 mod platform;
-mod read;
-mod shape;
+pub(crate) mod read;
+pub(crate) mod shape;
 mod workload;
 
 pub use cloud::*;

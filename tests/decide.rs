@@ -1,8 +1,12 @@
 //! The core of the reconciler: who may leave, and who not.
 
 use hcb::controller::config::Config;
-use hcb::controller::decide::{Decision, Memory, Outcome, decide};
-use hcb::controller::observation::{ClusterState, JobPod, NodeState, Observation, Shape};
+use hcb::controller::decide::{Decision, Memory, Outcome, Period, decide};
+use hcb::controller::ledger::Ledger;
+use hcb::controller::observation::{ClusterState, HeldPod, JobPod, NodeState, Observation, Shape};
+use hcb::controller::reasons::Reasons;
+use hcb::diag::Diagnostics;
+use hcb::source::Sources;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,7 +39,17 @@ fn config(extra: &str) -> Config {
          fallBack: {{after: 1m}}\nwhenDown: hold\nweights: {{minFactor: 0.5, maxFactor: 2}}\n{extra}clusters:\n{}",
         clusters.concat()
     );
-    Config::read(&text).unwrap_or_else(|problem| panic!("{problem}\n{text}"))
+    let (config, problems) = read(&text);
+    config.unwrap_or_else(|| panic!("{problems}\n{text}"))
+}
+
+/// The configuration in a text, and what is said of it.
+fn read(text: &str) -> (Option<Config>, String) {
+    let mut sources = Sources::default();
+    let mut diagnostics = Diagnostics::default();
+    let file = sources.add("config.yaml", text);
+    let config = Config::read(file, text, &mut diagnostics);
+    (config, hcb::diag::text::render(&diagnostics.sorted(), &sources, false, 100))
 }
 
 fn plain() -> Config {
@@ -46,16 +60,23 @@ fn cpus(count: i128) -> BTreeMap<String, i128> {
     BTreeMap::from([("cpu".into(), count * 1000)])
 }
 
-fn node(name: &str, used: i128) -> NodeState {
+/// Adds a node of 4 CPUs with a pod on it that uses some.
+fn add_node(state: &mut ClusterState, name: &str, used: i128) {
     let mut allocatable = cpus(4);
     allocatable.insert("memory".into(), (16 << 30) * 1000);
-    NodeState {
-        name: name.into(),
+    let node = NodeState {
         takes_pods: true,
         allocatable,
-        used: cpus(used),
         ..NodeState::default()
-    }
+    };
+    state.put_node(name, node);
+    let pod = HeldPod {
+        key: ("others".into(), name.into()),
+        node: Some(name.into()),
+        requests: Arc::new(cpus(used)),
+        parent: None,
+    };
+    state.hold(name, pod);
 }
 
 fn pod(name: &str, cpu: i128) -> JobPod {
@@ -71,32 +92,54 @@ fn pod(name: &str, cpu: i128) -> JobPod {
             requests: cpus(cpu),
             ..Shape::default()
         }),
-        released: BTreeSet::new(),
+        released: BTreeMap::new(),
         placed: None,
         ended: false,
     }
 }
 
+const PRIVATE: usize = 0;
+const PUBLIC: usize = 1;
+const OTHER: usize = 2;
+
 /// Private with so much used on its two nodes, the others without nodes.
 fn observation(used: [i128; 2], pods: Vec<JobPod>) -> Observation {
-    let private = ClusterState {
-        nodes: vec![node("a", used[0]), node("b", used[1])],
-        ..ClusterState::default()
-    };
-    let mut clusters = BTreeMap::from([("private".to_owned(), private)]);
-    for name in ["public", "other", "spare"] {
-        clusters.insert(name.to_owned(), ClusterState::default());
+    let mut clusters = vec![ClusterState::default(); 4];
+    for cluster in &mut clusters {
+        cluster.is_seen = true;
     }
+    add_node(&mut clusters[PRIVATE], "a", used[0]);
+    add_node(&mut clusters[PRIVATE], "b", used[1]);
+    let pods = pods.into_iter().map(|pod| (pod.uid.clone(), pod)).collect();
     Observation { clusters, pods }
 }
 
+/// A place in a cluster that is kept for a pod which stands for `parent`; its node is not known yet.
+fn keep(state: &mut ClusterState, parent: &str, cpu: i128) {
+    let key = ("ml".to_owned(), format!("{parent}-candidate"));
+    let pod = HeldPod {
+        key: key.clone(),
+        node: None,
+        requests: Arc::new(cpus(cpu)),
+        parent: Some(parent.into()),
+    };
+    state.hold(&format!("{parent}-candidate"), pod);
+    state.keep(key, true);
+}
+
 fn outcomes(observation: &Observation, config: &Config) -> Vec<Outcome> {
-    let decision = decide(observation, config, &Memory::default(), START);
-    decision
-        .verdicts
-        .into_iter()
-        .map(|verdict| verdict.outcome)
-        .collect()
+    outcomes_after(observation, config, &Memory::default(), START)
+}
+
+fn outcomes_after(observation: &Observation, config: &Config, memory: &Memory, now: Timestamp) -> Vec<Outcome> {
+    let decision = decide(observation, config, memory, now);
+    let outcomes = decision.verdicts.into_iter();
+    outcomes.map(|verdict| verdict.outcome).collect()
+}
+
+/// That long after the start.
+fn at(seconds: i64) -> Timestamp {
+    START + SignedDuration::from_secs(seconds)
 }
 
 /// How many may go to public, other and spare.
@@ -127,16 +170,14 @@ fn free_cpus_in_pieces_are_no_room() {
 #[test]
 fn a_place_that_is_kept_is_taken() {
     let mut seen = observation([4, 4], vec![pod("a", 1)]);
-    let private = seen.clusters.get_mut("private").expect("private");
-    private.delegates.insert("a".into());
+    keep(&mut seen.clusters[PRIVATE], "a", 1);
     assert_eq!(outcomes(&seen, &plain()), [Outcome::Kept("private".into())]);
 }
 
 #[test]
 fn a_place_that_is_kept_for_another_is_no_room() {
     let mut seen = observation([4, 3], vec![pod("a", 1)]);
-    let private = seen.clusters.get_mut("private").expect("private");
-    private.reserved.push(cpus(1));
+    keep(&mut seen.clusters[PRIVATE], "b", 1);
     assert_eq!(
         outcomes(&seen, &plain()),
         [Outcome::Released("public".into())]
@@ -160,14 +201,14 @@ fn a_pod_that_may_only_run_in_private_waits() {
 #[test]
 fn nothing_is_opened_blindly() {
     let mut seen = observation([4, 4], vec![pod("a", 1)]);
-    seen.clusters.remove("private");
+    seen.clusters[PRIVATE].is_seen = false;
     assert_eq!(
         outcomes(&seen, &plain()),
         [Outcome::Unseen("private".into())]
     );
     let mut seen = observation([4, 4], vec![pod("a", 1)]);
-    for name in ["public", "other"] {
-        seen.clusters.remove(name);
+    for cluster in [PUBLIC, OTHER] {
+        seen.clusters[cluster].is_seen = false;
     }
     // A tier that cannot be seen is passed over for the next that can.
     assert_eq!(
@@ -238,7 +279,7 @@ fn the_budget_holds_jobs_back() {
 #[test]
 fn what_was_released_holds_its_room() {
     let mut first = pod("first", 4);
-    first.released.insert("public".into());
+    first.released.insert("public".into(), START);
     let mut pods = vec![first];
     pods.extend((0..6).map(|index| pod(&format!("p{index}"), 4)));
     let decision = decide(
@@ -268,19 +309,197 @@ fn higher_priorities_are_served_first() {
     assert_eq!(decision.releases[0].name, "urgent");
 }
 
+/// A pod that was released to `public` at the start.
+fn released_to_public(name: &str, cpu: i128) -> JobPod {
+    let mut pod = pod(name, cpu);
+    pod.released.insert("public".into(), START);
+    pod
+}
+
+#[test]
+fn a_released_pod_is_taken_back_where_an_earlier_tier_has_room_again() {
+    let seen = observation([4, 2], vec![released_to_public("a", 2), released_to_public("b", 2)]);
+    let decision = decide(&seen, &plain(), &Memory::default(), at(5));
+    // There is room for one, so one comes back.
+    assert_eq!(decision.recalls.len(), 1);
+    assert_eq!(decision.recalls[0].name, "a");
+    assert_eq!(decision.verdicts[1].outcome, Outcome::Released("public".into()));
+}
+
+#[test]
+fn room_that_others_wait_for_calls_nobody_back() {
+    let seen = observation([4, 2], vec![released_to_public("a", 2), pod("b", 2)]);
+    let decision = decide(&seen, &plain(), &Memory::default(), at(5));
+    assert_eq!(decision.recalls, []);
+}
+
+#[test]
+fn a_pod_that_public_keeps_a_place_for_is_not_called_back() {
+    let mut seen = observation([0, 0], vec![released_to_public("a", 2)]);
+    keep(&mut seen.clusters[PUBLIC], "a", 2);
+    let decision = decide(&seen, &plain(), &Memory::default(), at(5));
+    assert_eq!(decision.recalls, []);
+    assert_eq!(decision.verdicts[0].outcome, Outcome::Kept("public".into()));
+}
+
+#[test]
+fn a_cluster_that_takes_nothing_in_is_given_up() {
+    let seen = observation([4, 4], vec![released_to_public("a", 2)]);
+    let before = decide(&seen, &plain(), &Memory::default(), at(599));
+    assert_eq!(before.releases, []);
+    let after = decide(&seen, &plain(), &Memory::default(), at(600));
+    assert_eq!(after.releases[0].cluster, "other");
+}
+
+#[test]
+fn an_open_tier_takes_pods_at_once_and_closes_when_none_waited_for_a_while() {
+    let config = config("burst: {after: 30s}\n");
+    let mut memory = Memory::default();
+    let seen = observation([4, 4], vec![pod("a", 1)]);
+    let mut late = pod("b", 1);
+    late.created = at(31);
+    // The first pod waits, then opens the tier; the next needs not wait.
+    assert_eq!(outcomes_after(&seen, &config, &memory, START), [Outcome::Waits(at(30))]);
+    let decision = decide(&seen, &config, &memory, at(30));
+    assert!(decision.tiers[1].is_open);
+    memory.keep(&decision);
+    let then = observation([4, 4], vec![late.clone()]);
+    assert!(matches!(outcomes_after(&then, &config, &memory, at(31))[..], [Outcome::Released(_)]));
+    // Nobody waits for a minute: it closes, and a pod waits again.
+    let nobody = observation([4, 4], vec![]);
+    let decision = decide(&nobody, &config, &memory, at(89));
+    assert!(decision.tiers[1].is_open);
+    assert_eq!(decision.look_again, Some(at(90)));
+    memory.keep(&decision);
+    let decision = decide(&nobody, &config, &memory, at(90));
+    assert!(!decision.tiers[1].is_open);
+    memory.keep(&decision);
+    late.created = at(91);
+    let then = observation([4, 4], vec![late]);
+    assert_eq!(outcomes_after(&then, &config, &memory, at(91)), [Outcome::Waits(at(121))]);
+}
+
+#[test]
+fn the_month_has_a_budget_too() {
+    let config = config("burst: {after: 0s}\nbudget: {currency: EUR, perHour: null, perMonth: 10}\n");
+    let seen = observation([4, 4], vec![pod("a", 4)]);
+    let mut memory = Memory::default();
+    memory.ledger.spent = 9.0;
+    assert_eq!(outcomes_after(&seen, &config, &memory, START), [Outcome::Released("public".into())]);
+    memory.ledger.spent = 9.5;
+    assert!(matches!(
+        outcomes_after(&seen, &config, &memory, START)[..],
+        [Outcome::Budget { period: Period::Month, .. }]
+    ));
+}
+
+#[test]
+fn what_is_spent_is_counted_by_the_hour_and_begins_anew_with_the_month() {
+    let time = |text: &str| text.parse::<Timestamp>().expect("a time");
+    let mut ledger = Ledger::default();
+    ledger.count(2.0, time("2026-11-30T22:00:00Z"));
+    ledger.count(2.0, time("2026-11-30T23:30:00Z"));
+    assert!((ledger.spent - 3.0).abs() < 1e-9);
+    assert!((ledger.forecast(2.0, time("2026-11-30T23:30:00Z")) - 4.0).abs() < 1e-9);
+    // The part of the new month counts, even where nobody looked at its beginning.
+    ledger.count(2.0, time("2026-12-01T00:15:00Z"));
+    assert_eq!(ledger.month, "2026-12");
+    assert!((ledger.spent - 0.5).abs() < 1e-9);
+    // A clock that goes back takes nothing back, and counts nothing twice.
+    ledger.count(2.0, time("2026-12-01T00:05:00Z"));
+    ledger.count(2.0, time("2026-12-01T00:15:00Z"));
+    assert!((ledger.spent - 0.5).abs() < 1e-9);
+}
+
+#[test]
+fn a_quota_that_is_used_up_leaves_no_room() {
+    let mut seen = observation([0, 0], vec![pod("a", 2)]);
+    let key = ("ml".to_owned(), "quota".to_owned());
+    seen.clusters[PRIVATE].quotas.insert(key.clone(), cpus(1));
+    assert_eq!(outcomes(&seen, &plain()), [Outcome::Released("public".into())]);
+    seen.clusters[PUBLIC].quotas.insert(key.clone(), cpus(1));
+    assert_eq!(outcomes(&seen, &plain()), [Outcome::Released("other".into())]);
+    // Two of one CPU fit a quota of one only once.
+    let mut seen = observation([4, 4], vec![pod("a", 1), pod("b", 1), pod("c", 1)]);
+    seen.clusters[PUBLIC].quotas.insert(key.clone(), cpus(1));
+    seen.clusters[OTHER].quotas.insert(key, cpus(1));
+    let decision = decide(&seen, &plain(), &Memory::default(), START);
+    assert_eq!(released(&decision), (1, 1, 1));
+}
+
+#[test]
+fn a_cluster_that_loses_pods_or_is_nearly_full_gets_fewer() {
+    let mut seen = observation([4, 4], (0..4).map(|index| pod(&format!("p{index}"), 1)).collect());
+    // Public has the weight 3, other 1. A failure halves public's; the bounds allow no less.
+    seen.clusters[PUBLIC].fail(5, START);
+    let decision = decide(&seen, &plain(), &Memory::default(), at(1));
+    assert!((decision.weights[PUBLIC].weight - 1.5).abs() < 1e-9);
+    assert_eq!(decision.weights[PUBLIC].failures, 1.0 / 6.0);
+    // After a quarter of an hour it is forgotten.
+    let decision = decide(&seen, &plain(), &Memory::default(), at(901));
+    assert!((decision.weights[PUBLIC].weight - 3.0).abs() < 1e-9);
+    // 11 of its 12 CPUs in use: a third of the spare quarter is left.
+    for (name, used) in [("x", 4), ("y", 4), ("z", 3)] {
+        add_node(&mut seen.clusters[PUBLIC], name, used);
+    }
+    let decision = decide(&seen, &plain(), &Memory::default(), at(901));
+    assert!((decision.weights[PUBLIC].load - 1.0 / 3.0).abs() < 1e-9);
+}
+
+#[test]
+fn over_time_the_shares_are_the_weights() {
+    // One pod at a time, each gone before the next: nothing but memory knows the shares.
+    let mut memory = Memory::default();
+    let mut counts = [0; 4];
+    for index in 0..100 {
+        let seen = observation([4, 4], vec![pod(&format!("p{index}"), 1)]);
+        let decision = decide(&seen, &plain(), &memory, at(index));
+        let cluster = plain().clusters.iter().position(|cluster| cluster.name == decision.releases[0].cluster);
+        counts[cluster.expect("a cluster")] += 1;
+        memory.keep(&decision);
+    }
+    assert_eq!(counts, [0, 75, 25, 0]);
+}
+
+#[test]
+fn every_reason_is_told() {
+    let config = config("burst: {after: 0s}\nbudget: {currency: EUR, perHour: 1, perMonth: null}\n");
+    let seen = observation([4, 3], vec![pod("a", 2), pod("b", 4)]);
+    let decision = decide(&seen, &config, &Memory::default(), START);
+    let mut reasons = Reasons::new(&seen, &config);
+    let mut told = String::new();
+    for verdict in &decision.verdicts {
+        let explanation = reasons.explain(&seen.pods[&verdict.uid], &verdict.outcome, START);
+        told += &format!("{}: {}\n", verdict.uid, explanation.why);
+        for cluster in explanation.clusters {
+            let mark = if cluster.chosen { "->" } else { "  " };
+            told += &format!("  {mark} {}: {}\n", cluster.cluster, cluster.why);
+        }
+    }
+    insta::assert_snapshot!(told);
+}
+
 #[test]
 fn a_configuration_that_is_not_understood_is_refused() {
-    for (text, problem) in [
-        ("kind: Other", "missing field"),
-        (
-            "apiVersion: hcb.dev/v2\nkind: ReconcilerConfig\ncloud: a\ntiers: []\nburst: {after: 1s}\nfallBack: {after: 1s}\nwhenDown: hold\nweights: {minFactor: 1, maxFactor: 1}\nclusters: []",
-            "run the hcb that compiled it",
-        ),
-        ("burst: {after: soon}", "not a duration"),
+    let good = "apiVersion: hcb.dev/v1alpha1\nkind: ReconcilerConfig\ncloud: a\ntiers: [private]\nburst: {after: 1s}\nfallBack: {after: 1s}\nwhenDown: hold\nweights: {minFactor: 1, maxFactor: 1}\nclusters:\n- {name: a, tier: private, weight: 1, virtualNode: a, pools: []}\n";
+    let (config, problems) = read(good);
+    assert!(config.is_some(), "{problems}");
+    let mut told = String::new();
+    for (from, to) in [
+        ("v1alpha1", "v2"),
+        ("ReconcilerConfig", "HybridCloud"),
+        ("after: 1s", "after: soon"),
+        ("whenDown: hold", "whenDown: wait"),
+        ("tier: private,", "tier: privat,"),
+        ("cloud: a", "clout: a"),
+        ("virtualNode: a", "virtualNode: a, kubeconfig: /a"),
+        ("weight: 1", "weight: many"),
     ] {
-        let error = Config::read(text).expect_err(text);
-        assert!(error.contains(problem), "{text}: {error}");
+        let (config, problems) = read(&good.replacen(from, to, 1));
+        assert!(config.is_none(), "{to} is understood");
+        told += &format!("--- {to}\n{problems}");
     }
+    insta::assert_snapshot!(told);
 }
 
 proptest! {
@@ -296,7 +515,7 @@ proptest! {
         let seen = observation(used, pods);
         let decision = decide(&seen, &config, &Memory::default(), START);
         for release in &decision.releases {
-            let pod = seen.pods.iter().find(|pod| pod.uid == release.uid).expect("a pod that was seen");
+            let pod = &seen.pods[&release.uid];
             let size = pod.shape.requests["cpu"] / 1000;
             prop_assert!(used.iter().all(|used| 4 - used < size), "{} left {:?}", release.name, used);
         }

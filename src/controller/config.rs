@@ -1,10 +1,17 @@
 //! What the reconciler goes by: the `ConfigMap` that `hcb compile` writes into the source cluster.
 
+use crate::diag::{Diagnostic, Diagnostics, codes, suggest};
 use crate::model::Quantity;
+use crate::source::{FileId, Location};
 use crate::spec::WhenReconcilerDown;
-use serde::{Deserialize, Deserializer};
+use crate::spec::read::{schema_of, typed};
+use crate::spec::shape::Shape;
+use crate::yaml::{Node, Step};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 /// The version of this format.
@@ -13,7 +20,7 @@ pub const API_VERSION: &str = "hcb.dev/v1alpha1";
 pub const KIND: &str = "ReconcilerConfig";
 
 /// The configuration of a reconciler.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Config {
     /// [`API_VERSION`].
@@ -40,16 +47,17 @@ pub struct Config {
 }
 
 /// A duration that something must have lasted.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct After {
     /// The duration.
-    #[serde(deserialize_with = "duration")]
+    #[serde(deserialize_with = "duration", serialize_with = "write_duration")]
+    #[schemars(with = "String")]
     pub after: Duration,
 }
 
 /// Bounds of live weights, as multiples of the spec's.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Weights {
     /// The least.
@@ -59,7 +67,7 @@ pub struct Weights {
 }
 
 /// The most that bursting may cost, in `currency`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Budget {
     /// The currency of the prices.
@@ -73,7 +81,7 @@ pub struct Budget {
 }
 
 /// A cluster.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Cluster {
     /// Its name.
@@ -95,7 +103,7 @@ pub struct Cluster {
 }
 
 /// Nodes of one kind.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Pool {
     /// Its name, which its nodes carry as the label `hcb.dev/pool`.
@@ -105,7 +113,8 @@ pub struct Pool {
     /// The most nodes; more than `min` where an autoscaler adds them.
     pub max: u32,
     /// What pods can use of a node.
-    #[serde(deserialize_with = "amounts")]
+    #[serde(deserialize_with = "amounts", serialize_with = "write_amounts")]
+    #[schemars(with = "BTreeMap<String, String>")]
     pub allocatable: Amounts,
     /// The product of its GPUs.
     #[serde(default)]
@@ -122,16 +131,18 @@ pub struct Pool {
 }
 
 /// The most that an autoscaler may make of a cluster.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Limits {
     /// Nodes.
     pub nodes: u32,
     /// CPUs.
-    #[serde(deserialize_with = "quantity")]
+    #[serde(deserialize_with = "quantity", serialize_with = "write_quantity")]
+    #[schemars(with = "String")]
     pub cpu: i128,
     /// Memory.
-    #[serde(deserialize_with = "quantity")]
+    #[serde(deserialize_with = "quantity", serialize_with = "write_quantity")]
+    #[schemars(with = "String")]
     pub memory: i128,
     /// GPUs.
     pub gpus: u32,
@@ -141,41 +152,91 @@ pub struct Limits {
 pub type Amounts = BTreeMap<String, i128>;
 
 impl Config {
-    /// Reads a configuration, and refuses one that it does not understand as a whole.
-    ///
-    /// # Errors
-    /// What is wrong with it, with line and column where it is not of this format.
-    pub fn read(text: &str) -> Result<Self, String> {
-        let config: Self = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
-        if config.api_version != API_VERSION || config.kind != KIND {
-            return Err(format!(
-                "this is a {} of {}, not a {KIND} of {API_VERSION}; run the hcb that compiled it",
-                config.kind, config.api_version
-            ));
+    /// Reads a configuration, and refuses one that it does not understand as a whole: all that is wrong
+    /// with it becomes findings.
+    pub fn read(file: FileId, text: &str, diagnostics: &mut Diagnostics) -> Option<Self> {
+        static SHAPE: LazyLock<Shape> = LazyLock::new(|| Shape::new(schema_of::<Config>()));
+        let documents = crate::yaml::read(file, text, diagnostics);
+        let [mut document] = <[Node; 1]>::try_from(documents)
+            .map_err(|documents| {
+                diagnostics.push(
+                    Diagnostic::error(
+                        codes::UNKNOWN_DOCUMENT,
+                        format!("{} documents, not one", documents.len()),
+                    )
+                    .at(Location::new(file, 0..0), "this file")
+                    .help("`hcb compile` writes the configuration of the reconciler"),
+                );
+            })
+            .ok()?;
+        let version = document.get("apiVersion").and_then(Node::as_str);
+        let kind = document.get("kind").and_then(Node::as_str);
+        if (version, kind) != (Some(API_VERSION), Some(KIND)) {
+            let key = if version == Some(API_VERSION) {
+                "kind"
+            } else {
+                "apiVersion"
+            };
+            diagnostics.push(
+                Diagnostic::error(
+                    codes::UNKNOWN_DOCUMENT,
+                    format!("this is not a {KIND} of {API_VERSION}"),
+                )
+                .at(
+                    document.locate(&[Step::Key(key.to_owned())]),
+                    "not what this hcb reads",
+                )
+                .help("run the hcb that compiled it"),
+            );
+            return None;
         }
-        if let Some(cluster) = config
-            .clusters
-            .iter()
-            .find(|cluster| !config.tiers.contains(&cluster.tier))
-        {
-            return Err(format!(
-                "the cluster `{}` is in the tier `{}`, which `tiers` does not list",
-                cluster.name, cluster.tier
-            ));
+        let (config, removed) = typed::<Self>(&SHAPE, &mut document, diagnostics);
+        let config = config.filter(|_| removed.is_empty())?;
+        config.check(&document, diagnostics);
+        (!diagnostics.has_errors()).then_some(config)
+    }
+
+    fn check(&self, document: &Node, diagnostics: &mut Diagnostics) {
+        let key = |key: &str| Step::Key(key.to_owned());
+        for (index, cluster) in self.clusters.iter().enumerate() {
+            if !self.tiers.contains(&cluster.tier) {
+                let place = [key("clusters"), Step::Index(index), key("tier")];
+                diagnostics.push(
+                    Diagnostic::error(
+                        codes::UNKNOWN_TIER,
+                        format!("`tiers` does not list `{}`", cluster.tier),
+                    )
+                    .at(document.locate(&place), "not a tier")
+                    .maybe_help(suggest(
+                        &cluster.tier,
+                        self.tiers.iter().map(String::as_str),
+                    )),
+                );
+            }
         }
-        if config
+        let sources = self
             .clusters
             .iter()
             .filter(|cluster| cluster.kubeconfig.is_none())
-            .count()
-            != 1
-        {
-            return Err(
-                "exactly one cluster has no `kubeconfig`: the one that the reconciler runs in"
-                    .into(),
+            .count();
+        if sources != 1 {
+            diagnostics.push(
+                Diagnostic::error(
+                    codes::BAD_FORMAT,
+                    format!("{sources} clusters have no `kubeconfig`"),
+                )
+                .at(document.locate(&[key("clusters")]), "among these")
+                .help("exactly one has none: the one that the reconciler runs in"),
             );
         }
-        Ok(config)
+    }
+
+    /// The index of the cluster that the reconciler runs in.
+    pub fn source(&self) -> usize {
+        let mut clusters = self.clusters.iter();
+        clusters
+            .position(|cluster| cluster.kubeconfig.is_none())
+            .unwrap_or_default()
     }
 
     /// The index of a cluster's tier.
@@ -211,4 +272,22 @@ fn read_quantity<E: serde::de::Error>(text: &str) -> Result<i128, E> {
     let quantity =
         Quantity::parse(text).ok_or_else(|| E::custom(format!("`{text}` is not a quantity")))?;
     Ok(quantity.milli())
+}
+
+// Written as thousandths, which every amount is a whole number of.
+
+fn write_duration<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&format!("{}s", duration.as_secs()))
+}
+
+fn write_quantity<S: Serializer>(milli: &i128, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&format!("{milli}m"))
+}
+
+fn write_amounts<S: Serializer>(amounts: &Amounts, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(
+        amounts
+            .iter()
+            .map(|(resource, milli)| (resource, format!("{milli}m"))),
+    )
 }

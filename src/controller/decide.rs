@@ -5,9 +5,12 @@
 //! as jobs must go there, each in the one cluster whose turn it is.
 
 use super::config::Config;
+use super::ledger::Ledger;
 use super::observation::{JobPod, Observation};
-use super::room::{Room, Way};
+use super::room::{Room, Way, cost, node_counts};
+use super::weights::{LiveWeight, live_weights};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -26,27 +29,57 @@ pub const WAKE_AGAIN_AFTER: Duration = Duration::from_secs(5);
 pub struct Memory {
     /// When a place was first seen to be kept for a pod, or when it was last woken, and whether it was.
     pub kept_since: BTreeMap<String, (Timestamp, bool)>,
-    /// When pods were released, by uid and cluster.
-    pub released_at: BTreeMap<(String, String), Timestamp>,
     /// What was spent this month, in the currency of the budget.
-    pub spent_this_month: f64,
+    pub ledger: Ledger,
+    /// By how much each cluster is behind its share, in pods times the weights of its tier.
+    pub credits: Vec<f64>,
+    /// The tiers, as they were left.
+    pub tiers: Vec<TierState>,
+}
+
+/// Whether pods may leave for a tier at once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TierState {
+    /// Whether they may: otherwise each must have waited as long as the spec says.
+    pub is_open: bool,
+    /// Since when it is so.
+    pub since: Option<Timestamp>,
+    /// When a pod last waited for it.
+    pub wanted: Option<Timestamp>,
 }
 
 impl Memory {
-    /// Notes for which waiting pods a place is kept, and forgets those that wait no more.
-    pub fn see_kept(&mut self, observation: &Observation, now: Timestamp) {
-        let waiting = observation.pods.iter().filter(|pod| pod.waits());
-        let is_kept = |pod: &&JobPod| observation.keeper(pod).is_some();
+    /// Takes in what is seen before anything is decided of it.
+    pub fn see(&mut self, observation: &Observation, config: &Config, now: Timestamp) {
+        let waiting = observation.pods.values().filter(|pod| pod.waits());
+        let is_kept = |pod: &&JobPod| observation.keeper(&pod.uid).is_some();
         let kept: BTreeSet<_> = waiting.filter(is_kept).map(|pod| pod.uid.clone()).collect();
         self.kept_since.retain(|uid, _| kept.contains(uid));
         for uid in kept {
             self.kept_since.entry(uid).or_insert((now, false));
         }
+        self.ledger.count(hourly_cost(observation, config), now);
+    }
+
+    /// Takes in what was decided.
+    pub fn keep(&mut self, decision: &Decision) {
+        self.credits.clone_from(&decision.credits);
+        self.tiers.clone_from(&decision.tiers);
     }
 }
 
+/// What the nodes of the tiers after the first cost an hour: what bursting costs.
+pub fn hourly_cost(observation: &Observation, config: &Config) -> f64 {
+    let clusters = config.clusters.iter().zip(&observation.clusters);
+    clusters
+        .filter(|(cluster, _)| config.tier(cluster) > 0)
+        .map(|(cluster, state)| cost(cluster, &node_counts(cluster, state)))
+        .sum()
+}
+
 /// A pod that may pass a gate.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Release {
     /// The pod's namespace.
     pub namespace: String,
@@ -60,9 +93,25 @@ pub struct Release {
     pub cluster: String,
 }
 
+/// A pod that waits for a later tier although an earlier one has room for it again. What is tolerated
+/// cannot be taken back of a pod; its Job makes another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recall {
+    /// The pod's namespace.
+    pub namespace: String,
+    /// The pod's name.
+    pub name: String,
+    /// The pod's uid.
+    pub uid: String,
+    /// The version of the pod that this was decided of.
+    pub version: String,
+    /// The cluster that has room.
+    pub cluster: String,
+}
+
 /// A pod that the scheduler should look at again: a place is kept for it, which nothing tells the
 /// scheduler. By itself it looks a minute later.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wake {
     /// The pod's namespace.
     pub namespace: String,
@@ -73,7 +122,8 @@ pub struct Wake {
 }
 
 /// Why a pod waits, or where it may go.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Outcome {
     /// A cluster keeps a place for it; the scheduler takes that.
     Kept(String),
@@ -85,41 +135,64 @@ pub enum Outcome {
     Waits(Timestamp),
     /// It may go to this cluster.
     Released(String),
+    /// It was released, but this cluster of an earlier tier has room for it again.
+    Recalled(String),
     /// A cluster that it may run in cannot be seen; nothing is opened blindly.
     Unseen(String),
     /// There is room to be bought, but not for the budget.
     Budget {
         /// The cluster that would grow.
         cluster: String,
-        /// What all nodes would cost an hour then.
-        hourly_cost: f64,
+        /// The period that the budget is for.
+        period: Period,
+        /// What all nodes would cost an hour then, or what the month would have cost by then.
+        cost: f64,
     },
     /// No cluster that it may run in has room, or can make any.
     NoRoom,
 }
 
+/// The period of a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Period {
+    /// An hour.
+    Hour,
+    /// A calendar month.
+    Month,
+}
+
 /// What was decided of a waiting pod.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// Index in [`Observation::pods`].
-    pub pod: usize,
+    /// The pod's uid.
+    pub uid: String,
     /// What was decided.
     pub outcome: Outcome,
 }
 
 /// A decision.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Decision {
     /// What to do.
     pub releases: Vec<Release>,
+    /// What to take back.
+    pub recalls: Vec<Recall>,
     /// Whom to wake.
     pub wakes: Vec<Wake>,
-    /// One verdict for each pod that waits, in the order in which they are served.
+    /// One verdict for each pod that waits.
     pub verdicts: Vec<Verdict>,
-    /// What the nodes of all clusters cost an hour, with those that were decided on.
+    /// What the nodes of the later tiers cost an hour, with those that were decided on.
     pub hourly_cost: f64,
     /// When time alone changes the decision.
     pub look_again: Option<Timestamp>,
+    /// The weights that pods were shared out by.
+    pub weights: Vec<LiveWeight>,
+    /// By how much each cluster is behind its share after it.
+    pub credits: Vec<f64>,
+    /// The tiers after it.
+    pub tiers: Vec<TierState>,
 }
 
 /// Decides.
@@ -130,30 +203,33 @@ pub fn decide(
     now: Timestamp,
 ) -> Decision {
     let mut deciding = Deciding::new(observation, config, memory, now);
-    let mut waiting: Vec<usize> = (0..observation.pods.len())
-        .filter(|index| observation.pods[*index].waits())
+    let mut waiting: Vec<&JobPod> = observation
+        .pods
+        .values()
+        .filter(|pod| pod.waits())
         .collect();
-    waiting.sort_by_key(|index| {
-        let pod = &observation.pods[*index];
-        (
-            std::cmp::Reverse(pod.priority),
-            pod.created,
-            &pod.namespace,
-            &pod.name,
-        )
+    waiting.sort_by_key(|pod| {
+        let name = (&pod.namespace, &pod.name);
+        (std::cmp::Reverse(pod.priority), pod.created, name)
     });
     // What was released before holds its room before anything else is given away.
-    for &index in &waiting {
-        deciding.keep_reservation(&observation.pods[index]);
-        deciding.wake(&observation.pods[index]);
+    for pod in &waiting {
+        deciding.keep_reservation(pod);
+        deciding.wake(pod);
     }
-    for index in waiting {
-        let outcome = deciding.outcome(&observation.pods[index]);
+    // Those that never left are served first: what is left in an earlier tier then is for those that
+    // would come back.
+    let (released, others): (Vec<_>, _) = waiting
+        .into_iter()
+        .partition(|pod| deciding.standing_release(pod).is_some());
+    for pod in others.into_iter().chain(released) {
+        let outcome = deciding.outcome(pod);
         deciding.decision.verdicts.push(Verdict {
-            pod: index,
+            uid: pod.uid.clone(),
             outcome,
         });
     }
+    deciding.close_tiers();
     deciding.decision.hourly_cost = deciding.hourly_cost();
     deciding.decision
 }
@@ -168,8 +244,6 @@ struct Deciding<'a> {
     /// What is seen, without what was promised to others: whether a pod may leave depends on what is
     /// free, not on who might take it.
     seen: Vec<Option<Room<'a>>>,
-    /// Pods that were ever sent to each cluster and are still known.
-    assigned: Vec<u32>,
     decision: Decision,
 }
 
@@ -180,29 +254,20 @@ impl<'a> Deciding<'a> {
         memory: &'a Memory,
         now: Timestamp,
     ) -> Self {
-        let seen: Vec<_> = config
-            .clusters
-            .iter()
-            .map(|cluster| {
-                observation
-                    .clusters
-                    .get(&cluster.name)
-                    .map(|state| Room::new(cluster, state))
-            })
+        let clusters = config.clusters.iter().zip(&observation.clusters);
+        let seen: Vec<_> = clusters
+            .map(|(cluster, state)| state.is_seen.then(|| Room::new(cluster, state)))
             .collect();
-        let assigned = |name: &String| {
-            observation
-                .pods
-                .iter()
-                .filter(|pod| {
-                    pod.released.last() == Some(name) || pod.placed.as_ref() == Some(name)
-                })
-                .count()
+        let mut decision = Decision {
+            weights: live_weights(config, observation, now),
+            credits: memory.credits.clone(),
+            tiers: memory.tiers.clone(),
+            ..Decision::default()
         };
-        let assigned = config
-            .clusters
-            .iter()
-            .map(|cluster| u32::try_from(assigned(&cluster.name)).unwrap_or(u32::MAX));
+        decision.credits.resize(config.clusters.len(), 0.0);
+        decision
+            .tiers
+            .resize(config.tiers.len(), TierState::default());
         Self {
             observation,
             config,
@@ -210,31 +275,27 @@ impl<'a> Deciding<'a> {
             now,
             rooms: seen.clone(),
             seen,
-            assigned: assigned.collect(),
-            decision: Decision::default(),
+            decision,
         }
     }
 
     fn keep_reservation(&mut self, pod: &JobPod) {
-        for index in 0..self.config.clusters.len() {
-            let name = &self.config.clusters[index].name;
-            // A delegate that is bound already holds its room as a pod of its node.
-            let state = self.observation.clusters.get(name);
-            let is_bound = state.is_some_and(|state| state.delegates.contains(&pod.uid));
-            if is_bound || !pod.released.contains(name) {
+        for (index, cluster) in self.config.clusters.iter().enumerate() {
+            // A delegate that has a place holds its room as a pod of its node.
+            let has_place = self.observation.clusters[index].keeps(&pod.uid);
+            if has_place || !pod.released.contains_key(&cluster.name) {
                 continue;
             }
-            let room = self.rooms[index].as_mut();
-            if let Some((room, way)) =
-                room.and_then(|room| room.find(&pod.shape).map(|way| (room, way)))
+            if let Some(room) = &mut self.rooms[index]
+                && let Some(way) = room.find(pod)
             {
-                room.reserve(&pod.shape, way);
+                room.reserve(pod, way);
             }
         }
     }
 
     fn wake(&mut self, pod: &JobPod) {
-        if self.observation.keeper(pod).is_none() {
+        if self.observation.keeper(&pod.uid).is_none() {
             return;
         }
         let known = self.memory.kept_since.get(&pod.uid).copied();
@@ -244,7 +305,7 @@ impl<'a> Deciding<'a> {
         } else {
             WAKE_AFTER
         };
-        let due = since.saturating_add(patience).unwrap_or(Timestamp::MAX);
+        let due = after(since, patience);
         if self.now >= due {
             self.decision.wakes.push(Wake {
                 namespace: pod.namespace.clone(),
@@ -257,34 +318,34 @@ impl<'a> Deciding<'a> {
     }
 
     fn outcome(&mut self, pod: &JobPod) -> Outcome {
-        if let Some(cluster) = self.observation.keeper(pod) {
-            return Outcome::Kept(cluster.clone());
+        if let Some(cluster) = self.observation.keeper(&pod.uid) {
+            return Outcome::Kept(self.config.clusters[cluster].name.clone());
         }
-        if let Some(cluster) = pod
-            .released
-            .iter()
-            .find(|cluster| !self.has_given_up(pod, cluster))
-        {
-            self.look_again_at(
-                self.released_at(pod, cluster)
-                    .saturating_add(GIVE_UP_AFTER)
-                    .unwrap_or(Timestamp::MAX),
-            );
-            return Outcome::Released(cluster.clone());
+        if let Some(index) = self.standing_release(pod) {
+            let cluster = &self.config.clusters[index];
+            let tier = self.config.tier(cluster);
+            if let Some(earlier) = self.recall(pod, tier) {
+                return Outcome::Recalled(earlier);
+            }
+            self.want(tier);
+            let since = pod.released[&cluster.name];
+            self.look_again_at(after(since, GIVE_UP_AFTER));
+            return Outcome::Released(cluster.name.clone());
         }
         if let Some(outcome) = self.first_tier(pod) {
             return outcome;
         }
-        let may_leave = pod
-            .created
-            .saturating_add(self.config.burst.after)
-            .unwrap_or(Timestamp::MAX);
-        if self.now < may_leave {
-            self.look_again_at(may_leave);
-            return Outcome::Waits(may_leave);
-        }
         let mut held_back = None;
         for tier in 1..self.config.tiers.len() {
+            if self.eligible(tier, pod).next().is_none() {
+                continue;
+            }
+            let may_leave = after(pod.created, self.config.burst.after);
+            if !self.decision.tiers[tier].is_open && self.now < may_leave {
+                self.look_again_at(may_leave);
+                return Outcome::Waits(may_leave);
+            }
+            self.want(tier);
             match self.best_of(tier, pod) {
                 Ok(Some((index, way))) => return self.release(pod, index, way),
                 Ok(None) => {}
@@ -294,28 +355,68 @@ impl<'a> Deciding<'a> {
         held_back.unwrap_or(Outcome::NoRoom)
     }
 
+    /// The cluster that a pod was released to and that may still take it in.
+    fn standing_release(&self, pod: &JobPod) -> Option<usize> {
+        let mut clusters = self.config.clusters.iter();
+        clusters.position(|cluster| {
+            let since = pod.released.get(&cluster.name);
+            since.is_some_and(|since| self.now < after(*since, GIVE_UP_AFTER))
+        })
+    }
+
+    /// Takes a released pod back where a tier before has room for it that nobody else waits for.
+    fn recall(&mut self, pod: &JobPod, tier: usize) -> Option<String> {
+        let earlier: Vec<_> = (0..tier)
+            .flat_map(|tier| self.eligible(tier, pod))
+            .collect();
+        for index in earlier {
+            let cluster = &self.config.clusters[index];
+            if pod.released.contains_key(&cluster.name) {
+                continue;
+            }
+            let Some(room) = &mut self.rooms[index] else {
+                continue;
+            };
+            let Some(way) = room.fits(pod) else {
+                continue;
+            };
+            room.reserve(pod, way);
+            self.decision.recalls.push(Recall {
+                namespace: pod.namespace.clone(),
+                name: pod.name.clone(),
+                uid: pod.uid.clone(),
+                version: pod.version.clone(),
+                cluster: cluster.name.clone(),
+            });
+            return Some(cluster.name.clone());
+        }
+        None
+    }
+
     /// Why the pod stays for the first tier, if it does.
     fn first_tier(&mut self, pod: &JobPod) -> Option<Outcome> {
         let first: Vec<_> = self.eligible(0, pod).collect();
         for &index in &first {
-            let name = self.config.clusters[index].name.clone();
-            match &self.seen[index] {
-                None => return Some(Outcome::Unseen(name)),
-                Some(room) if room.fits(&pod.shape).is_some() => return Some(Outcome::Fits(name)),
-                Some(_) => {}
+            let name = &self.config.clusters[index].name;
+            match (&mut self.seen[index], &mut self.rooms[index]) {
+                (Some(seen), Some(room)) => {
+                    if seen.fits(pod).is_some() {
+                        if let Some(way) = room.fits(pod) {
+                            room.reserve(pod, way);
+                        }
+                        return Some(Outcome::Fits(name.clone()));
+                    }
+                }
+                _ => return Some(Outcome::Unseen(name.clone())),
             }
         }
-        let deadline = pod
-            .created
-            .saturating_add(GROW_WITHIN)
-            .unwrap_or(Timestamp::MAX);
+        let deadline = after(pod.created, GROW_WITHIN);
         for index in first {
             let room = self.rooms[index].as_mut()?;
-            let way = room
-                .find(&pod.shape)
-                .filter(|way| !matches!(way, Way::Node(_)));
-            if let Some(way) = way.filter(|_| self.now < deadline) {
-                room.reserve(&pod.shape, way);
+            if self.now < deadline
+                && let Some(way) = room.grows(pod)
+            {
+                room.reserve(pod, way);
                 self.look_again_at(deadline);
                 return Some(Outcome::Grows(self.config.clusters[index].name.clone()));
             }
@@ -324,33 +425,47 @@ impl<'a> Deciding<'a> {
     }
 
     /// The cluster of a tier whose turn it is, among those that can take the pod in.
-    fn best_of(&self, tier: usize, pod: &JobPod) -> Result<Option<(usize, Way)>, Outcome> {
+    fn best_of(&mut self, tier: usize, pod: &JobPod) -> Result<Option<(usize, Way)>, Outcome> {
         let mut held_back = None;
-        let mut best: Option<(usize, Way, f64)> = None;
-        for index in self.eligible(tier, pod) {
+        let mut able = Vec::new();
+        for index in self.eligible(tier, pod).collect::<Vec<_>>() {
             let cluster = &self.config.clusters[index];
-            if pod.released.contains(&cluster.name) {
+            if pod.released.contains_key(&cluster.name) || cluster.weight == 0 {
                 continue;
             }
-            let Some(room) = &self.rooms[index] else {
+            let Some(room) = &mut self.rooms[index] else {
                 held_back = held_back.or(Some(Outcome::Unseen(cluster.name.clone())));
                 continue;
             };
-            let Some(way) = room.find(&pod.shape) else {
+            let Some(way) = room.find(pod) else {
                 continue;
             };
-            if let Some(outcome) = self.over_budget(index, room.price(way)) {
-                held_back = held_back.or(Some(outcome));
-                continue;
-            }
-            // The cluster that is furthest behind its share is next.
-            let share = f64::from(self.assigned[index] + 1) / f64::from(cluster.weight.max(1));
-            if cluster.weight > 0 && best.is_none_or(|(_, _, least)| share < least) {
-                best = Some((index, way, share));
+            let price = room.price(way);
+            match self.over_budget(index, price) {
+                Some(outcome) => held_back = held_back.or(Some(outcome)),
+                None => able.push((index, way)),
             }
         }
-        match (best, held_back) {
-            (Some((index, way, _)), _) => Ok(Some((index, way))),
+        // Smooth weighted round robin: each gets its weight, the one that is furthest behind is next
+        // and pays for all. Over time the shares are the weights, whatever is able at one time.
+        let weight = |index: usize| self.decision.weights[index].weight;
+        let total: f64 = able.iter().map(|(index, _)| weight(*index)).sum();
+        for (index, _) in &able {
+            self.decision.credits[*index] += self.decision.weights[*index].weight;
+        }
+        let credit = |index: usize| self.decision.credits[index];
+        let next = able.into_iter().reduce(|best, other| {
+            if credit(other.0) > credit(best.0) {
+                other
+            } else {
+                best
+            }
+        });
+        match (next, held_back) {
+            (Some((index, way)), _) => {
+                self.decision.credits[index] -= total;
+                Ok(Some((index, way)))
+            }
             (None, Some(outcome)) => Err(outcome),
             (None, None) => Ok(None),
         }
@@ -359,9 +474,8 @@ impl<'a> Deciding<'a> {
     fn release(&mut self, pod: &JobPod, index: usize, way: Way) -> Outcome {
         let cluster = self.config.clusters[index].name.clone();
         if let Some(room) = &mut self.rooms[index] {
-            room.reserve(&pod.shape, way);
+            room.reserve(pod, way);
         }
-        self.assigned[index] += 1;
         self.decision.releases.push(Release {
             namespace: pod.namespace.clone(),
             name: pod.name.clone(),
@@ -375,19 +489,36 @@ impl<'a> Deciding<'a> {
     /// Says no where one more node at `price` an hour would break the budget.
     fn over_budget(&self, index: usize, price: f64) -> Option<Outcome> {
         let budget = self.config.budget.as_ref().filter(|_| price > 0.0)?;
-        let hourly_cost = self.hourly_cost() + price;
+        let hour = self.hourly_cost() + price;
         // A node that is bought is paid for an hour at least.
-        let month = self.memory.spent_this_month + hourly_cost;
-        let is_over = budget.per_hour.is_some_and(|most| hourly_cost > most)
-            || budget.per_month.is_some_and(|most| month > most);
-        is_over.then(|| Outcome::Budget {
-            cluster: self.config.clusters[index].name.clone(),
-            hourly_cost,
-        })
+        let month = self.memory.ledger.spent + hour;
+        let over = |most: Option<f64>, cost: f64, period: Period| {
+            most.filter(|most| cost > *most).map(|_| Outcome::Budget {
+                cluster: self.config.clusters[index].name.clone(),
+                period,
+                cost,
+            })
+        };
+        over(budget.per_hour, hour, Period::Hour)
+            .or_else(|| over(budget.per_month, month, Period::Month))
     }
 
     fn hourly_cost(&self) -> f64 {
-        self.rooms.iter().flatten().map(Room::hourly_cost).sum()
+        let burst = self.rooms.iter().enumerate();
+        burst
+            .filter(|(index, _)| self.config.tier(&self.config.clusters[*index]) > 0)
+            .map(|(index, room)| match room {
+                Some(room) => room.hourly_cost(),
+                // What cannot be seen costs what it did when it could.
+                None => {
+                    let cluster = &self.config.clusters[index];
+                    cost(
+                        cluster,
+                        &node_counts(cluster, &self.observation.clusters[index]),
+                    )
+                }
+            })
+            .sum()
     }
 
     fn eligible<'b>(&'b self, tier: usize, pod: &'b JobPod) -> impl Iterator<Item = usize> + 'b {
@@ -399,26 +530,39 @@ impl<'a> Deciding<'a> {
             .map(|(index, _)| index)
     }
 
-    fn released_at(&self, pod: &JobPod, cluster: &str) -> Timestamp {
-        let key = (pod.uid.clone(), cluster.to_owned());
-        // What a reconciler before this one released counts from now.
-        self.memory
-            .released_at
-            .get(&key)
-            .copied()
-            .unwrap_or(self.now)
+    /// Notes that a pod waits for a tier, which opens it.
+    fn want(&mut self, tier: usize) {
+        let state = &mut self.decision.tiers[tier];
+        state.wanted = Some(self.now);
+        if !state.is_open {
+            state.is_open = true;
+            state.since = Some(self.now);
+        }
     }
 
-    fn has_given_up(&self, pod: &JobPod, cluster: &str) -> bool {
-        let until = self
-            .released_at(pod, cluster)
-            .saturating_add(GIVE_UP_AFTER)
-            .unwrap_or(Timestamp::MAX);
-        self.now >= until
+    /// Closes tiers that no pod waited for of late.
+    fn close_tiers(&mut self) {
+        for tier in 1..self.decision.tiers.len() {
+            let state = &mut self.decision.tiers[tier];
+            let Some(wanted) = state.wanted.filter(|_| state.is_open) else {
+                continue;
+            };
+            let closes = after(wanted, self.config.fall_back.after);
+            if self.now >= closes && wanted != self.now {
+                state.is_open = false;
+                state.since = Some(self.now);
+            } else {
+                self.look_again_at(closes);
+            }
+        }
     }
 
     fn look_again_at(&mut self, time: Timestamp) {
         let next = &mut self.decision.look_again;
         *next = Some(next.map_or(time, |known| known.min(time)));
     }
+}
+
+fn after(time: Timestamp, duration: Duration) -> Timestamp {
+    time.saturating_add(duration).unwrap_or(Timestamp::MAX)
 }

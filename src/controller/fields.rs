@@ -1,66 +1,489 @@
-//! The few fields of Kubernetes' objects that decisions need.
+//! The few fields of Kubernetes' objects that decisions need, and the facts that they make. Only these
+//! fields are read at all: the rest of an object is skipped as it comes in.
 
+use super::GATE;
 use super::config::Amounts;
-use super::observation::{NodeState, Requirement, Taint, Toleration};
+use super::facts::{Fact, Watched};
+use super::observation::{
+    HeldPod, JobName, JobPod, NodeState, Requirement, Shape, Taint, Toleration, add,
+};
 use crate::model::Quantity;
-use k8s_openapi::api::core::v1::{Node, PodSpec};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{
+    Affinity, NodeCondition, ResourceQuotaSpec, ResourceQuotaStatus, ResourceRequirements,
+    Taint as NodeTaint, Toleration as PodToleration,
+};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as KubernetesQuantity;
-use std::collections::BTreeMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
+use kube::Resource;
+use kube::core::DynamicResourceScope;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Debug;
+use std::sync::Arc;
 
-pub(super) fn node_state(node: &Node, labels: BTreeMap<String, String>) -> NodeState {
-    let spec = node.spec.as_ref();
-    let status = node.status.as_ref();
-    let conditions = status
-        .and_then(|status| status.conditions.as_ref())
-        .into_iter()
-        .flatten();
-    let is_ready = conditions
-        .into_iter()
-        .any(|condition| condition.type_ == "Ready" && condition.status == "True");
-    let is_open = !spec.and_then(|spec| spec.unschedulable).unwrap_or_default()
-        && node.metadata.deletion_timestamp.is_none();
-    let taints = spec
-        .and_then(|spec| spec.taints.as_ref())
-        .into_iter()
-        .flatten();
-    NodeState {
-        name: node.metadata.name.clone().unwrap_or_default(),
-        labels,
-        taints: taints
-            .map(|taint| Taint {
-                key: taint.key.clone(),
-                value: taint.value.clone().unwrap_or_default(),
-                effect: taint.effect.clone(),
-            })
-            .collect(),
-        takes_pods: is_ready && is_open,
-        allocatable: status
-            .and_then(|status| status.allocatable.as_ref())
-            .map(amounts)
-            .unwrap_or_default(),
-        used: Amounts::new(),
+/// The annotation with which Admiralty marks what it schedules.
+const ELECT: &str = "multicluster.admiralty.io/elect";
+/// The annotation in which Admiralty keeps the pod as it was asked for.
+const MANIFEST: &str = "multicluster.admiralty.io/sourcepod-manifest";
+/// The label by which a delegate names the uid of its source pod.
+const PARENT: &str = "multicluster.admiralty.io/parent-uid";
+/// The annotation by which Admiralty says that a cluster keeps a place for a pod.
+const RESERVED: &str = "multicluster.admiralty.io/is-reserved";
+/// The label by which a virtual node names its cluster.
+const TARGET: &str = "multicluster.admiralty.io/cluster-target-name";
+/// The annotation that says to which clusters a pod was released, and when.
+pub(super) const RELEASED: &str = "hcb.dev/released";
+
+/// A kind of object, as it is read here.
+pub(super) trait Kind: Clone + Debug + Send + Sync + 'static {
+    const WATCHED: Watched;
+    const GROUP: &'static str;
+    const VERSION: &'static str;
+    const NAME: &'static str;
+    const PLURAL: &'static str;
+    type Spec: Clone + Debug + Default + DeserializeOwned + Send + Sync + 'static;
+    type Status: Clone + Debug + Default + DeserializeOwned + Send + Sync + 'static;
+    /// The fact that one that is there makes; none where it is of no interest.
+    fn seen(reader: &mut Reader, object: &Seen<Self>) -> Option<Fact>;
+    /// The fact that one that is gone makes.
+    fn gone(reader: &mut Reader, object: &Seen<Self>) -> Fact;
+}
+
+/// An object, as it is read here.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(bound(deserialize = ""))]
+pub(super) struct Seen<K: Kind> {
+    #[serde(deserialize_with = "metadata")]
+    metadata: ObjectMeta,
+    #[serde(default)]
+    spec: K::Spec,
+    #[serde(default)]
+    status: K::Status,
+}
+
+impl<K: Kind> Resource for Seen<K> {
+    type DynamicType = ();
+    type Scope = DynamicResourceScope;
+
+    fn kind((): &()) -> Cow<'_, str> {
+        K::NAME.into()
+    }
+
+    fn group((): &()) -> Cow<'_, str> {
+        K::GROUP.into()
+    }
+
+    fn version((): &()) -> Cow<'_, str> {
+        K::VERSION.into()
+    }
+
+    fn plural((): &()) -> Cow<'_, str> {
+        K::PLURAL.into()
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
     }
 }
 
-/// What a pod asks for: its containers and sidecars together, or its largest step of initialization.
-pub(super) fn requests(spec: &PodSpec) -> Amounts {
-    let of = |container: &k8s_openapi::api::core::v1::Container| {
-        container
-            .resources
-            .as_ref()
-            .and_then(|resources| resources.requests.as_ref())
-            .map(amounts)
-            .unwrap_or_default()
-    };
-    let add = |total: &mut Amounts, more: &Amounts| {
-        for (resource, amount) in more {
-            *total.entry(resource.clone()).or_default() += amount;
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    name: Option<String>,
+    namespace: Option<String>,
+    uid: Option<String>,
+    resource_version: Option<String>,
+    labels: Option<BTreeMap<String, String>>,
+    annotations: Option<BTreeMap<String, String>>,
+    owner_references: Option<Vec<OwnerReference>>,
+    creation_timestamp: Option<Time>,
+    deletion_timestamp: Option<Time>,
+}
+
+/// Metadata without `managedFields`, which are larger than all the rest.
+fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+    let read = Metadata::deserialize(deserializer)?;
+    Ok(ObjectMeta {
+        name: read.name,
+        namespace: read.namespace,
+        uid: read.uid,
+        resource_version: read.resource_version,
+        labels: read.labels,
+        annotations: read.annotations,
+        owner_references: read.owner_references,
+        creation_timestamp: read.creation_timestamp,
+        deletion_timestamp: read.deletion_timestamp,
+        ..ObjectMeta::default()
+    })
+}
+
+/// Reads the objects of one cluster.
+#[derive(Debug)]
+pub(super) struct Reader {
+    /// The cluster's index in the configuration.
+    pub(super) cluster: usize,
+    /// Whether jobs are created in it.
+    pub(super) is_source: bool,
+    /// The clusters' names.
+    pub(super) names: Vec<String>,
+    /// The clusters' names by those of their virtual nodes.
+    pub(super) virtual_nodes: HashMap<String, String>,
+    /// What pods ask for, by their uids: it never changes, and is costly to read.
+    pub(super) shapes: HashMap<String, Arc<Shape>>,
+}
+
+/// Nodes.
+#[derive(Clone, Debug)]
+pub(super) enum Nodes {}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct NodeSpec {
+    #[serde(default)]
+    unschedulable: bool,
+    #[serde(default)]
+    taints: Vec<NodeTaint>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct NodeStatus {
+    #[serde(default)]
+    conditions: Vec<NodeCondition>,
+    #[serde(default)]
+    allocatable: BTreeMap<String, KubernetesQuantity>,
+}
+
+impl Kind for Nodes {
+    const WATCHED: Watched = Watched::Nodes;
+    const GROUP: &'static str = "";
+    const VERSION: &'static str = "v1";
+    const NAME: &'static str = "Node";
+    const PLURAL: &'static str = "nodes";
+    type Spec = NodeSpec;
+    type Status = NodeStatus;
+
+    fn seen(reader: &mut Reader, node: &Seen<Self>) -> Option<Fact> {
+        let name = node.metadata.name.clone().unwrap_or_default();
+        let labels = node.metadata.labels.clone().unwrap_or_default();
+        if labels.contains_key(TARGET) || reader.virtual_nodes.contains_key(&name) {
+            return None;
         }
+        let is_ready = node
+            .status
+            .conditions
+            .iter()
+            .any(|condition| condition.type_ == "Ready" && condition.status == "True");
+        let is_open = !node.spec.unschedulable && node.metadata.deletion_timestamp.is_none();
+        let taints = node.spec.taints.iter().map(|taint| Taint {
+            key: taint.key.clone(),
+            value: taint.value.clone().unwrap_or_default(),
+            effect: taint.effect.clone(),
+        });
+        let state = NodeState {
+            labels,
+            taints: taints.collect(),
+            takes_pods: is_ready && is_open,
+            allocatable: amounts(&node.status.allocatable),
+            free: Amounts::new(),
+        };
+        Some(Fact::Node(reader.cluster, name, state))
+    }
+
+    fn gone(reader: &mut Reader, node: &Seen<Self>) -> Fact {
+        Fact::NodeGone(
+            reader.cluster,
+            node.metadata.name.clone().unwrap_or_default(),
+        )
+    }
+}
+
+/// Pods.
+#[derive(Clone, Debug)]
+pub(super) enum Pods {}
+
+/// What is read of a pod's spec.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PodSpec {
+    node_name: Option<String>,
+    #[serde(default)]
+    containers: Vec<Container>,
+    #[serde(default)]
+    init_containers: Vec<Container>,
+    #[serde(default)]
+    overhead: BTreeMap<String, KubernetesQuantity>,
+    #[serde(default)]
+    tolerations: Vec<PodToleration>,
+    #[serde(default)]
+    node_selector: BTreeMap<String, String>,
+    affinity: Option<Affinity>,
+    #[serde(default)]
+    priority: i32,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Container {
+    resources: Option<ResourceRequirements>,
+    restart_policy: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct PodStatus {
+    phase: Option<String>,
+}
+
+impl Kind for Pods {
+    const WATCHED: Watched = Watched::Pods;
+    const GROUP: &'static str = "";
+    const VERSION: &'static str = "v1";
+    const NAME: &'static str = "Pod";
+    const PLURAL: &'static str = "pods";
+    type Spec = PodSpec;
+    type Status = PodStatus;
+
+    fn seen(reader: &mut Reader, pod: &Seen<Self>) -> Option<Fact> {
+        if matches!(pod.status.phase.as_deref(), Some("Succeeded" | "Failed")) {
+            return Some(Self::gone(reader, pod));
+        }
+        let metadata = &pod.metadata;
+        let uid = metadata.uid.clone().unwrap_or_default();
+        let is_elected = metadata
+            .annotations
+            .as_ref()
+            .is_some_and(|annotations| annotations.contains_key(ELECT));
+        if reader.is_source && is_elected {
+            return Some(Fact::Job(
+                reader.cluster,
+                Box::new(reader.job_pod(uid, pod)),
+            ));
+        }
+        let labels = metadata.labels.as_ref();
+        let held = HeldPod {
+            key: key(metadata),
+            node: pod.spec.node_name.clone(),
+            requests: Arc::new(requests(&pod.spec)),
+            parent: labels.and_then(|labels| labels.get(PARENT)).cloned(),
+        };
+        Some(Fact::Held(reader.cluster, uid, held))
+    }
+
+    fn gone(reader: &mut Reader, pod: &Seen<Self>) -> Fact {
+        let uid = pod.metadata.uid.clone().unwrap_or_default();
+        reader.shapes.remove(&uid);
+        Fact::PodGone(reader.cluster, uid)
+    }
+}
+
+impl Reader {
+    fn job_pod(&mut self, uid: String, pod: &Seen<Pods>) -> JobPod {
+        let metadata = &pod.metadata;
+        let shape = match self.shapes.get(&uid) {
+            Some(known) => Arc::clone(known),
+            None => {
+                let shape = Arc::new(self.shape(pod));
+                self.shapes.insert(uid.clone(), Arc::clone(&shape));
+                shape
+            }
+        };
+        let created = metadata.creation_timestamp.as_ref().map(|time| time.0);
+        let created = created.unwrap_or_default();
+        let notes = metadata.annotations.as_ref();
+        let notes = notes.and_then(|notes| notes.get(RELEASED));
+        let notes = notes.map(|note| released(note)).unwrap_or_default();
+        let gates = pod.spec.tolerations.iter();
+        let gates = gates.filter(|toleration| toleration.key.as_deref() == Some(GATE));
+        let gates = gates.filter_map(|toleration| toleration.value.clone());
+        // Without a note it is as if it had been released from the start.
+        let since = |cluster: &String| notes.get(cluster).copied().unwrap_or(created);
+        let owners = metadata.owner_references.iter().flatten();
+        let job = owners
+            .filter(|owner| owner.kind == "Job")
+            .map(|owner| JobName {
+                name: owner.name.clone(),
+                uid: owner.uid.clone(),
+            });
+        let node = pod.spec.node_name.as_ref();
+        JobPod {
+            namespace: metadata.namespace.clone().unwrap_or_default(),
+            name: metadata.name.clone().unwrap_or_default(),
+            uid,
+            version: metadata.resource_version.clone().unwrap_or_default(),
+            job: job.into_iter().next(),
+            created,
+            priority: pod.spec.priority,
+            shape,
+            released: gates
+                .map(|cluster| (cluster.clone(), since(&cluster)))
+                .collect(),
+            placed: node.and_then(|node| self.virtual_nodes.get(node)).cloned(),
+            ended: metadata.deletion_timestamp.is_some(),
+        }
+    }
+
+    /// What the pod asks of a cluster, from the pod as it was before Admiralty made it a proxy; where it
+    /// may go, from the proxy, which carries the spec's rules of placement.
+    fn shape(&self, proxy: &Seen<Pods>) -> Shape {
+        #[derive(Deserialize)]
+        struct Original {
+            spec: PodSpec,
+        }
+        let annotations = proxy.metadata.annotations.as_ref();
+        let manifest = annotations.and_then(|annotations| annotations.get(MANIFEST));
+        let original: Option<Original> =
+            manifest.and_then(|manifest| serde_saphyr::from_str(manifest).ok());
+        let spec = original
+            .as_ref()
+            .map_or(&proxy.spec, |original| &original.spec);
+        let rules = affinity(&proxy.spec);
+        let is_allowed = |name: &&String| {
+            let labels = BTreeMap::from([(TARGET.to_owned(), (*name).clone())]);
+            let is_about_clusters = |group: &Vec<Requirement>| {
+                group
+                    .iter()
+                    .all(|requirement| requirement.key != TARGET || requirement.holds(&labels))
+            };
+            rules.is_empty() || rules.iter().any(is_about_clusters)
+        };
+        let clusters: BTreeSet<_> = self.names.iter().filter(is_allowed).cloned().collect();
+        Shape {
+            requests: requests(spec),
+            tolerations: spec.tolerations.iter().map(toleration).collect(),
+            node_selector: spec.node_selector.clone(),
+            affinity: affinity(spec),
+            clusters,
+        }
+    }
+}
+
+/// What stands for a pod that Admiralty made.
+#[derive(Clone, Debug)]
+pub(super) enum Chaperons {}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct ChaperonStatus {
+    #[serde(default)]
+    conditions: Vec<Value>,
+}
+
+impl Kind for Chaperons {
+    const WATCHED: Watched = Watched::Chaperons;
+    const GROUP: &'static str = "multicluster.admiralty.io";
+    const VERSION: &'static str = "v1alpha1";
+    const NAME: &'static str = "PodChaperon";
+    const PLURAL: &'static str = "podchaperons";
+    type Spec = serde::de::IgnoredAny;
+    type Status = ChaperonStatus;
+
+    fn seen(reader: &mut Reader, chaperon: &Seen<Self>) -> Option<Fact> {
+        let annotations = chaperon.metadata.annotations.as_ref();
+        let is_refused = |condition: &Value| {
+            condition["type"] == "PodScheduled" && condition["reason"] == "Unschedulable"
+        };
+        Some(Fact::Place {
+            cluster: reader.cluster,
+            key: key(&chaperon.metadata),
+            is_kept: annotations.is_some_and(|annotations| annotations.contains_key(RESERVED)),
+            is_outdated: chaperon.status.conditions.iter().any(is_refused),
+        })
+    }
+
+    fn gone(reader: &mut Reader, chaperon: &Seen<Self>) -> Fact {
+        Fact::Place {
+            cluster: reader.cluster,
+            key: key(&chaperon.metadata),
+            is_kept: false,
+            is_outdated: false,
+        }
+    }
+}
+
+/// Resource quotas.
+#[derive(Clone, Debug)]
+pub(super) enum Quotas {}
+
+impl Kind for Quotas {
+    const WATCHED: Watched = Watched::Quotas;
+    const GROUP: &'static str = "";
+    const VERSION: &'static str = "v1";
+    const NAME: &'static str = "ResourceQuota";
+    const PLURAL: &'static str = "resourcequotas";
+    type Spec = ResourceQuotaSpec;
+    type Status = ResourceQuotaStatus;
+
+    fn seen(reader: &mut Reader, quota: &Seen<Self>) -> Option<Fact> {
+        let has_scopes = quota
+            .spec
+            .scopes
+            .as_ref()
+            .is_some_and(|scopes| !scopes.is_empty());
+        if has_scopes || quota.spec.scope_selector.is_some() {
+            // It holds for some pods only; which ones is the API server's to say.
+            return None;
+        }
+        let mut left = BTreeMap::new();
+        let used = amounts(quota.status.used.as_ref().unwrap_or(&BTreeMap::new()));
+        for (resource, hard) in amounts(quota.status.hard.as_ref().unwrap_or(&BTreeMap::new())) {
+            // `cpu` is short for `requests.cpu`, and so on. Limits are not looked at here.
+            let name = resource.strip_prefix("requests.").unwrap_or(&resource);
+            if name.starts_with("limits.") || name.starts_with("count/") {
+                continue;
+            }
+            left.insert(
+                name.to_owned(),
+                hard - used.get(&resource).copied().unwrap_or_default(),
+            );
+        }
+        Some(Fact::Quota(reader.cluster, key(&quota.metadata), left))
+    }
+
+    fn gone(reader: &mut Reader, quota: &Seen<Self>) -> Fact {
+        Fact::QuotaGone(reader.cluster, key(&quota.metadata))
+    }
+}
+
+fn key(metadata: &ObjectMeta) -> (String, String) {
+    (
+        metadata.namespace.clone().unwrap_or_default(),
+        metadata.name.clone().unwrap_or_default(),
+    )
+}
+
+/// Reads the note of releases: `CLUSTER at TIME`, one after another.
+fn released(note: &str) -> BTreeMap<String, Timestamp> {
+    let notes = note.split(", ").filter_map(|note| note.split_once(" at "));
+    notes
+        .filter_map(|(cluster, time)| Some((cluster.to_owned(), time.parse().ok()?)))
+        .collect()
+}
+
+/// Writes the note of releases.
+pub(super) fn release_note(releases: &BTreeMap<String, Timestamp>) -> String {
+    let notes: Vec<_> = releases
+        .iter()
+        .map(|(cluster, time)| format!("{cluster} at {time:.3}"))
+        .collect();
+    notes.join(", ")
+}
+
+/// What a pod asks for: its containers and sidecars together, or its largest step of initialization.
+fn requests(spec: &PodSpec) -> Amounts {
+    let of = |container: &Container| {
+        let resources = container.resources.as_ref();
+        let requests = resources.and_then(|resources| resources.requests.as_ref());
+        requests.map(amounts).unwrap_or_default()
     };
     let mut total = Amounts::new();
     let mut sidecars = Amounts::new();
     let mut most = Amounts::new();
-    for container in spec.init_containers.iter().flatten() {
+    for container in &spec.init_containers {
         if container.restart_policy.as_deref() == Some("Always") {
             add(&mut sidecars, &of(container));
         } else {
@@ -74,22 +497,19 @@ pub(super) fn requests(spec: &PodSpec) -> Amounts {
     }
     add(&mut total, &sidecars);
     raise(&mut total, &most);
-    add(
-        &mut total,
-        &spec.overhead.as_ref().map(amounts).unwrap_or_default(),
-    );
+    add(&mut total, &amounts(&spec.overhead));
     total.insert("pods".into(), 1000);
     total
 }
 
-pub(super) fn raise(total: &mut Amounts, least: &Amounts) {
+fn raise(total: &mut Amounts, least: &Amounts) {
     for (resource, amount) in least {
         let known = total.entry(resource.clone()).or_default();
         *known = (*known).max(*amount);
     }
 }
 
-pub(super) fn amounts(quantities: &BTreeMap<String, KubernetesQuantity>) -> Amounts {
+fn amounts(quantities: &BTreeMap<String, KubernetesQuantity>) -> Amounts {
     quantities
         .iter()
         .filter_map(|(resource, quantity)| {
@@ -98,7 +518,7 @@ pub(super) fn amounts(quantities: &BTreeMap<String, KubernetesQuantity>) -> Amou
         .collect()
 }
 
-pub(super) fn toleration(toleration: &k8s_openapi::api::core::v1::Toleration) -> Toleration {
+fn toleration(toleration: &PodToleration) -> Toleration {
     Toleration {
         key: toleration.key.clone().unwrap_or_default(),
         value: toleration.value.clone().unwrap_or_default(),
@@ -107,7 +527,7 @@ pub(super) fn toleration(toleration: &k8s_openapi::api::core::v1::Toleration) ->
     }
 }
 
-pub(super) fn affinity(spec: &PodSpec) -> Vec<Vec<Requirement>> {
+fn affinity(spec: &PodSpec) -> Vec<Vec<Requirement>> {
     let affinity = spec
         .affinity
         .as_ref()

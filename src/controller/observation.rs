@@ -1,45 +1,208 @@
 //! What the reconciler sees: of each cluster what is free, of each pod of a job what it asks for. Only
-//! the few fields that decisions need, so that memory stays bounded.
+//! the few fields that decisions need, so that memory stays bounded, and kept up to date fact by fact,
+//! so that a decision copies nothing.
 
 use super::config::Amounts;
+use super::weights::REMEMBERED_FOR;
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// What is seen at one time.
 #[derive(Debug, Clone, Default)]
 pub struct Observation {
-    /// Clusters by name. One that cannot be seen is not in here.
-    pub clusters: BTreeMap<String, ClusterState>,
-    /// Pods of jobs in the source cluster.
-    pub pods: Vec<JobPod>,
+    /// The clusters, in the order of the configuration.
+    pub clusters: Vec<ClusterState>,
+    /// Pods of jobs in the source cluster, by uid.
+    pub pods: BTreeMap<String, JobPod>,
 }
 
 impl Observation {
-    /// The cluster that keeps a place for a pod.
-    pub fn keeper(&self, pod: &JobPod) -> Option<&String> {
-        let mut clusters = self.clusters.iter();
-        let keeper = clusters.find(|(_, state)| state.delegates.contains(&pod.uid));
-        keeper.map(|(name, _)| name)
+    /// The cluster, by its index, that keeps a place for a pod.
+    pub fn keeper(&self, uid: &str) -> Option<usize> {
+        self.clusters.iter().position(|state| state.keeps(uid))
     }
 }
 
 /// What is seen of a cluster.
 #[derive(Debug, Clone, Default)]
 pub struct ClusterState {
-    /// Its nodes, without virtual ones.
-    pub nodes: Vec<NodeState>,
+    /// Whether it can be seen now. What it last said is not acted on otherwise.
+    pub is_seen: bool,
+    /// Its nodes by name, without virtual ones.
+    pub nodes: BTreeMap<String, NodeState>,
+    /// What is left of each quota, by namespace and name.
+    pub quotas: BTreeMap<(String, String), Amounts>,
+    pods: HashMap<String, HeldPod>,
+    /// What pods on a node asked for, whether or not the node itself was seen yet.
+    used: HashMap<String, Amounts>,
+    /// Pods without a node, by uid.
+    unbound: BTreeSet<String>,
+    /// The pods that stand for a source pod here, by its uid.
+    children: HashMap<String, BTreeSet<String>>,
+    /// Pods that Admiralty says a place is kept for, by namespace and name.
+    kept: BTreeSet<(String, String)>,
+    /// When pods of jobs were lost with their nodes, or were not taken in.
+    failed: Vec<Timestamp>,
+}
+
+impl ClusterState {
+    /// A pod that holds room was seen.
+    pub fn hold(&mut self, uid: &str, pod: HeldPod) {
+        self.release(uid);
+        if let Some(node) = &pod.node {
+            let used = self.used.entry(node.clone()).or_default();
+            add(used, &pod.requests);
+            if let Some(node) = self.nodes.get_mut(node) {
+                node.use_up(used);
+            }
+        } else {
+            self.unbound.insert(uid.to_owned());
+        }
+        if let Some(parent) = &pod.parent {
+            let children = self.children.entry(parent.clone()).or_default();
+            children.insert(uid.to_owned());
+        }
+        self.pods.insert(uid.to_owned(), pod);
+    }
+
+    /// A pod holds room no more.
+    pub fn release(&mut self, uid: &str) {
+        let Some(pod) = self.pods.remove(uid) else {
+            return;
+        };
+        self.unbound.remove(uid);
+        if let Some(name) = &pod.node
+            && let Some(used) = self.used.get_mut(name)
+        {
+            take(used, &pod.requests);
+            if let Some(node) = self.nodes.get_mut(name) {
+                node.use_up(used);
+            }
+            used.retain(|_, amount| *amount != 0);
+            if used.is_empty() {
+                self.used.remove(name);
+            }
+        }
+        if let Some(parent) = &pod.parent
+            && let Some(children) = self.children.get_mut(parent)
+        {
+            children.remove(uid);
+            if children.is_empty() {
+                self.children.remove(parent);
+            }
+        }
+    }
+
+    /// A node was seen.
+    pub fn put_node(&mut self, name: &str, mut node: NodeState) {
+        node.use_up(self.used.get(name).unwrap_or(&Amounts::new()));
+        self.nodes.insert(name.to_owned(), node);
+    }
+
+    /// A node is gone, and pods of jobs with it.
+    pub fn lose_node(&mut self, name: &str, now: Timestamp) {
+        self.nodes.remove(name);
+        let children = self
+            .children
+            .values()
+            .flatten()
+            .filter_map(|uid| self.pods.get(uid));
+        let lost = children
+            .filter(|pod| pod.node.as_deref() == Some(name))
+            .count();
+        self.fail(lost, now);
+    }
+
+    /// So many pods of jobs failed here because of the cluster.
+    pub fn fail(&mut self, count: usize, now: Timestamp) {
+        self.failed
+            .retain(|failed| failed.duration_until(now).unsigned_abs() < REMEMBERED_FOR);
+        self.failed.extend(std::iter::repeat_n(now, count));
+    }
+
+    /// How many pods of jobs failed of late because of the cluster.
+    pub fn failures(&self, now: Timestamp) -> usize {
+        let failed = self.failed.iter();
+        failed
+            .filter(|failed| failed.duration_until(now).unsigned_abs() < REMEMBERED_FOR)
+            .count()
+    }
+
+    /// A place is kept for a pod, or is not any more.
+    pub fn keep(&mut self, key: (String, String), is_kept: bool) {
+        if is_kept {
+            self.kept.insert(key);
+        } else {
+            self.kept.remove(&key);
+        }
+    }
+
+    /// Keeps the pods that `is_there` says are still there.
+    pub fn retain_pods(&mut self, is_there: impl Fn(&str) -> bool) {
+        let gone: Vec<_> = self
+            .pods
+            .keys()
+            .filter(|uid| !is_there(uid))
+            .cloned()
+            .collect();
+        for uid in gone {
+            self.release(&uid);
+        }
+    }
+
+    /// Keeps the places that `is_there` says are still there.
+    pub fn retain_kept(&mut self, is_there: impl Fn(&(String, String)) -> bool) {
+        self.kept.retain(is_there);
+    }
+
+    /// Whether a pod that stands for this source pod has a place here.
+    pub fn keeps(&self, uid: &str) -> bool {
+        self.children_of(uid)
+            .any(|pod| pod.node.is_some() || self.kept.contains(&pod.key))
+    }
+
+    /// Whether a pod that stands for this source pod is here, with a place or without.
+    pub fn has_candidate(&self, uid: &str) -> bool {
+        self.children.contains_key(uid)
+    }
+
     /// Requests of pods that a place is kept for, on which node is not known yet.
-    pub reserved: Vec<Amounts>,
-    /// The uids of source pods whose delegate has a place here.
-    pub delegates: BTreeSet<String>,
+    pub fn reserved(&self) -> impl Iterator<Item = &Arc<Amounts>> {
+        let unbound = self.unbound.iter().filter_map(|uid| self.pods.get(uid));
+        unbound
+            .filter(|pod| self.kept.contains(&pod.key))
+            .map(|pod| &pod.requests)
+    }
+
+    /// How many pods stand for source pods here.
+    pub fn job_pods(&self) -> usize {
+        self.children.len()
+    }
+
+    fn children_of(&self, uid: &str) -> impl Iterator<Item = &HeldPod> {
+        let children = self.children.get(uid).into_iter().flatten();
+        children.filter_map(|child| self.pods.get(child))
+    }
+}
+
+/// A pod that holds room, or would.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldPod {
+    /// Its namespace and name.
+    pub key: (String, String),
+    /// The node that it is bound to.
+    pub node: Option<String>,
+    /// What it asks for, shared by all pods that ask for the same.
+    pub requests: Arc<Amounts>,
+    /// The uid of the source pod that it stands for.
+    pub parent: Option<String>,
 }
 
 /// What is seen of a node.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeState {
-    /// Its name.
-    pub name: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
     /// Taints that keep pods away: key, value, effect.
@@ -48,12 +211,20 @@ pub struct NodeState {
     pub takes_pods: bool,
     /// What pods can use of it.
     pub allocatable: Amounts,
-    /// What pods on it asked for.
-    pub used: Amounts,
+    /// What is left of that.
+    #[serde(skip)]
+    pub free: Amounts,
+}
+
+impl NodeState {
+    fn use_up(&mut self, used: &Amounts) {
+        self.free.clone_from(&self.allocatable);
+        take(&mut self.free, used);
+    }
 }
 
 /// A taint.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Taint {
     /// The key.
     pub key: String,
@@ -64,7 +235,7 @@ pub struct Taint {
 }
 
 /// A pod of a job, in the source cluster.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobPod {
     /// Its namespace.
     pub namespace: String,
@@ -75,19 +246,28 @@ pub struct JobPod {
     /// The version of it that was seen: what is done to it holds for no other.
     pub version: String,
     /// The Job that made it.
-    pub job: Option<String>,
+    pub job: Option<JobName>,
     /// When it was created.
     pub created: Timestamp,
     /// Higher goes first.
     pub priority: i32,
     /// What it asks for, shared by all pods that ask for the same.
     pub shape: Arc<Shape>,
-    /// The clusters whose gates it may pass.
-    pub released: BTreeSet<String>,
+    /// The clusters whose gates it may pass, with the time since when.
+    pub released: BTreeMap<String, Timestamp>,
     /// The cluster that it was bound to.
     pub placed: Option<String>,
     /// Whether it ended.
     pub ended: bool,
+}
+
+/// The Job that made a pod.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobName {
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
 }
 
 impl JobPod {
@@ -98,7 +278,7 @@ impl JobPod {
 }
 
 /// What a pod asks for.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Shape {
     /// Its requests.
     pub requests: Amounts,
@@ -113,7 +293,7 @@ pub struct Shape {
 }
 
 /// A toleration. What is empty stands for everything.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Toleration {
     /// The key of the taint.
     pub key: String,
@@ -126,7 +306,7 @@ pub struct Toleration {
 }
 
 /// A requirement on a label.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Requirement {
     /// The key of the label.
     pub key: String,
@@ -197,15 +377,14 @@ impl Requirement {
     }
 }
 
-/// What is left of `allocatable` after `used`.
-pub fn free(allocatable: &Amounts, used: &Amounts) -> Amounts {
-    let left = |(resource, amount): (&String, &i128)| {
-        (
-            resource.clone(),
-            amount - used.get(resource).copied().unwrap_or_default(),
-        )
-    };
-    allocatable.iter().map(left).collect()
+/// Adds amounts.
+pub fn add(total: &mut Amounts, more: &Amounts) {
+    for (resource, amount) in more {
+        match total.get_mut(resource) {
+            Some(known) => *known += amount,
+            None => drop(total.insert(resource.clone(), *amount)),
+        }
+    }
 }
 
 /// Whether so much free is enough for `requests`.

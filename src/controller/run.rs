@@ -1,205 +1,548 @@
 //! The shell around [`decide`](super::decide()): sees, decides, does, many times a second if need be.
 
-use super::GATE;
+use super::act;
+use super::clock::Clock;
 use super::config::Config;
-use super::decide::{Memory, Outcome, Release, Wake, decide};
-use super::watch::{Known, start};
+use super::decide::{Decision, Outcome};
+use super::facts::{Fact, State};
+use super::lease;
+use super::observation::JobPod;
+use super::reasons::{Reasons, chosen, described, word};
+use super::record::{Line, Recorder};
+use super::serve::{Shared, listen, serve};
+use super::status::status;
+use super::tell::Teller;
+use super::watch::{Connect, follow};
 use anyhow::{Context, Result};
+use futures::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, Patch, PatchParams};
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::Api;
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use serde_json::json;
-use std::collections::{BTreeMap, HashSet};
-use std::path::Path;
+use kube::{Client, ResourceExt};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc::channel;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::{Receiver, channel};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout, timeout_at};
 
-/// The annotation that says when and why a pod was released.
-const RELEASED: &str = "hcb.dev/released";
-/// The annotation that says when the scheduler was told to look at the pod again.
-const WOKEN: &str = "hcb.dev/woken";
 /// What comes within this is seen together.
 const SETTLE: Duration = Duration::from_millis(20);
 /// A decision is made at least this often.
 const AT_LEAST_EVERY: Duration = Duration::from_secs(1);
+/// How often metrics and the status are brought up to date, and the configuration is looked at.
+const SHOW_EVERY: Duration = Duration::from_secs(2);
+/// A status that did not change is written this often, as a sign of life.
+const STATUS_EVERY: Duration = Duration::from_secs(10);
+/// The most that one request may take.
+const REQUEST: Duration = Duration::from_secs(10);
+/// Requests that are made at once.
+const AT_ONCE: usize = 16;
+/// A clock that is off by more is told of.
+const JUMP: f64 = 5.0;
 
 /// How a reconciler runs.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// Only say what would be done.
     pub dry_run: bool,
+    /// Where metrics, health and status are served.
+    pub listen: Option<SocketAddr>,
+    /// The file that the run is recorded in.
+    pub record: Option<PathBuf>,
+    /// The name of this replica.
+    pub identity: String,
+    /// The namespace of the Lease and the status.
+    pub namespace: String,
 }
+
+/// Reads the configuration anew.
+pub type Reload = Box<dyn FnMut() -> Option<Result<Config, String>> + Send>;
 
 /// Runs until it is told to stop.
 ///
 /// # Errors
-/// Where a cluster of the configuration has a kubeconfig that cannot be read.
-pub async fn run(config: Config, options: Options) -> Result<()> {
-    let (changes, mut changed) = channel(1024);
-    let mut clients = Vec::new();
-    for (index, cluster) in config.clusters.iter().enumerate() {
-        let client = match &cluster.kubeconfig {
-            None => kube::Client::try_default()
-                .await
-                .context("the API server of the source cluster")?,
-            Some(path) => client(path).await.with_context(|| {
-                format!("the kubeconfig of `{}`, {}", cluster.name, path.display())
-            })?,
-        };
-        start(index, &client, &changes);
-        clients.push(client);
+/// Where the source cluster cannot be reached at all, an address is taken, or a record cannot be made.
+pub async fn run(config: Config, reload: Reload, options: Options) -> Result<()> {
+    let source = Client::try_default()
+        .await
+        .context("the API server of the source cluster")?;
+    let shared = Arc::new(Shared::default());
+    shared.metrics.config(true);
+    let mut tasks = JoinSet::new();
+    if let Some(address) = options.listen {
+        let listener = listen(address).await?;
+        tracing::info!(address = %listener.local_addr()?, "serves metrics, health and status");
+        let shared = Arc::clone(&shared);
+        tasks.spawn(async move {
+            if let Err(error) = serve(listener, shared).await {
+                tracing::error!(%error, "metrics and health are served no more");
+            }
+        });
     }
-    let mut known = Known::new(&config);
-    let source = clients[known.source()].clone();
-    let mut memory = Memory::default();
-    let mut said = BTreeMap::new();
-    let mut pause = AT_LEAST_EVERY;
-    loop {
-        let change = tokio::select! {
-            change = changed.recv() => change,
-            () = tokio::time::sleep(pause) => None,
-            result = tokio::signal::ctrl_c() => return Ok(result?),
-        };
-        let now = Timestamp::now();
-        if let Some(change) = change {
-            known.take(change, now);
-            let settled = tokio::time::Instant::now() + SETTLE;
-            while let Ok(Some(change)) = tokio::time::timeout_at(settled, changed.recv()).await {
-                known.take(change, now);
-            }
+    let recorder = match &options.record {
+        Some(path) => {
+            Some(Recorder::create(path).with_context(|| format!("the record {}", path.display()))?)
         }
-        if !known.is_ready() {
-            continue;
-        }
-        let now = Timestamp::now();
-        let observation = known.observation(now);
-        let decision = decide(&observation, &config, &memory, now);
-        let until = decision.look_again.map(|time| now.duration_until(time));
-        let until = until.and_then(|until| Duration::try_from(until).ok());
-        pause = until.map_or(AT_LEAST_EVERY, |until| until.min(AT_LEAST_EVERY));
-        for verdict in &decision.verdicts {
-            let pod = &observation.pods[verdict.pod];
-            if said.get(&pod.uid) != Some(&verdict.outcome) {
-                tracing::info!(namespace = pod.namespace, pod = pod.name, outcome = %described(&verdict.outcome), "decided");
-                said.insert(pod.uid.clone(), verdict.outcome.clone());
-            }
-        }
-        let pods = observation.pods.iter();
-        let waiting: HashSet<_> = pods.filter(|pod| pod.waits()).map(|pod| &pod.uid).collect();
-        said.retain(|uid, _| waiting.contains(uid));
-        for (cluster, namespace, name) in known.outdated() {
-            if !options.dry_run {
-                match forget_failure(&clients[cluster], &namespace, &name).await {
-                    Ok(()) => {}
-                    Err(error) => tracing::warn!(pod = name, %error, "its old condition stays"),
+        None => None,
+    };
+    let (stop, stopped) = watch::channel(false);
+    let (leads, leading) = watch::channel(options.dry_run);
+    // Without the right to do anything there is nobody to agree with.
+    if !options.dry_run {
+        let leases: Api<Lease> = Api::namespaced(source.clone(), &options.namespace);
+        tasks
+            .spawn(lease::take_part(leases, options.identity.clone(), leads, stopped).map(|()| ()));
+    }
+    let reconciler = Reconciler {
+        state: State::new(&config),
+        config: Arc::new(config),
+        teller: Teller::start(
+            source.clone(),
+            options.identity.clone(),
+            Arc::clone(&shared),
+        ),
+        source,
+        targets: BTreeMap::new(),
+        shared,
+        clock: Clock::default(),
+        said: BTreeMap::new(),
+        shown: None,
+        recorder,
+        leads: false,
+        options,
+    };
+    let result = reconciler.turn(reload, leading).await;
+    // The next one must not wait until the Lease runs out.
+    let _ = stop.send(true);
+    let rest = async { while tasks.len() > 1 && tasks.join_next().await.is_some() {} };
+    let _ = timeout(Duration::from_secs(4), rest).await;
+    result
+}
+
+struct Reconciler {
+    config: Arc<Config>,
+    state: State,
+    source: Client,
+    /// Clients of target clusters that something is done in, as they are needed.
+    targets: BTreeMap<usize, Client>,
+    shared: Arc<Shared>,
+    teller: Teller,
+    clock: Clock,
+    /// What was said last of each pod that waits.
+    said: BTreeMap<String, (&'static str, Option<String>)>,
+    shown: Option<(Instant, super::status::Status)>,
+    recorder: Option<Recorder>,
+    leads: bool,
+    options: Options,
+}
+
+impl Reconciler {
+    async fn turn(mut self, mut reload: Reload, mut leading: watch::Receiver<bool>) -> Result<()> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let (mut facts, mut watches) = self.watch();
+        self.record_config();
+        let mut pause = AT_LEAST_EVERY;
+        let mut looked = Instant::now();
+        loop {
+            let fact = tokio::select! {
+                fact = facts.recv() => fact,
+                () = tokio::time::sleep(pause) => None,
+                _ = leading.changed() => None,
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+            };
+            if let Some(fact) = fact {
+                self.take(fact);
+                let settled = Instant::now() + SETTLE;
+                while let Ok(Some(fact)) = timeout_at(settled, facts.recv()).await {
+                    self.take(fact);
                 }
             }
-        }
-        memory.see_kept(&observation, now);
-        for wake in decision.wakes.iter().filter(|_| !options.dry_run) {
-            match wake_up(&source, wake, now).await {
-                Ok(()) => drop(memory.kept_since.insert(wake.uid.clone(), (now, true))),
-                Err(error) => tracing::warn!(pod = wake.name, %error, "not woken"),
+            let leads = *leading.borrow_and_update();
+            if leads && !self.leads {
+                self.go_on_from_status().await;
             }
-        }
-        for release in &decision.releases {
-            if options.dry_run {
+            self.leads = leads;
+            self.shared.metrics.leads(leads && !self.options.dry_run);
+            if looked.elapsed() >= SHOW_EVERY {
+                looked = Instant::now();
+                self.watch_clock();
+                if let Some(config) = self.reload(&mut reload) {
+                    watches.shutdown().await;
+                    self.state.known = super::facts::Known::new(&config);
+                    self.config = Arc::new(config);
+                    self.targets.clear();
+                    (facts, watches) = self.watch();
+                    self.record_config();
+                }
+            }
+            let is_ready = self.state.known.is_ready();
+            self.shared.turn(is_ready);
+            pause = AT_LEAST_EVERY;
+            if !is_ready || !leads {
                 continue;
             }
-            match patch(&source, release, now).await {
-                Ok(()) => {
-                    known.released(&release.uid, &release.cluster);
-                    memory
-                        .released_at
-                        .insert((release.uid.clone(), release.cluster.clone()), now);
+            let began = std::time::Instant::now();
+            let now = self.clock.now();
+            let decision = self.state.decide(&self.config, now);
+            self.shared.metrics.took(began.elapsed());
+            let until = decision.look_again.map(|time| now.duration_until(time));
+            let until = until.and_then(|until| Duration::try_from(until).ok());
+            pause = until.map_or(AT_LEAST_EVERY, |until| until.clamp(SETTLE, AT_LEAST_EVERY));
+            self.record(Line::Decision(now, Box::new(decision.clone())));
+            self.tell(&decision, now);
+            if !self.options.dry_run {
+                self.act(&decision, now).await;
+            }
+            self.show(&decision, now).await;
+            // However much there is to decide, half of the time is for seeing.
+            tokio::time::sleep(began.elapsed().min(AT_LEAST_EVERY)).await;
+        }
+        watches.shutdown().await;
+        if let Some(recorder) = &mut self.recorder {
+            recorder.flush()?;
+        }
+        tracing::info!("stops");
+        Ok(())
+    }
+
+    fn watch(&self) -> (Receiver<Fact>, JoinSet<()>) {
+        let (sender, facts) = channel(1024);
+        let mut watches = JoinSet::new();
+        for (index, cluster) in self.config.clusters.iter().enumerate() {
+            let connect: Connect = match cluster.kubeconfig.clone() {
+                None => Arc::new(|| async { Ok(Client::try_default().await?) }.boxed()),
+                Some(path) => Arc::new(move || connect(path.clone()).boxed()),
+            };
+            watches.spawn(follow(
+                Arc::clone(&self.config),
+                index,
+                connect,
+                sender.clone(),
+            ));
+        }
+        (facts, watches)
+    }
+
+    fn take(&mut self, fact: Fact) {
+        let now = self.clock.now();
+        if self.recorder.is_some() {
+            self.record(Line::Fact(now, fact.clone()));
+        }
+        self.state.take(fact, now);
+    }
+
+    fn record_config(&mut self) {
+        let config = Box::new(Config::clone(&self.config));
+        self.record(Line::Config(config));
+    }
+
+    fn record(&mut self, line: Line) {
+        let Some(recorder) = &mut self.recorder else {
+            return;
+        };
+        let flush = matches!(line, Line::Decision(..));
+        let written = recorder.write(&line);
+        let written = written.and_then(|()| if flush { recorder.flush() } else { Ok(()) });
+        if let Err(error) = written {
+            tracing::error!(%error, "the record ends here");
+            self.recorder = None;
+        }
+    }
+
+    /// Goes on counting from what the leader before has counted.
+    async fn go_on_from_status(&mut self) {
+        match timeout(REQUEST, act::read_status(&self.maps())).await {
+            Ok(Ok(Some(status))) => self.take(Fact::Spent(status.ledger)),
+            Ok(Ok(None)) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the status of before cannot be read"),
+            Err(_) => tracing::warn!("the status of before did not come in time"),
+        }
+    }
+
+    fn watch_clock(&self) {
+        let jump = self.clock.jump();
+        self.shared.metrics.clock(jump);
+        if jump.abs() > JUMP {
+            tracing::warn!(
+                seconds = jump,
+                "the clock of the machine jumped; what is decided goes by the time before"
+            );
+        }
+    }
+
+    /// A configuration that changed and is understood. Of one that is not, nothing is taken over.
+    fn reload(&mut self, reload: &mut Reload) -> Option<Config> {
+        let read = reload()?;
+        self.shared.metrics.config(read.is_ok());
+        match read {
+            Ok(config) => {
+                tracing::info!("the configuration changed");
+                Some(config)
+            }
+            Err(problem) => {
+                tracing::error!(
+                    problem,
+                    "the new configuration is not understood; the old one stays"
+                );
+                None
+            }
+        }
+    }
+
+    /// Says what is new of each pod that waits.
+    fn tell(&mut self, decision: &Decision, now: Timestamp) {
+        let mut reasons = Reasons::new(&self.state.known.observation, &self.config);
+        let mut said = BTreeMap::new();
+        for verdict in &decision.verdicts {
+            let Some(pod) = self.state.known.observation.pods.get(&verdict.uid) else {
+                continue;
+            };
+            let essence = (word(&verdict.outcome), chosen(&verdict.outcome).cloned());
+            if self.said.get(&verdict.uid) != Some(&essence) {
+                tracing::info!(
+                    namespace = pod.namespace,
+                    pod = pod.name,
+                    outcome = essence.0,
+                    cluster = essence.1,
+                    why = described(&verdict.outcome),
+                    "decided"
+                );
+                // That a place is kept is a matter of moments.
+                if !self.options.dry_run && !matches!(verdict.outcome, Outcome::Kept(_)) {
+                    self.teller
+                        .tell(pod, reasons.explain(pod, &verdict.outcome, now));
                 }
-                // The pod is gone or changed: the next decision sees it as it is.
-                Err(error) => {
-                    tracing::warn!(pod = release.name, cluster = release.cluster, %error, "not released");
+            }
+            said.insert(verdict.uid.clone(), essence);
+        }
+        self.said = said;
+    }
+
+    async fn act(&mut self, decision: &Decision, now: Timestamp) {
+        let metrics = &self.shared.metrics;
+        let source = &self.source;
+        let pods = &self.state.known.observation.pods;
+        let mut reasons = Reasons::new(&self.state.known.observation, &self.config);
+        let mut actions = Vec::new();
+        for release in &decision.releases {
+            let (Some(pod), Some(index)) = (pods.get(&release.uid), self.index(&release.cluster))
+            else {
+                continue;
+            };
+            let why = reasons.explain(pod, &Outcome::Released(release.cluster.clone()), now);
+            actions.push(
+                async move {
+                    let done =
+                        timeout(REQUEST, act::release(source, release, pod, &why, now)).await;
+                    done_or_told(metrics, "release", pod, done).then(|| {
+                        metrics.released(&release.cluster);
+                        Fact::Released(release.uid.clone(), index)
+                    })
+                }
+                .boxed(),
+            );
+        }
+        for recall in &decision.recalls {
+            let Some(pod) = pods.get(&recall.uid) else {
+                continue;
+            };
+            actions.push(
+                async move {
+                    let done = timeout(REQUEST, act::recall(source, recall)).await;
+                    done_or_told(metrics, "recall", pod, done).then(|| {
+                        metrics.recalled(&recall.cluster);
+                        Fact::Recalled(recall.uid.clone())
+                    })
+                }
+                .boxed(),
+            );
+        }
+        for wake in &decision.wakes {
+            let Some(pod) = pods.get(&wake.uid) else {
+                continue;
+            };
+            actions.push(
+                async move {
+                    let done = timeout(REQUEST, act::wake_up(source, wake, now)).await;
+                    done_or_told(metrics, "wake", pod, done).then(|| {
+                        metrics.woken();
+                        Fact::Woken(wake.uid.clone())
+                    })
+                }
+                .boxed(),
+            );
+        }
+        let done: Vec<_> = stream::iter(actions)
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await;
+        for fact in done.into_iter().flatten() {
+            self.take(fact);
+        }
+        for (cluster, key) in self.state.known.take_outdated() {
+            let Some(client) = self.target(cluster).await else {
+                continue;
+            };
+            match timeout(REQUEST, act::forget_failure(&client, &key)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(kube::Error::Api(status))) if status.code == 404 => {}
+                failed => {
+                    self.shared.metrics.failed("forget-failure");
+                    self.targets.remove(&cluster);
+                    tracing::warn!(pod = key.1, ?failed, "its old condition stays");
                 }
             }
         }
-        let there: HashSet<_> = observation.pods.iter().map(|pod| &pod.uid).collect();
-        memory.released_at.retain(|(uid, _), _| there.contains(uid));
     }
-}
 
-/// Writes a note on a pod, which makes the scheduler look at it again.
-async fn wake_up(source: &kube::Client, wake: &Wake, now: Timestamp) -> Result<(), kube::Error> {
-    let pods: Api<Pod> = Api::namespaced(source.clone(), &wake.namespace);
-    let note = json!({WOKEN: format!("{now:.3}")});
-    let patch = json!({"metadata": {"uid": wake.uid, "annotations": note}});
-    pods.patch(&wake.name, &PatchParams::default(), &Patch::Merge(patch))
-        .await
-        .map(drop)
-}
-
-/// Takes off the condition that a candidate did not fit when it was first tried. Its scheduler keeps a
-/// place for it by now but leaves the condition until it is bound; and Admiralty, which binds it, takes
-/// the condition for a refusal and would only do so after a time-out of half a minute.
-async fn forget_failure(
-    client: &kube::Client,
-    namespace: &str,
-    name: &str,
-) -> Result<(), kube::Error> {
-    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
-    let patch = json!({"status": {"conditions": [{"type": "PodScheduled", "$patch": "delete"}]}});
-    pods.patch_status(name, &PatchParams::default(), &Patch::Strategic(patch))
-        .await
-        .map(drop)
-}
-
-/// Lets a pod pass the gate of a cluster, unless somebody changed the pod since it was decided: another
-/// reconciler may have let it through another gate.
-async fn patch(
-    source: &kube::Client,
-    release: &Release,
-    now: Timestamp,
-) -> Result<(), kube::Error> {
-    let pods: Api<Pod> = Api::namespaced(source.clone(), &release.namespace);
-    let toleration =
-        json!({"key": GATE, "operator": "Equal", "value": release.cluster, "effect": "NoSchedule"});
-    let annotation = RELEASED.replace('/', "~1");
-    let patch: json_patch::Patch = serde_json::from_value(json!([
-        {"op": "test", "path": "/metadata/resourceVersion", "value": release.version},
-        {"op": "add", "path": "/spec/tolerations/-", "value": toleration},
-        {"op": "add", "path": format!("/metadata/annotations/{annotation}"), "value": format!("{} at {now:.3}", release.cluster)},
-    ]))
-    .map_err(kube::Error::SerdeError)?;
-    pods.patch(
-        &release.name,
-        &PatchParams::default(),
-        &Patch::<()>::Json(patch),
-    )
-    .await
-    .map(drop)
-}
-
-async fn client(path: &Path) -> Result<kube::Client> {
-    let kubeconfig = Kubeconfig::read_from(path)?;
-    let config =
-        kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-    Ok(kube::Client::try_from(config)?)
-}
-
-/// An outcome in words.
-pub fn described(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Kept(cluster) => format!("goes to {cluster}, which keeps a place for it"),
-        Outcome::Fits(cluster) => format!("stays: {cluster} has room for it"),
-        Outcome::Grows(cluster) => format!("stays: {cluster} can add a node for it"),
-        Outcome::Waits(until) => format!("waits until {until:.0} before it may leave"),
-        Outcome::Released(cluster) => format!("may go to {cluster}: nothing before it has room"),
-        Outcome::Unseen(cluster) => format!("waits: {cluster} cannot be seen"),
-        Outcome::Budget {
-            cluster,
-            hourly_cost,
-        } => format!(
-            "waits: a node more in {cluster} would make {hourly_cost:.2} an hour, over the budget"
-        ),
-        Outcome::NoRoom => {
-            "waits: no cluster that it may run in has room, or can make any".to_owned()
+    async fn target(&mut self, cluster: usize) -> Option<Client> {
+        if cluster == self.config.source() {
+            return Some(self.source.clone());
+        }
+        if let Some(client) = self.targets.get(&cluster) {
+            return Some(client.clone());
+        }
+        let path = self.config.clusters[cluster].kubeconfig.clone()?;
+        match connect(path).await {
+            Ok(client) => Some(self.targets.entry(cluster).or_insert(client).clone()),
+            Err(error) => {
+                tracing::warn!(error = %format!("{error:#}"), "a cluster cannot be reached");
+                None
+            }
         }
     }
+
+    /// Brings metrics and the status up to date.
+    async fn show(&mut self, decision: &Decision, now: Timestamp) {
+        let is_due = |(at, _): &(Instant, _)| at.elapsed() >= SHOW_EVERY;
+        if !self.shown.as_ref().is_none_or(is_due) {
+            return;
+        }
+        let (observation, memory) = (&self.state.known.observation, &self.state.memory);
+        self.shared
+            .metrics
+            .decided(observation, &self.config, memory, decision, now);
+        let status = status(
+            observation,
+            &self.config,
+            memory,
+            decision,
+            &self.options.identity,
+            now,
+        );
+        self.shared.set_status(status.clone());
+        let is_due = |(at, _): &(Instant, _)| at.elapsed() >= STATUS_EVERY;
+        let is_due = self.shown.as_ref().is_none_or(is_due);
+        let is_new = self.shown.as_ref().is_none_or(|(_, shown)| {
+            (&shown.clusters, &shown.tiers, &shown.waiting)
+                != (&status.clusters, &status.tiers, &status.waiting)
+        });
+        if (is_due || is_new) && !self.options.dry_run {
+            match timeout(REQUEST, act::write_status(&self.maps(), &status)).await {
+                Ok(Ok(())) => {}
+                failed => {
+                    self.shared.metrics.failed("status");
+                    tracing::warn!(?failed, "the status was not written");
+                }
+            }
+            self.shown = Some((Instant::now(), status));
+        }
+    }
+
+    fn maps(&self) -> Api<ConfigMap> {
+        Api::namespaced(self.source.clone(), &self.options.namespace)
+    }
+
+    fn index(&self, cluster: &str) -> Option<usize> {
+        self.config
+            .clusters
+            .iter()
+            .position(|known| known.name == cluster)
+    }
+}
+
+/// Whether something was done; why it was not is said. That a pod is gone or changed is no trouble: the
+/// next decision sees it as it is.
+fn done_or_told(
+    metrics: &super::metrics::Metrics,
+    what: &'static str,
+    pod: &JobPod,
+    done: Result<Result<(), kube::Error>, tokio::time::error::Elapsed>,
+) -> bool {
+    let problem = match done {
+        Ok(Ok(())) => return true,
+        Ok(Err(kube::Error::Api(status))) if matches!(status.code, 404 | 409 | 422) => {
+            tracing::debug!(
+                pod = pod.name,
+                what,
+                problem = status.message,
+                "not done: it changed"
+            );
+            return false;
+        }
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "no answer in time".to_owned(),
+    };
+    metrics.failed(what);
+    tracing::warn!(pod = pod.name, what, problem, "not done");
+    false
+}
+
+/// Lets all waiting pods pass all gates if no reconciler was there for a while, as the spec can ask for.
+/// Says how many were let go; none where a reconciler is there.
+///
+/// # Errors
+/// Where the source cluster does not answer.
+pub async fn open_if_down(
+    config: &Config,
+    namespace: &str,
+    patience: Duration,
+) -> Result<Option<usize>> {
+    let source = Client::try_default()
+        .await
+        .context("the API server of the source cluster")?;
+    let leases: Api<Lease> = Api::namespaced(source.clone(), namespace);
+    let version = async || -> Result<_> {
+        let lease = leases.get_opt(lease::NAME).await?;
+        Ok(lease.and_then(|lease| lease.resource_version()))
+    };
+    let before = version().await?;
+    let deadline = Instant::now() + patience;
+    while Instant::now() < deadline {
+        tokio::time::sleep(AT_LEAST_EVERY).await;
+        if version().await? != before {
+            return Ok(None);
+        }
+    }
+    let pods = super::watch::job_pods(&source, config).await?;
+    let now = Timestamp::now();
+    let mut opened = 0;
+    for pod in pods.iter().filter(|pod| pod.waits()) {
+        match act::open(&source, pod, config, now).await {
+            Ok(()) => opened += 1,
+            Err(error) => tracing::warn!(pod = pod.name, %error, "not let go"),
+        }
+    }
+    Ok(Some(opened))
+}
+
+async fn connect(path: PathBuf) -> Result<Client> {
+    let connect = async |path: &Path| -> Result<Client> {
+        let kubeconfig = Kubeconfig::read_from(path)?;
+        let options = KubeConfigOptions::default();
+        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await?;
+        Ok(Client::try_from(config)?)
+    };
+    connect(&path)
+        .await
+        .with_context(|| format!("the kubeconfig {}", path.display()))
 }

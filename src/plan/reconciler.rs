@@ -1,9 +1,10 @@
 //! The reconciler in the source cluster, and the access it needs to the others.
 
 use super::access::{Access, Target, kubeconfig};
-use super::{Unit, Wave, namespaces};
+use super::{LiveField, Unit, Wave, namespaces};
 use crate::model::{Cluster, ClusterIndex, Model};
 use crate::scheduling::admiralty::virtual_node_name;
+use crate::spec::WhenReconcilerDown;
 use serde_json::{Value, json};
 
 /// How the reconciler reads nodes and pods of the target clusters.
@@ -72,17 +73,37 @@ fn source(unit: &mut Unit, model: &Model) {
         "reconciler/service-account.yaml",
         "reconciler/cluster-role.yaml",
         "reconciler/role.yaml",
+        "reconciler/state.yaml",
         "reconciler/config-map.yaml",
         "reconciler/deployment.yaml",
         "reconciler/service.yaml",
         "reconciler/network-policy.yaml",
         "reconciler/pod-disruption-budget.yaml",
+        "reconciler/open-if-down.yaml",
+        "reconciler/alerts.yaml",
+        "reconciler/dashboard.yaml",
     ] {
         // One replica may be evicted at any time: another start is all that it takes.
         if template.contains("disruption") && reconciler.replicas < 2 {
             continue;
         }
+        if template.contains("open-if-down")
+            && model.scheduling.when_reconciler_down != WhenReconcilerDown::Open
+        {
+            continue;
+        }
         unit.add(template, origin, context.clone());
+    }
+    for (group, kind, name, pointer) in [
+        ("coordination.k8s.io", "Lease", "hcb-reconciler", "/spec"),
+        ("", "ConfigMap", "hcb-status", "/data"),
+    ] {
+        unit.live_fields.push(LiveField {
+            group,
+            kind,
+            name: Some(name.to_owned()),
+            pointers: vec![pointer],
+        });
     }
     unit.add("reconciler/release-policy.yaml", origin, context.clone());
     for namespace in &model.namespaces {

@@ -10,6 +10,7 @@ use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, Transform};
 use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
+use serde_path_to_error::Segment;
 use std::sync::LazyLock;
 
 const API_VERSION: &str = "hcb.dev/v1alpha1";
@@ -147,7 +148,7 @@ fn kind_of(document: &Node, diagnostics: &mut Diagnostics) -> Option<&'static st
 }
 
 /// The typed document, without what its shape check took out, and what that was.
-fn typed<T: DeserializeOwned>(
+pub(crate) fn typed<T: DeserializeOwned>(
     shape: &Shape,
     document: &mut Node,
     diagnostics: &mut Diagnostics,
@@ -156,16 +157,18 @@ fn typed<T: DeserializeOwned>(
     if removed.iter().any(|path| path.len() <= 1) {
         return (None, removed);
     }
-    match serde_json::from_value(document.to_json()) {
+    match serde_path_to_error::deserialize(document.to_json()) {
         Ok(typed) => (Some(typed), removed),
         Err(error) => {
-            // The schema is made from the types, so this says that the two do not agree.
+            let steps = error.path().iter().filter_map(|segment| match segment {
+                Segment::Seq { index } => Some(Step::Index(*index)),
+                Segment::Map { key } => Some(Step::Key(key.clone())),
+                Segment::Enum { .. } | Segment::Unknown => None,
+            });
+            let place = document.locate(&steps.collect::<Vec<_>>());
             diagnostics.push(
-                Diagnostic::error(
-                    codes::BAD_FORMAT,
-                    format!("the document cannot be read: {error}"),
-                )
-                .at(document.locate(&[]), "this document"),
+                Diagnostic::error(codes::BAD_FORMAT, error.inner().to_string())
+                    .at(place, "cannot be read"),
             );
             (None, removed)
         }
@@ -201,7 +204,7 @@ pub fn json_schema() -> Json {
     })
 }
 
-fn schema_of<T: JsonSchema>() -> Json {
+pub(crate) fn schema_of<T: JsonSchema>() -> Json {
     let generator = SchemaSettings::draft2020_12().into_generator();
     let mut schema = generator.into_root_schema_for::<T>();
     RecursiveTransform(bound_integers).transform(&mut schema);

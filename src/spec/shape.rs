@@ -10,7 +10,7 @@ use jsonschema::{ValidationError, Validator};
 use serde_json::Value as Json;
 
 /// A compiled schema of a document.
-pub(super) struct Shape {
+pub(crate) struct Shape {
     schema: Json,
     validator: Validator,
 }
@@ -22,7 +22,7 @@ struct Violation {
 }
 
 impl Shape {
-    pub(super) fn new(schema: Json) -> Self {
+    pub(crate) fn new(schema: Json) -> Self {
         match jsonschema::validator_for(&schema) {
             Ok(validator) => Self { schema, validator },
             Err(error) => unreachable!("the spec's own schema does not compile: {error}"),
@@ -31,7 +31,7 @@ impl Shape {
 
     /// Reports what is wrong with the shape of `document` and takes it out. Returns the paths that
     /// were taken out; an empty path means that nothing useful is left.
-    pub(super) fn cleanse(
+    pub(crate) fn cleanse(
         &self,
         document: &mut Node,
         diagnostics: &mut Diagnostics,

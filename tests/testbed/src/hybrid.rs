@@ -5,6 +5,7 @@ use crate::admiralty::Admiralty;
 use crate::apply::{Applier, manifests};
 use crate::cluster::{Cluster, ClusterPlan, NodePool};
 use crate::secrets::Store;
+use crate::ports::Port;
 use crate::testbed::Testbed;
 use crate::{definitions, deployment, karpenter};
 use anyhow::{Context, Result};
@@ -21,6 +22,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// How jobs are scheduled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -182,12 +184,50 @@ impl Hybrid {
         Ok(())
     }
 
-    /// Runs what the Deployment of the reconciler would, with its configuration and its rights.
+    /// Runs what the Deployment of the reconciler would, all replicas of it, with its configuration and
+    /// its rights.
     async fn run_reconciler(&self) -> Result<()> {
+        for replica in 0..self.model.scheduling.reconciler.replicas {
+            self.run_replica(replica).await?;
+        }
+        Ok(())
+    }
+
+    async fn run_replica(&self, replica: u32) -> Result<()> {
         let binary = tokio::task::spawn_blocking(hcb_binary).await??;
-        let program =
+        let mut program =
             deployment::program(self.source(), "hcb-system", "hcb-reconciler", binary).await?;
-        self.source().run_as("hcb-reconciler", program)
+        let name = replica_name(replica);
+        let port = Port::reserve()?;
+        // A pod has an address of its own, a process has not.
+        program.arguments.push(format!("--listen=127.0.0.1:{}", port.number));
+        for (variable, value) in &mut program.environment {
+            if variable == "POD_NAME" {
+                value.clone_from(&name);
+            }
+        }
+        program.name.clone_from(&name);
+        fs::write(self.source().file(&format!("{name}.port")), port.number.to_string())?;
+        self.source().keep(port);
+        self.source().run_as(&name, program)
+    }
+
+    /// What a replica of the reconciler serves at a path.
+    ///
+    /// # Errors
+    /// Where it does not answer, or says that something is wrong.
+    pub async fn reconciler(&self, replica: u32, path: &str) -> Result<String> {
+        let file = self.source().file(&format!("{}.port", replica_name(replica)));
+        let port = fs::read_to_string(file)?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        let mut stream = tokio::net::TcpStream::connect(format!("127.0.0.1:{port}")).await?;
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        let (head, body) = answer.split_once("\r\n\r\n").context("an answer")?;
+        let status = head.lines().next().unwrap_or_default();
+        anyhow::ensure!(status.contains(" 200 "), "{path}: {status}: {body}");
+        Ok(body.to_owned())
     }
 
     async fn install_in(
@@ -289,6 +329,11 @@ impl Hybrid {
         })
         .await
     }
+}
+
+/// The name of a replica of the reconciler, and of its process.
+pub fn replica_name(replica: u32) -> String {
+    format!("hcb-reconciler-{replica}")
 }
 
 /// Engines apply kinds in such an order. The token controller removes the Secret of a service account

@@ -1,0 +1,178 @@
+//! What the reconciler does to the clusters: a few patches, each of one object.
+
+use super::GATE;
+use super::config::Config;
+use super::decide::{Recall, Release, Wake};
+use super::fields::{RELEASED, release_note};
+use super::observation::JobPod;
+use super::reasons::Explanation;
+use super::status::{KEY, NAME, Status};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use kube::Client;
+use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
+use serde_json::json;
+
+/// The annotation that says when the scheduler was told to look at the pod again.
+const WOKEN: &str = "hcb.dev/woken";
+/// The annotation that says why a pod was released.
+pub const DECISION: &str = "hcb.dev/decision";
+
+/// Lets a pod pass the gate of a cluster, unless somebody changed the pod since it was decided: another
+/// reconciler may have let it through another gate.
+pub(super) async fn release(
+    source: &Client,
+    release: &Release,
+    pod: &JobPod,
+    why: &Explanation,
+    now: Timestamp,
+) -> Result<(), kube::Error> {
+    let pods: Api<Pod> = Api::namespaced(source.clone(), &release.namespace);
+    let toleration =
+        json!({"key": GATE, "operator": "Equal", "value": release.cluster, "effect": "NoSchedule"});
+    let mut releases = pod.released.clone();
+    releases.insert(release.cluster.clone(), now);
+    let why = serde_json::to_string(why).map_err(kube::Error::SerdeError)?;
+    let annotation = |name: &str| format!("/metadata/annotations/{}", name.replace('/', "~1"));
+    let patch: json_patch::Patch = serde_json::from_value(json!([
+        {"op": "test", "path": "/metadata/resourceVersion", "value": release.version},
+        {"op": "add", "path": "/spec/tolerations/-", "value": toleration},
+        {"op": "add", "path": annotation(RELEASED), "value": release_note(&releases)},
+        {"op": "add", "path": annotation(DECISION), "value": why},
+    ]))
+    .map_err(kube::Error::SerdeError)?;
+    pods.patch(
+        &release.name,
+        &PatchParams::default(),
+        &Patch::<()>::Json(patch),
+    )
+    .await
+    .map(drop)
+}
+
+/// Lets a pod pass all gates, whoever else did so.
+pub(super) async fn open(
+    source: &Client,
+    pod: &JobPod,
+    config: &Config,
+    now: Timestamp,
+) -> Result<(), kube::Error> {
+    let pods: Api<Pod> = Api::namespaced(source.clone(), &pod.namespace);
+    let clusters = config.clusters.iter().filter(|cluster| {
+        config.tier(cluster) > 0
+            && pod.shape.may_run_in(&cluster.name)
+            && !pod.released.contains_key(&cluster.name)
+    });
+    let mut releases = pod.released.clone();
+    let mut operations =
+        vec![json!({"op": "test", "path": "/metadata/resourceVersion", "value": pod.version})];
+    for cluster in clusters {
+        releases.insert(cluster.name.clone(), now);
+        let toleration = json!({"key": GATE, "operator": "Equal", "value": cluster.name, "effect": "NoSchedule"});
+        operations.push(json!({"op": "add", "path": "/spec/tolerations/-", "value": toleration}));
+    }
+    let annotation = format!("/metadata/annotations/{}", RELEASED.replace('/', "~1"));
+    operations.push(json!({"op": "add", "path": annotation, "value": release_note(&releases)}));
+    let patch: json_patch::Patch =
+        serde_json::from_value(operations.into()).map_err(kube::Error::SerdeError)?;
+    pods.patch(
+        &pod.name,
+        &PatchParams::default(),
+        &Patch::<()>::Json(patch),
+    )
+    .await
+    .map(drop)
+}
+
+/// Deletes a pod that still waits, so that its Job makes another, which was not released. It is marked as
+/// disrupted first, which Jobs do not count as a failure of theirs.
+pub(super) async fn recall(source: &Client, recall: &Recall) -> Result<(), kube::Error> {
+    let pods: Api<Pod> = Api::namespaced(source.clone(), &recall.namespace);
+    let condition = json!({
+        "type": "DisruptionTarget",
+        "status": "True",
+        "reason": "RecalledByHcb",
+        "message": format!("{} has room for it again", recall.cluster),
+    });
+    let patch = json!({
+        "metadata": {"uid": recall.uid, "resourceVersion": recall.version},
+        "status": {"conditions": [condition]},
+    });
+    let marked = pods
+        .patch_status(
+            &recall.name,
+            &PatchParams::default(),
+            &Patch::Strategic(patch),
+        )
+        .await?;
+    let parameters = DeleteParams {
+        preconditions: Some(Preconditions {
+            uid: marked.metadata.uid,
+            resource_version: marked.metadata.resource_version,
+        }),
+        ..DeleteParams::default()
+    };
+    pods.delete(&recall.name, &parameters).await.map(drop)
+}
+
+/// Writes a note on a pod, which makes the scheduler look at it again.
+pub(super) async fn wake_up(
+    source: &Client,
+    wake: &Wake,
+    now: Timestamp,
+) -> Result<(), kube::Error> {
+    let pods: Api<Pod> = Api::namespaced(source.clone(), &wake.namespace);
+    let note = json!({WOKEN: format!("{now:.3}")});
+    let patch = json!({"metadata": {"uid": wake.uid, "annotations": note}});
+    pods.patch(&wake.name, &PatchParams::default(), &Patch::Merge(patch))
+        .await
+        .map(drop)
+}
+
+/// Takes off the condition that a candidate did not fit when it was first tried. Its scheduler keeps a
+/// place for it by now but leaves the condition until it is bound; and Admiralty, which binds it, takes
+/// the condition for a refusal and would only do so after a time-out of half a minute.
+pub(super) async fn forget_failure(
+    client: &Client,
+    (namespace, name): &(String, String),
+) -> Result<(), kube::Error> {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let patch = json!({"status": {"conditions": [{"type": "PodScheduled", "$patch": "delete"}]}});
+    pods.patch_status(name, &PatchParams::default(), &Patch::Strategic(patch))
+        .await
+        .map(drop)
+}
+
+/// Writes the status.
+pub(super) async fn write_status(
+    maps: &Api<ConfigMap>,
+    status: &Status,
+) -> Result<(), kube::Error> {
+    let text = serde_json::to_string(status).map_err(kube::Error::SerdeError)?;
+    let map = json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": NAME, "labels": {"app.kubernetes.io/name": "hcb-reconciler"}},
+        "data": {KEY: text},
+    });
+    maps.patch(
+        NAME,
+        &PatchParams::apply("hcb-reconciler").force(),
+        &Patch::Apply(map),
+    )
+    .await
+    .map(drop)
+}
+
+/// Reads the status that was written last.
+///
+/// # Errors
+/// Where the API server does not answer, or refuses.
+pub async fn read_status(maps: &Api<ConfigMap>) -> Result<Option<Status>, kube::Error> {
+    let map = maps.get_opt(NAME).await?;
+    let text = map
+        .and_then(|map| map.data)
+        .and_then(|mut data| data.remove(KEY));
+    text.map(|text| serde_json::from_str(&text).map_err(kube::Error::SerdeError))
+        .transpose()
+}

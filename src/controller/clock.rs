@@ -1,0 +1,34 @@
+//! The clock that is decided by: it only goes forward, whatever is done to the machine's.
+
+use jiff::Timestamp;
+use std::time::Instant;
+
+/// A clock that starts at the machine's time and goes on evenly.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    started: Timestamp,
+    running: Instant,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self {
+            started: Timestamp::now(),
+            running: Instant::now(),
+        }
+    }
+}
+
+impl Clock {
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        self.started
+            .saturating_add(self.running.elapsed())
+            .unwrap_or(Timestamp::MAX)
+    }
+
+    /// By how many seconds the machine's clock is ahead of this one.
+    pub fn jump(&self) -> f64 {
+        self.now().duration_until(Timestamp::now()).as_secs_f64()
+    }
+}
