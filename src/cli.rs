@@ -3,8 +3,10 @@
 //! What a command makes goes to stdout, what it says to stderr. Exit codes: 0 fine, 1 findings,
 //! 2 the command could not do its work.
 
+mod access;
 mod compile;
 mod completions;
+mod explain;
 mod explain_code;
 mod init;
 mod input;
@@ -13,6 +15,7 @@ mod reconcile;
 mod run;
 mod schema;
 mod show;
+mod status;
 mod validate;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -79,6 +82,8 @@ enum Command {
     Schema(schema::Args),
     ExplainCode(explain_code::Args),
     Reconcile(reconcile::Args),
+    Status(status::Args),
+    Explain(explain::Args),
     Completions(completions::Args),
 }
 
@@ -93,6 +98,8 @@ pub fn main() -> ExitCode {
         Command::Schema(args) => schema::run(&args),
         Command::ExplainCode(args) => explain_code::run(&args, cli.look),
         Command::Reconcile(args) => reconcile::run(&args, cli.look),
+        Command::Status(args) => status::run(&args, cli.look),
+        Command::Explain(args) => explain::run(&args, cli.look),
         Command::Completions(args) => completions::run(&args),
     };
     match result {

@@ -2,7 +2,7 @@
 
 use super::GATE;
 use super::config::Config;
-use super::decide::{Recall, Release, Wake};
+use super::decide::{Release, Wake};
 use super::fields::{RELEASED, release_note};
 use super::observation::JobPod;
 use super::reasons::Explanation;
@@ -10,7 +10,7 @@ use super::status::{KEY, NAME, Status};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::Client;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
+use kube::api::{Api, Patch, PatchParams};
 use serde_json::json;
 
 /// The annotation that says when the scheduler was told to look at the pod again.
@@ -82,37 +82,6 @@ pub(super) async fn open(
     )
     .await
     .map(drop)
-}
-
-/// Deletes a pod that still waits, so that its Job makes another, which was not released. It is marked as
-/// disrupted first, which Jobs do not count as a failure of theirs.
-pub(super) async fn recall(source: &Client, recall: &Recall) -> Result<(), kube::Error> {
-    let pods: Api<Pod> = Api::namespaced(source.clone(), &recall.namespace);
-    let condition = json!({
-        "type": "DisruptionTarget",
-        "status": "True",
-        "reason": "RecalledByHcb",
-        "message": format!("{} has room for it again", recall.cluster),
-    });
-    let patch = json!({
-        "metadata": {"uid": recall.uid, "resourceVersion": recall.version},
-        "status": {"conditions": [condition]},
-    });
-    let marked = pods
-        .patch_status(
-            &recall.name,
-            &PatchParams::default(),
-            &Patch::Strategic(patch),
-        )
-        .await?;
-    let parameters = DeleteParams {
-        preconditions: Some(Preconditions {
-            uid: marked.metadata.uid,
-            resource_version: marked.metadata.resource_version,
-        }),
-        ..DeleteParams::default()
-    };
-    pods.delete(&recall.name, &parameters).await.map(drop)
 }
 
 /// Writes a note on a pod, which makes the scheduler look at it again.

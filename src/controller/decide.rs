@@ -19,6 +19,12 @@ pub const GIVE_UP_AFTER: Duration = Duration::from_secs(600);
 /// How long a tier that can add nodes of its own has to do so, before pods leave it.
 pub const GROW_WITHIN: Duration = Duration::from_secs(300);
 
+/// How many pods are released that the scheduler has not tried yet. It tries one after another, about one
+/// a second: one that was released long before might leave although there is room again.
+pub const AHEAD: usize = 3;
+/// A released pod that the scheduler did not try within this counts as tried.
+pub const TRIED_WITHIN: Duration = Duration::from_secs(10);
+
 /// How long the scheduler has to see by itself that a place is kept for a pod. It looks once a second.
 pub const WAKE_AFTER: Duration = Duration::from_millis(1200);
 /// How long until a pod is woken again.
@@ -93,22 +99,6 @@ pub struct Release {
     pub cluster: String,
 }
 
-/// A pod that waits for a later tier although an earlier one has room for it again. What is tolerated
-/// cannot be taken back of a pod; its Job makes another.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Recall {
-    /// The pod's namespace.
-    pub namespace: String,
-    /// The pod's name.
-    pub name: String,
-    /// The pod's uid.
-    pub uid: String,
-    /// The version of the pod that this was decided of.
-    pub version: String,
-    /// The cluster that has room.
-    pub cluster: String,
-}
-
 /// A pod that the scheduler should look at again: a place is kept for it, which nothing tells the
 /// scheduler. By itself it looks a minute later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,8 +125,8 @@ pub enum Outcome {
     Waits(Timestamp),
     /// It may go to this cluster.
     Released(String),
-    /// It was released, but this cluster of an earlier tier has room for it again.
-    Recalled(String),
+    /// It may go to a cluster of this tier as soon as the scheduler has seen to those before it.
+    Next(String),
     /// A cluster that it may run in cannot be seen; nothing is opened blindly.
     Unseen(String),
     /// There is room to be bought, but not for the budget.
@@ -177,8 +167,6 @@ pub struct Verdict {
 pub struct Decision {
     /// What to do.
     pub releases: Vec<Release>,
-    /// What to take back.
-    pub recalls: Vec<Recall>,
     /// Whom to wake.
     pub wakes: Vec<Wake>,
     /// One verdict for each pod that waits.
@@ -217,12 +205,7 @@ pub fn decide(
         deciding.keep_reservation(pod);
         deciding.wake(pod);
     }
-    // Those that never left are served first: what is left in an earlier tier then is for those that
-    // would come back.
-    let (released, others): (Vec<_>, _) = waiting
-        .into_iter()
-        .partition(|pod| deciding.standing_release(pod).is_some());
-    for pod in others.into_iter().chain(released) {
+    for pod in waiting {
         let outcome = deciding.outcome(pod);
         deciding.decision.verdicts.push(Verdict {
             uid: pod.uid.clone(),
@@ -244,6 +227,8 @@ struct Deciding<'a> {
     /// What is seen, without what was promised to others: whether a pod may leave depends on what is
     /// free, not on who might take it.
     seen: Vec<Option<Room<'a>>>,
+    /// Pods that were released to each tier and not tried yet.
+    ahead: Vec<usize>,
     decision: Decision,
 }
 
@@ -275,6 +260,7 @@ impl<'a> Deciding<'a> {
             now,
             rooms: seen.clone(),
             seen,
+            ahead: vec![0; config.tiers.len()],
             decision,
         }
     }
@@ -290,6 +276,12 @@ impl<'a> Deciding<'a> {
                 && let Some(way) = room.find(pod)
             {
                 room.reserve(pod, way);
+            }
+            let due = after(pod.released[&cluster.name], TRIED_WITHIN);
+            let is_tried = self.observation.clusters[index].has_candidate(&pod.uid);
+            if !is_tried && self.now < due {
+                self.ahead[self.config.tier(cluster)] += 1;
+                self.look_again_at(due);
             }
         }
     }
@@ -323,11 +315,7 @@ impl<'a> Deciding<'a> {
         }
         if let Some(index) = self.standing_release(pod) {
             let cluster = &self.config.clusters[index];
-            let tier = self.config.tier(cluster);
-            if let Some(earlier) = self.recall(pod, tier) {
-                return Outcome::Recalled(earlier);
-            }
-            self.want(tier);
+            self.want(self.config.tier(cluster));
             let since = pod.released[&cluster.name];
             self.look_again_at(after(since, GIVE_UP_AFTER));
             return Outcome::Released(cluster.name.clone());
@@ -346,8 +334,15 @@ impl<'a> Deciding<'a> {
                 return Outcome::Waits(may_leave);
             }
             self.want(tier);
+            if self.ahead[tier] >= AHEAD {
+                // Whether there is room is asked when its turn comes.
+                return Outcome::Next(self.config.tiers[tier].clone());
+            }
             match self.best_of(tier, pod) {
-                Ok(Some((index, way))) => return self.release(pod, index, way),
+                Ok(Some((index, way))) => {
+                    self.ahead[tier] += 1;
+                    return self.release(pod, index, way);
+                }
                 Ok(None) => {}
                 Err(outcome) => held_back = held_back.or(Some(outcome)),
             }
@@ -362,35 +357,6 @@ impl<'a> Deciding<'a> {
             let since = pod.released.get(&cluster.name);
             since.is_some_and(|since| self.now < after(*since, GIVE_UP_AFTER))
         })
-    }
-
-    /// Takes a released pod back where a tier before has room for it that nobody else waits for.
-    fn recall(&mut self, pod: &JobPod, tier: usize) -> Option<String> {
-        let earlier: Vec<_> = (0..tier)
-            .flat_map(|tier| self.eligible(tier, pod))
-            .collect();
-        for index in earlier {
-            let cluster = &self.config.clusters[index];
-            if pod.released.contains_key(&cluster.name) {
-                continue;
-            }
-            let Some(room) = &mut self.rooms[index] else {
-                continue;
-            };
-            let Some(way) = room.fits(pod) else {
-                continue;
-            };
-            room.reserve(pod, way);
-            self.decision.recalls.push(Recall {
-                namespace: pod.namespace.clone(),
-                name: pod.name.clone(),
-                uid: pod.uid.clone(),
-                version: pod.version.clone(),
-                cluster: cluster.name.clone(),
-            });
-            return Some(cluster.name.clone());
-        }
-        None
     }
 
     /// Why the pod stays for the first tier, if it does.

@@ -68,8 +68,6 @@ pub enum Fact {
     Released(String, usize),
     /// A pod was told to be looked at again.
     Woken(String),
-    /// A pod was taken back.
-    Recalled(String),
     /// What was spent in a month, from an earlier run.
     Spent(super::ledger::Ledger),
 }
@@ -91,7 +89,7 @@ impl Fact {
             | Self::Quota(cluster, ..)
             | Self::QuotaGone(cluster, _)
             | Self::Released(_, cluster) => Some(*cluster),
-            Self::Woken(_) | Self::Recalled(_) | Self::Spent(_) => None,
+            Self::Woken(_) | Self::Spent(_) => None,
         }
     }
 }
@@ -207,11 +205,6 @@ impl Known {
             Fact::Released(uid, cluster) => {
                 if let Some(pod) = self.observation.pods.get_mut(&uid) {
                     pod.released.insert(self.names[cluster].clone(), now);
-                }
-            }
-            Fact::Recalled(uid) => {
-                if let Some(pod) = self.observation.pods.get_mut(&uid) {
-                    pod.ended = true;
                 }
             }
             Fact::Woken(_) | Fact::Spent(_) => {}

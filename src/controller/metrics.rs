@@ -67,7 +67,6 @@ pub struct Metrics {
     forecast: Number,
     budget: Family<Period, Number>,
     releases: Family<Named, Counter>,
-    recalls: Family<Named, Counter>,
     wakes: Counter,
     decisions: Counter,
     duration: Histogram,
@@ -146,10 +145,6 @@ impl Default for Metrics {
             ),
             budget: metric!("budget", "The most that bursting may cost, by period"),
             releases: metric!("releases", "Pods that were let go to a cluster"),
-            recalls: metric!(
-                "recalls",
-                "Pods that were taken back for a cluster of an earlier tier"
-            ),
             wakes: metric!("wakes", "Pods that the scheduler was told to look at again"),
             decisions: metric!("decisions", "Decisions made"),
             failures: metric!(
@@ -273,15 +268,6 @@ impl Metrics {
     /// A pod was let go to a cluster.
     pub fn released(&self, cluster: &str) {
         self.releases
-            .get_or_create(&Named {
-                cluster: cluster.to_owned(),
-            })
-            .inc();
-    }
-
-    /// A pod was taken back for a cluster.
-    pub fn recalled(&self, cluster: &str) {
-        self.recalls
             .get_or_create(&Named {
                 cluster: cluster.to_owned(),
             })

@@ -152,7 +152,11 @@ impl<'a> Reasons<'a> {
         };
         let tier = self.config.tier(cluster);
         let goes = super::reasons::chosen(outcome);
-        let goes = self.config.clusters.iter().find(|cluster| Some(&cluster.name) == goes);
+        let goes = self
+            .config
+            .clusters
+            .iter()
+            .find(|cluster| Some(&cluster.name) == goes);
         if !chosen
             && let Some(goes) = goes
             && self.config.tier(goes) < tier
@@ -244,9 +248,12 @@ pub fn chosen(outcome: &Outcome) -> Option<&String> {
         Outcome::Kept(cluster)
         | Outcome::Fits(cluster)
         | Outcome::Grows(cluster)
-        | Outcome::Released(cluster)
-        | Outcome::Recalled(cluster) => Some(cluster),
-        Outcome::Waits(_) | Outcome::Unseen(_) | Outcome::Budget { .. } | Outcome::NoRoom => None,
+        | Outcome::Released(cluster) => Some(cluster),
+        Outcome::Waits(_)
+        | Outcome::Next(_)
+        | Outcome::Unseen(_)
+        | Outcome::Budget { .. }
+        | Outcome::NoRoom => None,
     }
 }
 
@@ -258,7 +265,7 @@ pub fn word(outcome: &Outcome) -> &'static str {
         Outcome::Grows(_) => "Grows",
         Outcome::Waits(_) => "Waits",
         Outcome::Released(_) => "Released",
-        Outcome::Recalled(_) => "Recalled",
+        Outcome::Next(_) => "Next",
         Outcome::Unseen(_) => "ClusterUnseen",
         Outcome::Budget { .. } => "OverBudget",
         Outcome::NoRoom => "NoRoom",
@@ -273,7 +280,7 @@ pub fn described(outcome: &Outcome) -> String {
         Outcome::Grows(cluster) => format!("stays: {cluster} can add a node for it"),
         Outcome::Waits(until) => format!("waits until {until:.0} before it may leave"),
         Outcome::Released(cluster) => format!("may go to {cluster}: nothing before it has room"),
-        Outcome::Recalled(cluster) => format!("is taken back: {cluster} has room for it again"),
+        Outcome::Next(tier) => format!("waits to be let go to {tier}, after those before it"),
         Outcome::Unseen(cluster) => format!("waits: {cluster} cannot be seen"),
         Outcome::Budget {
             cluster,

@@ -351,21 +351,6 @@ impl Reconciler {
                 .boxed(),
             );
         }
-        for recall in &decision.recalls {
-            let Some(pod) = pods.get(&recall.uid) else {
-                continue;
-            };
-            actions.push(
-                async move {
-                    let done = timeout(REQUEST, act::recall(source, recall)).await;
-                    done_or_told(metrics, "recall", pod, done).then(|| {
-                        metrics.recalled(&recall.cluster);
-                        Fact::Recalled(recall.uid.clone())
-                    })
-                }
-                .boxed(),
-            );
-        }
         for wake in &decision.wakes {
             let Some(pod) = pods.get(&wake.uid) else {
                 continue;

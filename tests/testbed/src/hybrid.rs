@@ -4,8 +4,8 @@
 use crate::admiralty::Admiralty;
 use crate::apply::{Applier, manifests};
 use crate::cluster::{Cluster, ClusterPlan, NodePool};
-use crate::secrets::Store;
 use crate::ports::Port;
+use crate::secrets::Store;
 use crate::testbed::Testbed;
 use crate::{definitions, deployment, karpenter};
 use anyhow::{Context, Result};
@@ -200,14 +200,19 @@ impl Hybrid {
         let name = replica_name(replica);
         let port = Port::reserve()?;
         // A pod has an address of its own, a process has not.
-        program.arguments.push(format!("--listen=127.0.0.1:{}", port.number));
+        program
+            .arguments
+            .push(format!("--listen=127.0.0.1:{}", port.number));
         for (variable, value) in &mut program.environment {
             if variable == "POD_NAME" {
                 value.clone_from(&name);
             }
         }
         program.name.clone_from(&name);
-        fs::write(self.source().file(&format!("{name}.port")), port.number.to_string())?;
+        fs::write(
+            self.source().file(&format!("{name}.port")),
+            port.number.to_string(),
+        )?;
         self.source().keep(port);
         self.source().run_as(&name, program)
     }
@@ -217,9 +222,12 @@ impl Hybrid {
     /// # Errors
     /// Where it does not answer, or says that something is wrong.
     pub async fn reconciler(&self, replica: u32, path: &str) -> Result<String> {
-        let file = self.source().file(&format!("{}.port", replica_name(replica)));
+        let file = self
+            .source()
+            .file(&format!("{}.port", replica_name(replica)));
         let port = fs::read_to_string(file)?;
-        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         let mut stream = tokio::net::TcpStream::connect(format!("127.0.0.1:{port}")).await?;
         stream.write_all(request.as_bytes()).await?;
         let mut answer = String::new();

@@ -1,0 +1,78 @@
+//! How commands that ask a cluster reach it: as `kubectl` would.
+
+use anyhow::Context;
+use jiff::Timestamp;
+use kube::Client;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use std::path::PathBuf;
+
+/// Which cluster is asked.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Access {
+    /// The kubeconfig. Default: as for kubectl.
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// The context of the source cluster. Default: the current one.
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
+}
+
+impl Access {
+    /// Connects.
+    pub(super) async fn client(&self) -> anyhow::Result<Client> {
+        let options = KubeConfigOptions {
+            context: self.context.clone(),
+            ..KubeConfigOptions::default()
+        };
+        let config = match &self.kubeconfig {
+            Some(path) => {
+                let read = Kubeconfig::read_from(path);
+                let read = read.with_context(|| format!("the kubeconfig {}", path.display()))?;
+                kube::Config::from_custom_kubeconfig(read, &options).await
+            }
+            None if self.context.is_some() => kube::Config::from_kubeconfig(&options).await,
+            None => {
+                return Client::try_default()
+                    .await
+                    .context("how to reach the source cluster");
+            }
+        };
+        let config = config.context("how to reach the source cluster")?;
+        Ok(Client::try_from(config)?)
+    }
+}
+
+/// Runs what asks a cluster.
+pub(super) fn ask<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
+}
+
+/// A time of today, or with its day.
+pub(super) fn time(at: Timestamp, now: Timestamp) -> String {
+    let day = |at: Timestamp| at.strftime("%Y-%m-%d").to_string();
+    let format = if day(at) == day(now) {
+        "%H:%M:%S"
+    } else {
+        "%Y-%m-%d %H:%M:%S"
+    };
+    at.strftime(format).to_string()
+}
+
+/// A span in words, such as `42 s` or `3 h 5 min`.
+pub(super) fn span(from: Timestamp, to: Timestamp) -> String {
+    let seconds = from.duration_until(to).as_secs().max(0);
+    match (
+        seconds / 86400,
+        seconds / 3600 % 24,
+        seconds / 60 % 60,
+        seconds % 60,
+    ) {
+        (0, 0, 0, seconds) => format!("{seconds} s"),
+        (0, 0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (0, hours, minutes, _) => format!("{hours} h {minutes} min"),
+        (days, hours, ..) => format!("{days} d {hours} h"),
+    }
+}
