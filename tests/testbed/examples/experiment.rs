@@ -89,13 +89,18 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// What the generated set-up promises of any scenario, without a reconciler: no job leaves, and no
-/// candidate is made elsewhere, while an earlier tier has room.
+/// What hcb promises of any scenario: no job leaves, and no candidate is made elsewhere, while an earlier
+/// tier has room. With the reconciler, no job is left waiting beside room either.
 fn broken_promise(scenario: &str, verdict: &Verdict) -> Option<String> {
     let is_kept = verdict.premature_bursts == 0 && verdict.speculative_candidates == 0;
-    let is_promised = verdict.setup == Setup::Static.name();
-    (is_promised && !is_kept).then(|| {
-        let Verdict { setup, premature_bursts, speculative_candidates, .. } = verdict;
-        format!("{scenario}, {setup}: {premature_bursts} premature bursts, {speculative_candidates} speculative candidates")
+    let is_placed = verdict.stranded == 0 && verdict.never_ran == 0;
+    let is_broken = (verdict.setup == Setup::Static.name() && !is_kept)
+        || (verdict.setup == Setup::Reconciled.name() && !(is_kept && is_placed));
+    is_broken.then(|| {
+        let Verdict { setup, premature_bursts, speculative_candidates, stranded, never_ran, .. } = verdict;
+        format!(
+            "{scenario}, {setup}: {premature_bursts} premature bursts, {speculative_candidates} speculative \
+             candidates, {stranded} stranded jobs, {never_ran} that never ran"
+        )
     })
 }

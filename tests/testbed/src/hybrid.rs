@@ -226,16 +226,7 @@ impl Hybrid {
             .source()
             .file(&format!("{}.port", replica_name(replica)));
         let port = fs::read_to_string(file)?;
-        let request =
-            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-        let mut stream = tokio::net::TcpStream::connect(format!("127.0.0.1:{port}")).await?;
-        stream.write_all(request.as_bytes()).await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        let (head, body) = answer.split_once("\r\n\r\n").context("an answer")?;
-        let status = head.lines().next().unwrap_or_default();
-        anyhow::ensure!(status.contains(" 200 "), "{path}: {status}: {body}");
-        Ok(body.to_owned())
+        get(port.parse()?, path).await
     }
 
     async fn install_in(
@@ -339,6 +330,22 @@ impl Hybrid {
     }
 }
 
+/// What an HTTP server of this machine answers.
+///
+/// # Errors
+/// Where it does not answer, or says that something is wrong.
+pub async fn get(port: u16, path: &str) -> Result<String> {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    let mut stream = tokio::net::TcpStream::connect(format!("127.0.0.1:{port}")).await?;
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("an answer")?;
+    let status = head.lines().next().unwrap_or_default();
+    anyhow::ensure!(status.contains(" 200 "), "{path}: {status}: {body}");
+    Ok(body.to_owned())
+}
+
 /// The name of a replica of the reconciler, and of its process.
 pub fn replica_name(replica: u32) -> String {
     format!("hcb-reconciler-{replica}")
@@ -366,7 +373,10 @@ fn install_order(kind: &str) -> usize {
 }
 
 /// The `hcb` of this workspace, built if it is not.
-fn hcb_binary() -> Result<PathBuf> {
+///
+/// # Errors
+/// Where it does not build.
+pub fn hcb_binary() -> Result<PathBuf> {
     let own = std::env::current_exe()?;
     // Tests and examples are in folders of the profile's.
     let profile = own

@@ -7,6 +7,7 @@ use hcb::model::Model;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// What Admiralty marks the pods that it makes in a target cluster with.
 const JOB_NAME: &str = "multicluster.admiralty.io/job-name";
@@ -15,6 +16,9 @@ const CANDIDATE_SCHEDULER: &str = "admiralty-candidate";
 /// A job that waits longer than this beside room for it is stranded. Admiralty looks again at a pod that
 /// fits nowhere after a minute at the latest, unless something changes before.
 const STRANDED_AFTER: f64 = 60.0;
+/// What an earlier tier got free less than this before is held against nobody, in any set-up: Admiralty
+/// takes a second or two for each of its decisions, and asks for what is free at their beginning.
+const REACTION: Duration = Duration::from_secs(2);
 
 /// What became of a job's pod.
 #[derive(Debug, Clone, Serialize)]
@@ -29,7 +33,7 @@ pub struct Placement {
     pub node: Option<String>,
     /// When it was bound, in seconds after the start.
     pub bound: Option<f64>,
-    /// An earlier tier had room for it when it was bound.
+    /// An earlier tier had room for it when it was sent there.
     pub premature: bool,
     /// Candidates in a later tier that were made while an earlier tier had room.
     pub speculative_candidates: usize,
@@ -136,12 +140,6 @@ pub fn verdict(model: &Model, setup: Setup, records: &[ClusterRecord], end: Time
             |workload| workload.clusters.clone(),
         )
     };
-    let earlier_has_room = |job: &str, cluster: usize, pod: &PodRecord, time: Timestamp| {
-        let tier = model.clusters[cluster].tier;
-        may_run_in(job).iter().any(|&earlier| {
-            model.clusters[earlier].tier < tier && records[earlier].has_room_at(pod, time)
-        })
-    };
     // The moments at which room appears or goes.
     let mut moments: Vec<Timestamp> = records
         .iter()
@@ -162,6 +160,22 @@ pub fn verdict(model: &Model, setup: Setup, records: &[ClusterRecord], end: Time
         .collect();
     moments.sort();
     moments.dedup();
+
+    let earlier_has_room = |job: &str, cluster: usize, pod: &PodRecord, time: Timestamp| {
+        let tier = model.clusters[cluster].tier;
+        let since = time.saturating_sub(REACTION).unwrap_or(time);
+        let between = moments
+            .iter()
+            .copied()
+            .filter(|moment| (since..=time).contains(moment));
+        let times: Vec<_> = [since, time].into_iter().chain(between).collect();
+        may_run_in(job).iter().any(|&earlier| {
+            model.clusters[earlier].tier < tier
+                && times
+                    .iter()
+                    .all(|time| records[earlier].has_room_at(pod, *time))
+        })
+    };
 
     // What was free then, once for all jobs.
     let free: Vec<Vec<_>> = moments
@@ -219,7 +233,11 @@ pub fn verdict(model: &Model, setup: Setup, records: &[ClusterRecord], end: Time
             premature: ran
                 .zip(bound.as_ref())
                 .is_some_and(|(candidate, (time, _))| {
-                    earlier_has_room(job, candidate.cluster, candidate.pod, *time)
+                    let taken = candidate
+                        .pod
+                        .allowed
+                        .map_or(*time, |allowed| allowed.min(*time));
+                    earlier_has_room(job, candidate.cluster, candidate.pod, taken)
                 }),
             speculative_candidates: own
                 .iter()

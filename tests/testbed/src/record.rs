@@ -12,6 +12,8 @@ use std::path::Path;
 
 /// The annotation by which Admiralty says that a place is kept.
 const RESERVED: &str = "multicluster.admiralty.io/is-reserved";
+/// The annotation by which Admiralty says that a place is taken.
+const ALLOWED: &str = "multicluster.admiralty.io/is-allowed";
 
 /// Amounts by resource, in thousandths of the resource's unit.
 pub type Amounts = BTreeMap<String, i128>;
@@ -39,6 +41,8 @@ pub struct PodRecord {
     pub created: Timestamp,
     /// When the scheduler of its cluster kept a place for it, which Admiralty then takes or not.
     pub reserved: Option<Timestamp>,
+    /// When the source cluster took the place, from where on nothing stops the pod.
+    pub allowed: Option<Timestamp>,
     /// When it was bound, and to which node.
     pub bound: Option<(Timestamp, String)>,
     /// When it ended: succeeded, failed or gone.
@@ -249,9 +253,14 @@ impl Reader {
             }
             // A chaperon is called as the pod that it stands for.
             ("podchaperons", _, "update" | "patch") => {
-                let is_reserved = response["metadata"]["annotations"].get(RESERVED).is_some();
-                if let Some(pod) = self.pod(&key(response)).filter(|_| is_reserved) {
-                    pod.reserved.get_or_insert(time);
+                let annotations = &response["metadata"]["annotations"];
+                if let Some(pod) = self.pod(&key(response)) {
+                    if annotations.get(RESERVED).is_some() {
+                        pod.reserved.get_or_insert(time);
+                    }
+                    if annotations.get(ALLOWED).is_some() {
+                        pod.allowed.get_or_insert(time);
+                    }
                 }
             }
             ("nodes", "", "create") => self.create_node(response, time),
@@ -305,6 +314,7 @@ impl Reader {
             node_selector: texts(&spec["nodeSelector"]),
             created,
             reserved: None,
+            allowed: None,
             bound: spec["nodeName"]
                 .as_str()
                 .map(|node| (created, node.to_owned())),

@@ -48,8 +48,10 @@ pub enum Act {
 /// An experiment: a spec, and what happens on it.
 #[derive(Debug, Clone)]
 pub struct Scenario {
-    /// Its name, and that of the folder with its spec.
+    /// Its name.
     pub name: &'static str,
+    /// The folder with its spec; the plain one where there is none of this name.
+    pub spec: &'static str,
     /// What it shows, in one sentence.
     pub title: &'static str,
     /// What happens, each with the time after the start.

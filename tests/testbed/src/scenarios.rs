@@ -79,6 +79,22 @@ pub fn all() -> Vec<Scenario> {
             "36 jobs on 16 private slots and two public clusters of weight 3 to 1",
             &[(NOW, jobs("train", 36, 0, LONG))],
         ),
+        Scenario {
+            spec: "fits-beside-nodes",
+            ..scenario(
+                "ready",
+                "20 jobs at once, room for 16 in private, and as much in public that is there already",
+                &[(NOW, jobs("train", 20, 0, LONG))],
+            )
+        },
+        Scenario {
+            most: seconds(600),
+            ..scenario(
+                "many",
+                "200 jobs at once, room for 100 in private, and two public clusters of weight 3 to 1",
+                &[(NOW, jobs("train", 200, 0, LONG))],
+            )
+        },
         scenario(
             "lost-node",
             "a private node breaks under 14 jobs: 4 of their pods are made again where 12 slots are left",
@@ -110,7 +126,7 @@ pub fn named(name: &str) -> Scenario {
 /// The folder with the spec of a scenario: one of its own, or the plain one.
 pub fn spec(scenario: &Scenario) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
-    let own = folder.join(scenario.name);
+    let own = folder.join(scenario.spec);
     if own.is_dir() {
         own
     } else {
@@ -121,6 +137,7 @@ pub fn spec(scenario: &Scenario) -> PathBuf {
 fn scenario(name: &'static str, title: &'static str, acts: &[(Duration, Act)]) -> Scenario {
     Scenario {
         name,
+        spec: name,
         title,
         acts: acts.to_vec(),
         node_delay: seconds(5),
