@@ -53,13 +53,13 @@ fn a_newcomer_gets_from_nothing_to_a_tree() {
     assert_code(&output, 0);
     assert_eq!(
         stderr(&output),
-        "`my-cloud` is valid: 2 clusters, 1 workload, 124 files\n"
+        "`my-cloud` is valid: 2 clusters, 1 workload, 128 files\n"
     );
 
     let output = hcb(here, &["compile"]);
     assert_code(&output, 0);
     assert!(here.join("generated/.hcb-owned").exists());
-    assert!(stderr(&output).contains("`generated`: 124 added, 0 changed, 0 removed, 0 unchanged"));
+    assert!(stderr(&output).contains("`generated`: 128 added, 0 changed, 0 removed, 0 unchanged"));
     assert_eq!(stdout(&output), "");
 
     let output = hcb(here, &["compile", "--check"]);

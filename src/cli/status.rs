@@ -201,7 +201,10 @@ fn clusters(clusters: &[ClusterStatus]) -> Table {
 }
 
 fn bar(share: f64) -> String {
-    let filled = (share.clamp(0.0, 1.0) * BAR as f64).round() as usize;
+    let cells = 0..BAR;
+    let filled = cells
+        .filter(|cell| (*cell as f64 + 0.5) / BAR as f64 <= share)
+        .count();
     format!(
         "{}{} {:>3.0}%",
         "█".repeat(filled),

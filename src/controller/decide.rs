@@ -473,16 +473,14 @@ impl<'a> Deciding<'a> {
         let burst = self.rooms.iter().enumerate();
         burst
             .filter(|(index, _)| self.config.tier(&self.config.clusters[*index]) > 0)
-            .map(|(index, room)| match room {
-                Some(room) => room.hourly_cost(),
-                // What cannot be seen costs what it did when it could.
-                None => {
-                    let cluster = &self.config.clusters[index];
-                    cost(
-                        cluster,
-                        &node_counts(cluster, &self.observation.clusters[index]),
-                    )
+            .map(|(index, room)| {
+                if let Some(room) = room {
+                    return room.hourly_cost();
                 }
+                // What cannot be seen costs what it did when it could.
+                let cluster = &self.config.clusters[index];
+                let state = &self.observation.clusters[index];
+                cost(cluster, &node_counts(cluster, state))
             })
             .sum()
     }

@@ -285,14 +285,9 @@ impl Kind for Pods {
 impl Reader {
     fn job_pod(&mut self, uid: String, pod: &Seen<Pods>) -> JobPod {
         let metadata = &pod.metadata;
-        let shape = match self.shapes.get(&uid) {
-            Some(known) => Arc::clone(known),
-            None => {
-                let shape = Arc::new(self.shape(pod));
-                self.shapes.insert(uid.clone(), Arc::clone(&shape));
-                shape
-            }
-        };
+        let known = self.shapes.get(&uid).cloned();
+        let shape = known.unwrap_or_else(|| Arc::new(self.shape(pod)));
+        self.shapes.insert(uid.clone(), Arc::clone(&shape));
         let created = metadata.creation_timestamp.as_ref().map(|time| time.0);
         let created = created.unwrap_or_default();
         let notes = metadata.annotations.as_ref();

@@ -179,10 +179,10 @@ impl<'a> Reasons<'a> {
                 _ => format!("{full}; it {}", grows(pool)),
             },
             (_, true) => "had room when it was decided".to_owned(),
-            (_, false) => match cluster.pools.iter().any(|pool| pool.max > pool.min) {
-                true => format!("{full}; it may not add one for it"),
-                false => full,
-            },
+            (_, false) if cluster.pools.iter().any(|pool| pool.max > pool.min) => {
+                format!("{full}; it may not add one for it")
+            }
+            (_, false) => full,
         }
     }
 

@@ -197,7 +197,7 @@ impl Reconciler {
             let until = decision.look_again.map(|time| now.duration_until(time));
             let until = until.and_then(|until| Duration::try_from(until).ok());
             pause = until.map_or(AT_LEAST_EVERY, |until| until.clamp(SETTLE, AT_LEAST_EVERY));
-            self.record(Line::Decision(now, Box::new(decision.clone())));
+            self.record(&Line::Decision(now, Box::new(decision.clone())));
             self.tell(&decision, now);
             if !self.options.dry_run {
                 self.act(&decision, now).await;
@@ -235,22 +235,22 @@ impl Reconciler {
     fn take(&mut self, fact: Fact) {
         let now = self.clock.now();
         if self.recorder.is_some() {
-            self.record(Line::Fact(now, fact.clone()));
+            self.record(&Line::Fact(now, fact.clone()));
         }
         self.state.take(fact, now);
     }
 
     fn record_config(&mut self) {
         let config = Box::new(Config::clone(&self.config));
-        self.record(Line::Config(config));
+        self.record(&Line::Config(config));
     }
 
-    fn record(&mut self, line: Line) {
+    fn record(&mut self, line: &Line) {
         let Some(recorder) = &mut self.recorder else {
             return;
         };
         let flush = matches!(line, Line::Decision(..));
-        let written = recorder.write(&line);
+        let written = recorder.write(line);
         let written = written.and_then(|()| if flush { recorder.flush() } else { Ok(()) });
         if let Err(error) = written {
             tracing::error!(%error, "the record ends here");

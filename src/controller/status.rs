@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The ConfigMap that holds it.
+/// The `ConfigMap` that holds it.
 pub const NAME: &str = "hcb-status";
 /// The key in it.
 pub const KEY: &str = "status.json";

@@ -3,6 +3,12 @@
 //!
 //! `cargo run --release -p hcb-testbed --example scale -- [NODES] [PODS]`
 
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the table is what this prints"
+)]
+
 use anyhow::{Context, Result, ensure};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use hcb_testbed::cluster::{Cluster, ClusterPlan};

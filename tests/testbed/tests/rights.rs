@@ -4,8 +4,8 @@ use anyhow::{Context, Result};
 use hcb_testbed::admiralty::Admiralty;
 use hcb_testbed::hybrid::{Hybrid, Setup};
 use hcb_testbed::scenarios;
-use k8s_openapi::api::core::v1::{Node, Pod, Secret};
-use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
+use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod, Secret};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -102,7 +102,21 @@ async fn the_reconciler_may_let_pods_through_gates_and_nothing_else() -> Result<
         anyhow::ensure!(found.contains(message), "{patch}: {found}");
     }
 
+    let condition = json!({"type": "DisruptionTarget", "status": "True", "reason": "Other"});
+    let status = json!({"status": {"conditions": [condition]}});
+    let found = refusal(
+        pods.patch_status(name, &PatchParams::default(), &Patch::Strategic(status))
+            .await,
+    )?;
+    anyhow::ensure!(found.contains("takes conditions off"), "{found}");
+
+    let map = json!({"metadata": {"name": "other"}});
     let forbidden = [
+        refusal(
+            Api::<ConfigMap>::namespaced(client.clone(), "hcb-system")
+                .create(&PostParams::default(), &serde_json::from_value(map)?)
+                .await,
+        )?,
         refusal(pods.delete(name, &DeleteParams::default()).await)?,
         refusal(
             Api::<Pod>::namespaced(client.clone(), "kube-system")
