@@ -31,3 +31,7 @@ pub use observation::Observation;
 
 /// The taint of a virtual node whose value is the name of its cluster: its gate.
 pub const GATE: &str = "hcb.dev/gate";
+/// The label by which Admiralty's virtual node names its cluster.
+pub const TARGET: &str = "multicluster.admiralty.io/cluster-target-name";
+/// What the reconciler calls itself in Events.
+pub const REPORTER: &str = "hcb.dev/reconciler";

@@ -7,7 +7,6 @@ use super::show::{self, Progress};
 use super::{Format, Look, Outcome};
 use crate::compile::{Output, Timings};
 use crate::tree::write::{Changes, Refusal};
-use comfy_table::{Table, presets};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -169,8 +168,7 @@ fn counts(changes: &Changes) -> String {
 }
 
 fn phases(timings: &Timings) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
+    let mut table = show::table();
     let total: std::time::Duration = timings.phases.iter().map(|(_, took)| *took).sum();
     for (phase, took) in timings.phases.iter().chain([&("total", total)]) {
         table.add_row([

@@ -4,8 +4,8 @@ use super::access::{Access, ask, span, time};
 use super::{Format, Look, Outcome, show};
 use crate::controller::act::{DECISION, read_status};
 use crate::controller::reasons::Explanation;
+use crate::controller::{REPORTER, TARGET};
 use anyhow::{Context, anyhow};
-use comfy_table::{Table, presets};
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod};
@@ -15,9 +15,6 @@ use kube::{Client, ResourceExt};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-
-/// The label by which a virtual node names its cluster.
-const TARGET: &str = "multicluster.admiralty.io/cluster-target-name";
 
 /// Explain where a job runs or why it waits: for each cluster whether it was considered and chosen, why,
 /// and what was free against what was asked for.
@@ -190,8 +187,7 @@ async fn events(
     job: &str,
 ) -> anyhow::Result<Vec<ExplainedEvent>> {
     let events: Api<Event> = Api::namespaced(client.clone(), namespace);
-    let fields =
-        format!("regarding.kind=Job,regarding.name={job},reportingController=hcb.dev/reconciler");
+    let fields = format!("regarding.kind=Job,regarding.name={job},reportingController={REPORTER}");
     let listed = events
         .list(&ListParams::default().fields(&fields))
         .await
@@ -287,8 +283,7 @@ fn explanation(explanation: &Explanation, now: Timestamp) -> String {
         explanation.why,
         amounts(&explanation.requested)
     );
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
+    let mut table = show::table();
     table.set_header(["", "CLUSTER", "TIER", "FREE ON ITS ROOMIEST NODE", "WHY"]);
     for cluster in &explanation.clusters {
         table.add_row([

@@ -4,7 +4,6 @@ use super::input::Input;
 use super::{Format, Look, Outcome, show};
 use crate::compile::Output;
 use crate::source::Sources;
-use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
 /// List what a spec compiles to: every manifest and chart, with the line of the spec behind it.
@@ -123,8 +122,7 @@ fn to_json(row: &Row<'_>) -> Value {
 }
 
 fn table(rows: &[Row<'_>]) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
+    let mut table = show::table();
     table.set_header(["folder", "kind", "namespace", "name", "from"]);
     for row in rows {
         let name = match row.version {

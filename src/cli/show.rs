@@ -3,6 +3,7 @@
 use super::{Colour, Format, Look};
 use crate::diag::{Diagnostics, Severity, json, text};
 use crate::source::Sources;
+use comfy_table::{Table, presets};
 use std::io::{IsTerminal, Write};
 
 /// Prints what a command made. Fails when nobody reads it any more.
@@ -11,6 +12,13 @@ pub(super) fn data(text: &str) -> anyhow::Result<()> {
     out.write_all(text.as_bytes())?;
     out.flush()?;
     Ok(())
+}
+
+/// A table without lines, for eyes and for `grep`.
+pub(super) fn table() -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table
 }
 
 /// Prints a JSON document.

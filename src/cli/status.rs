@@ -5,7 +5,7 @@ use super::{Format, Look, Outcome, show};
 use crate::controller::act::read_status;
 use crate::controller::status::{ClusterStatus, Cost, Status};
 use anyhow::{Context, bail};
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, Table};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::Api;
@@ -127,7 +127,7 @@ fn drawn(status: &Status, now: Timestamp) -> String {
         show::count(total, "pod"),
         counts.join(", ")
     );
-    let mut table = plain_table();
+    let mut table = show::table();
     table.set_header(["JOB", "NAMESPACE", "WAITS", "WHY"]);
     for pod in &status.longest {
         table.add_row([
@@ -145,7 +145,7 @@ fn drawn(status: &Status, now: Timestamp) -> String {
 }
 
 fn clusters(clusters: &[ClusterStatus]) -> Table {
-    let mut table = plain_table();
+    let mut table = show::table();
     table.set_header([
         "CLUSTER",
         "TIER",
@@ -231,10 +231,4 @@ fn cost(cost: &Cost) -> String {
         of(cost.month_limit),
         cost.forecast
     )
-}
-
-fn plain_table() -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    table
 }

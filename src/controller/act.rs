@@ -11,15 +11,14 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::Client;
 use kube::api::{Api, Patch, PatchParams};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// The annotation that says when the scheduler was told to look at the pod again.
 const WOKEN: &str = "hcb.dev/woken";
 /// The annotation that says why a pod was released.
 pub const DECISION: &str = "hcb.dev/decision";
 
-/// Lets a pod pass the gate of a cluster, unless somebody changed the pod since it was decided: another
-/// reconciler may have let it through another gate.
+/// Lets a pod pass the gate of a cluster, and notes why.
 pub(super) async fn release(
     source: &Client,
     release: &Release,
@@ -27,61 +26,62 @@ pub(super) async fn release(
     why: &Explanation,
     now: Timestamp,
 ) -> Result<(), kube::Error> {
-    let pods: Api<Pod> = Api::namespaced(source.clone(), &release.namespace);
-    let toleration =
-        json!({"key": GATE, "operator": "Equal", "value": release.cluster, "effect": "NoSchedule"});
-    let mut releases = pod.released.clone();
-    releases.insert(release.cluster.clone(), now);
     let why = serde_json::to_string(why).map_err(kube::Error::SerdeError)?;
-    let annotation = |name: &str| format!("/metadata/annotations/{}", name.replace('/', "~1"));
-    let patch: json_patch::Patch = serde_json::from_value(json!([
-        {"op": "test", "path": "/metadata/resourceVersion", "value": release.version},
-        {"op": "add", "path": "/spec/tolerations/-", "value": toleration},
-        {"op": "add", "path": annotation(RELEASED), "value": release_note(&releases)},
-        {"op": "add", "path": annotation(DECISION), "value": why},
-    ]))
-    .map_err(kube::Error::SerdeError)?;
-    pods.patch(
-        &release.name,
-        &PatchParams::default(),
-        &Patch::<()>::Json(patch),
-    )
-    .await
-    .map(drop)
+    let note = json!({"op": "add", "path": annotation(DECISION), "value": why});
+    let version = &release.version;
+    let_through(source, pod, version, [&release.cluster], Some(note), now).await
 }
 
-/// Lets a pod pass all gates, whoever else did so.
+/// Lets a pod pass all gates that it may.
 pub(super) async fn open(
     source: &Client,
     pod: &JobPod,
     config: &Config,
     now: Timestamp,
 ) -> Result<(), kube::Error> {
-    let pods: Api<Pod> = Api::namespaced(source.clone(), &pod.namespace);
     let clusters = config.clusters.iter().filter(|cluster| {
         config.tier(cluster) > 0
             && pod.shape.may_run_in(&cluster.name)
             && !pod.released.contains_key(&cluster.name)
     });
+    let names = clusters.map(|cluster| &cluster.name);
+    let_through(source, pod, &pod.version, names, None, now).await
+}
+
+/// Lets a pod pass the gates of clusters, unless somebody changed the pod since it had this version:
+/// another reconciler may have let it through another gate.
+async fn let_through(
+    source: &Client,
+    pod: &JobPod,
+    version: &str,
+    clusters: impl IntoIterator<Item = &String>,
+    note: Option<Value>,
+    now: Timestamp,
+) -> Result<(), kube::Error> {
     let mut releases = pod.released.clone();
     let mut operations =
-        vec![json!({"op": "test", "path": "/metadata/resourceVersion", "value": pod.version})];
+        vec![json!({"op": "test", "path": "/metadata/resourceVersion", "value": version})];
     for cluster in clusters {
-        releases.insert(cluster.name.clone(), now);
-        let toleration = json!({"key": GATE, "operator": "Equal", "value": cluster.name, "effect": "NoSchedule"});
+        releases.insert(cluster.clone(), now);
+        let toleration =
+            json!({"key": GATE, "operator": "Equal", "value": cluster, "effect": "NoSchedule"});
         operations.push(json!({"op": "add", "path": "/spec/tolerations/-", "value": toleration}));
     }
-    let annotation = format!("/metadata/annotations/{}", RELEASED.replace('/', "~1"));
-    operations.push(json!({"op": "add", "path": annotation, "value": release_note(&releases)}));
+    let releases = release_note(&releases);
+    operations.push(json!({"op": "add", "path": annotation(RELEASED), "value": releases}));
+    operations.extend(note);
     let patch: json_patch::Patch =
         serde_json::from_value(operations.into()).map_err(kube::Error::SerdeError)?;
-    pods.patch(
-        &pod.name,
-        &PatchParams::default(),
-        &Patch::<()>::Json(patch),
-    )
-    .await
-    .map(drop)
+    let pods: Api<Pod> = Api::namespaced(source.clone(), &pod.namespace);
+    let patch = Patch::<()>::Json(patch);
+    pods.patch(&pod.name, &PatchParams::default(), &patch)
+        .await
+        .map(drop)
+}
+
+/// An annotation as a JSON pointer.
+fn annotation(name: &str) -> String {
+    format!("/metadata/annotations/{}", name.replace('/', "~1"))
 }
 
 /// Writes a note on a pod, which makes the scheduler look at it again.

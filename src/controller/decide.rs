@@ -7,7 +7,7 @@
 use super::config::Config;
 use super::ledger::Ledger;
 use super::observation::{JobPod, Observation};
-use super::room::{Room, Way, cost, node_counts};
+use super::room::{self, Room, Way};
 use super::weights::{LiveWeight, live_weights};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -80,7 +80,7 @@ pub fn hourly_cost(observation: &Observation, config: &Config) -> f64 {
     let clusters = config.clusters.iter().zip(&observation.clusters);
     clusters
         .filter(|(cluster, _)| config.tier(cluster) > 0)
-        .map(|(cluster, state)| cost(cluster, &node_counts(cluster, state)))
+        .map(|(cluster, state)| room::hourly_cost(cluster, state))
         .sum()
 }
 
@@ -480,7 +480,7 @@ impl<'a> Deciding<'a> {
                 // What cannot be seen costs what it did when it could.
                 let cluster = &self.config.clusters[index];
                 let state = &self.observation.clusters[index];
-                cost(cluster, &node_counts(cluster, state))
+                room::hourly_cost(cluster, state)
             })
             .sum()
     }

@@ -222,18 +222,14 @@ impl Known {
         self.is_whole(self.source)
     }
 
-    /// Notes which clusters can be seen at this time. `true` where that is not what it was.
-    pub fn look(&mut self, now: Timestamp) -> bool {
-        let mut is_changed = false;
+    /// Notes which clusters can be seen at this time.
+    pub fn look(&mut self, now: Timestamp) {
         for index in 0..self.names.len() {
             let is_recent =
                 |alive: Timestamp| alive.duration_until(now).unsigned_abs() < UNSEEN_AFTER;
             let is_seen = self.is_whole(index) && self.alive[index].is_some_and(is_recent);
-            let state = &mut self.observation.clusters[index];
-            is_changed |= state.is_seen != is_seen;
-            state.is_seen = is_seen;
+            self.observation.clusters[index].is_seen = is_seen;
         }
-        is_changed
     }
 
     fn is_whole(&self, cluster: usize) -> bool {

@@ -1,12 +1,12 @@
 //! The few fields of Kubernetes' objects that decisions need, and the facts that they make. Only these
 //! fields are read at all: the rest of an object is skipped as it comes in.
 
-use super::GATE;
 use super::config::Amounts;
 use super::facts::{Fact, Watched};
 use super::observation::{
     HeldPod, JobName, JobPod, NodeState, Requirement, Shape, Taint, Toleration, add,
 };
+use super::{GATE, TARGET};
 use crate::model::Quantity;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
@@ -33,8 +33,6 @@ const MANIFEST: &str = "multicluster.admiralty.io/sourcepod-manifest";
 const PARENT: &str = "multicluster.admiralty.io/parent-uid";
 /// The annotation by which Admiralty says that a cluster keeps a place for a pod.
 const RESERVED: &str = "multicluster.admiralty.io/is-reserved";
-/// The label by which a virtual node names its cluster.
-const TARGET: &str = "multicluster.admiralty.io/cluster-target-name";
 /// The annotation that says to which clusters a pod was released, and when.
 pub(super) const RELEASED: &str = "hcb.dev/released";
 
@@ -298,9 +296,9 @@ impl Reader {
         let gates = gates.filter_map(|toleration| toleration.value.clone());
         // Without a note it is as if it had been released from the start.
         let since = |cluster: &String| notes.get(cluster).copied().unwrap_or(created);
-        let owners = metadata.owner_references.iter().flatten();
+        let mut owners = metadata.owner_references.iter().flatten();
         let job = owners
-            .filter(|owner| owner.kind == "Job")
+            .find(|owner| owner.kind == "Job")
             .map(|owner| JobName {
                 name: owner.name.clone(),
                 uid: owner.uid.clone(),
@@ -311,7 +309,7 @@ impl Reader {
             name: metadata.name.clone().unwrap_or_default(),
             uid,
             version: metadata.resource_version.clone().unwrap_or_default(),
-            job: job.into_iter().next(),
+            job,
             created,
             priority: pod.spec.priority,
             shape,

@@ -51,7 +51,8 @@ pub struct Considered {
 pub struct Reasons<'a> {
     observation: &'a Observation,
     config: &'a Config,
-    rooms: Vec<Room<'a>>,
+    /// Made when first asked for: of most decisions there is nothing new to tell.
+    rooms: Vec<Option<Room<'a>>>,
     /// The roomiest nodes, by cluster and what is asked for.
     roomiest: HashMap<(usize, *const Shape), Option<Written>>,
 }
@@ -59,13 +60,10 @@ pub struct Reasons<'a> {
 impl<'a> Reasons<'a> {
     /// Of what is seen.
     pub fn new(observation: &'a Observation, config: &'a Config) -> Self {
-        let clusters = config.clusters.iter().zip(&observation.clusters);
         Self {
             observation,
             config,
-            rooms: clusters
-                .map(|(cluster, state)| Room::new(cluster, state))
-                .collect(),
+            rooms: vec![None; config.clusters.len()],
             roomiest: HashMap::new(),
         }
     }
@@ -100,14 +98,14 @@ impl<'a> Reasons<'a> {
     fn why(
         &mut self,
         index: usize,
-        state: &ClusterState,
+        state: &'a ClusterState,
         pod: &JobPod,
         outcome: &Outcome,
         chosen: bool,
         free: Option<&Written>,
     ) -> String {
         let cluster = &self.config.clusters[index];
-        let room = &mut self.rooms[index];
+        let room = self.rooms[index].get_or_insert_with(|| Room::new(cluster, state));
         if !pod.shape.may_run_in(&cluster.name) {
             return "the workload may not run there".to_owned();
         }

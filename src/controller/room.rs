@@ -221,8 +221,13 @@ pub fn node_counts(cluster: &Cluster, state: &ClusterState) -> Vec<u32> {
     counts
 }
 
+/// What the nodes of a cluster cost an hour, as they are seen.
+pub fn hourly_cost(cluster: &Cluster, state: &ClusterState) -> f64 {
+    cost(cluster, &node_counts(cluster, state))
+}
+
 /// What so many nodes cost an hour.
-pub fn cost(cluster: &Cluster, counts: &[u32]) -> f64 {
+fn cost(cluster: &Cluster, counts: &[u32]) -> f64 {
     let pools = cluster.pools.iter().zip(counts);
     pools
         .map(|(pool, count)| f64::from(*count) * pool.price_per_hour.unwrap_or_default())

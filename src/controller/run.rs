@@ -114,6 +114,7 @@ pub async fn run(config: Config, reload: Reload, options: Options) -> Result<()>
         clock: Clock::default(),
         said: BTreeMap::new(),
         shown: None,
+        written: None,
         recorder,
         leads: false,
         options,
@@ -137,7 +138,10 @@ struct Reconciler {
     clock: Clock,
     /// What was said last of each pod that waits.
     said: BTreeMap<String, (&'static str, Option<String>)>,
-    shown: Option<(Instant, super::status::Status)>,
+    /// When metrics and the status were last brought up to date.
+    shown: Option<Instant>,
+    /// The status that was last written, and when.
+    written: Option<(Instant, super::status::Status)>,
     recorder: Option<Recorder>,
     leads: bool,
     options: Options,
@@ -197,7 +201,7 @@ impl Reconciler {
             let until = decision.look_again.map(|time| now.duration_until(time));
             let until = until.and_then(|until| Duration::try_from(until).ok());
             pause = until.map_or(AT_LEAST_EVERY, |until| until.clamp(SETTLE, AT_LEAST_EVERY));
-            self.record(&Line::Decision(now, Box::new(decision.clone())));
+            self.record(|| Line::Decision(now, Box::new(decision.clone())));
             self.tell(&decision, now);
             if !self.options.dry_run {
                 self.act(&decision, now).await;
@@ -234,23 +238,22 @@ impl Reconciler {
 
     fn take(&mut self, fact: Fact) {
         let now = self.clock.now();
-        if self.recorder.is_some() {
-            self.record(&Line::Fact(now, fact.clone()));
-        }
+        self.record(|| Line::Fact(now, fact.clone()));
         self.state.take(fact, now);
     }
 
     fn record_config(&mut self) {
-        let config = Box::new(Config::clone(&self.config));
-        self.record(&Line::Config(config));
+        let config = Arc::clone(&self.config);
+        self.record(|| Line::Config(Box::new(Config::clone(&config))));
     }
 
-    fn record(&mut self, line: &Line) {
+    fn record(&mut self, line: impl FnOnce() -> Line) {
         let Some(recorder) = &mut self.recorder else {
             return;
         };
+        let line = line();
         let flush = matches!(line, Line::Decision(..));
-        let written = recorder.write(line);
+        let written = recorder.write(&line);
         let written = written.and_then(|()| if flush { recorder.flush() } else { Ok(()) });
         if let Err(error) = written {
             tracing::error!(%error, "the record ends here");
@@ -408,10 +411,10 @@ impl Reconciler {
 
     /// Brings metrics and the status up to date.
     async fn show(&mut self, decision: &Decision, now: Timestamp) {
-        let is_due = |(at, _): &(Instant, _)| at.elapsed() >= SHOW_EVERY;
-        if !self.shown.as_ref().is_none_or(is_due) {
+        if self.shown.is_some_and(|at| at.elapsed() < SHOW_EVERY) {
             return;
         }
+        self.shown = Some(Instant::now());
         let (observation, memory) = (&self.state.known.observation, &self.state.memory);
         self.shared
             .metrics
@@ -426,9 +429,9 @@ impl Reconciler {
         );
         self.shared.set_status(status.clone());
         let is_due = |(at, _): &(Instant, _)| at.elapsed() >= STATUS_EVERY;
-        let is_due = self.shown.as_ref().is_none_or(is_due);
-        let is_new = self.shown.as_ref().is_none_or(|(_, shown)| {
-            (&shown.clusters, &shown.tiers, &shown.waiting)
+        let is_due = self.written.as_ref().is_none_or(is_due);
+        let is_new = self.written.as_ref().is_none_or(|(_, written)| {
+            (&written.clusters, &written.tiers, &written.waiting)
                 != (&status.clusters, &status.tiers, &status.waiting)
         });
         if (is_due || is_new) && !self.options.dry_run {
@@ -439,7 +442,7 @@ impl Reconciler {
                     tracing::warn!(?failed, "the status was not written");
                 }
             }
-            self.shown = Some((Instant::now(), status));
+            self.written = Some((Instant::now(), status));
         }
     }
 

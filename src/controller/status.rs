@@ -228,7 +228,7 @@ fn clusters(observation: &Observation, config: &Config, decision: &Decision) -> 
                 .unwrap_or_default(),
             spec_weight: cluster.weight,
             weight: decision.weights.get(index).copied().unwrap_or_default(),
-            hourly_cost: super::room::cost(cluster, &super::room::node_counts(cluster, state)),
+            hourly_cost: super::room::hourly_cost(cluster, state),
         }
     };
     clusters.map(of).collect()

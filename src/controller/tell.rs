@@ -1,5 +1,6 @@
 //! Tells decisions where people look: as Events of Jobs, and in the log.
 
+use super::REPORTER;
 use super::metrics::Metrics;
 use super::observation::{JobName, JobPod};
 use super::reasons::Explanation;
@@ -55,7 +56,7 @@ impl Teller {
 
 async fn write(source: Client, identity: String, mut queue: Receiver<Told>, shared: Arc<Shared>) {
     let reporter = Reporter {
-        controller: "hcb.dev/reconciler".to_owned(),
+        controller: REPORTER.to_owned(),
         instance: Some(identity),
     };
     let recorder = Recorder::new(source, reporter);

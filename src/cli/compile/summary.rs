@@ -1,8 +1,8 @@
 //! What a run made, by cluster and component.
 
+use crate::cli::show;
 use crate::compile::Output;
 use crate::plan::{Area, Unit};
-use comfy_table::{Table, presets};
 
 /// More clusters than this do not fit side by side.
 const COLUMNS: usize = 4;
@@ -28,8 +28,7 @@ pub(super) fn table(output: &Output) -> String {
         .map(|cluster| cluster.name.clone())
         .collect();
     let rows = rows(output, names.len());
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
+    let mut table = show::table();
     if names.len() <= COLUMNS {
         table.set_header(std::iter::once("manifests".to_owned()).chain(names));
         for row in rows {

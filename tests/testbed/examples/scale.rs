@@ -17,6 +17,8 @@ use hcb_testbed::process::Program;
 use hcb_testbed::testbed::Testbed;
 use k8s_openapi::api::core::v1::{Node, Pod, ServiceAccount};
 use kube::api::{Api, Patch, PatchParams, PostParams};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -160,8 +162,8 @@ async fn fill(cluster: &Cluster, nodes: usize, pods: usize) -> Result<()> {
     }
     let api: Api<Node> = Api::all(cluster.client.clone());
     let name = &cluster.name;
-    let create = async |index: usize| -> Result<()> {
-        let node = json!({
+    let object = |index: usize| {
+        json!({
             "metadata": {
                 "name": node_name(name, index),
                 "labels": {
@@ -179,19 +181,13 @@ async fn fill(cluster: &Cluster, nodes: usize, pods: usize) -> Result<()> {
                 "capacity": {"cpu": "16", "memory": "64Gi", "pods": "110", "ephemeral-storage": "100Gi"},
                 "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady"}],
             },
-        });
-        api.create(&PostParams::default(), &serde_json::from_value(node)?)
-            .await?;
-        Ok(())
+        })
     };
-    stream::iter(0..nodes)
-        .map(Ok)
-        .try_for_each_concurrent(AT_ONCE, create)
-        .await?;
+    create(&api, nodes, object).await?;
     let api: Api<Pod> = Api::namespaced(cluster.client.clone(), "load");
-    let create = async |index: usize| -> Result<()> {
+    let object = |index: usize| {
         // All of a node's 16 CPUs are asked for where there are ten pods a node.
-        let pod = json!({
+        json!({
             "metadata": {"name": pod_name(index), "labels": {"app": "load", "pod-template-hash": "5d8c7f9b6d"}},
             "spec": {
                 "nodeName": node_name(name, index % nodes),
@@ -202,25 +198,19 @@ async fn fill(cluster: &Cluster, nodes: usize, pods: usize) -> Result<()> {
                     "env": [{"name": "MODE", "value": "load"}, {"name": "LEVEL", "value": "info"}],
                 }],
             },
-        });
-        api.create(&PostParams::default(), &serde_json::from_value(pod)?)
-            .await?;
-        Ok(())
+        })
     };
-    stream::iter(0..pods)
-        .map(Ok)
-        .try_for_each_concurrent(AT_ONCE, create)
-        .await
+    create(&api, pods, object).await
 }
 
 /// Pods of jobs of ten shapes that fit nowhere in private.
 async fn wait_for_jobs(cluster: &Cluster) -> Result<()> {
     let api: Api<Pod> = Api::namespaced(cluster.client.clone(), "load");
-    let create = async |index: usize| -> Result<()> {
+    let object = |index: usize| {
         let cpu = format!("{}", 4 + index % 10);
         let containers = json!([{"name": "main", "image": "train:1", "resources": {"requests": {"cpu": cpu, "memory": "8Gi"}}}]);
         let original = json!({"spec": {"containers": containers}});
-        let pod = json!({
+        json!({
             "metadata": {
                 "name": format!("train-{index:05}"),
                 "labels": {"batch.kubernetes.io/job-name": format!("train-{index:05}")},
@@ -230,15 +220,23 @@ async fn wait_for_jobs(cluster: &Cluster) -> Result<()> {
                 },
             },
             "spec": {"schedulerName": "admiralty-proxy", "containers": containers},
-        });
-        api.create(&PostParams::default(), &serde_json::from_value(pod)?)
-            .await?;
+        })
+    };
+    create(&api, WAITING, object).await
+}
+
+/// Creates so many objects, many at once.
+async fn create<K>(api: &Api<K>, count: usize, object: impl Fn(usize) -> Value) -> Result<()>
+where
+    K: Clone + std::fmt::Debug + DeserializeOwned + Serialize,
+{
+    let create = async |index: usize| -> Result<()> {
+        let object = serde_json::from_value(object(index))?;
+        api.create(&PostParams::default(), &object).await?;
         Ok(())
     };
-    stream::iter(0..WAITING)
-        .map(Ok)
-        .try_for_each_concurrent(AT_ONCE, create)
-        .await
+    let numbers = stream::iter(0..count).map(Ok);
+    numbers.try_for_each_concurrent(AT_ONCE, create).await
 }
 
 /// Changes pods for a while; says how many.

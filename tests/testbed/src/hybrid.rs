@@ -187,14 +187,14 @@ impl Hybrid {
     /// Runs what the Deployment of the reconciler would, all replicas of it, with its configuration and
     /// its rights.
     async fn run_reconciler(&self) -> Result<()> {
+        let binary = tokio::task::spawn_blocking(hcb_binary).await??;
         for replica in 0..self.model.scheduling.reconciler.replicas {
-            self.run_replica(replica).await?;
+            self.run_replica(replica, binary.clone()).await?;
         }
         Ok(())
     }
 
-    async fn run_replica(&self, replica: u32) -> Result<()> {
-        let binary = tokio::task::spawn_blocking(hcb_binary).await??;
+    async fn run_replica(&self, replica: u32, binary: PathBuf) -> Result<()> {
         let mut program =
             deployment::program(self.source(), "hcb-system", "hcb-reconciler", binary).await?;
         let name = replica_name(replica);
