@@ -18,9 +18,10 @@ pub fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
     model
         .clusters
         .iter()
-        .filter_map(|cluster| Some((cluster, cluster.autoscaler.as_ref()?)))
-        .filter_map(|(cluster, autoscaler)| {
-            let own = cluster.name == model.clusters[index].name;
+        .enumerate()
+        .filter_map(|(other, cluster)| Some((other, cluster, cluster.autoscaler.as_ref()?)))
+        .filter_map(|(other, cluster, autoscaler)| {
+            let own = other == index;
             let holds_objects = autoscaler.management == index;
             (own || holds_objects).then_some((cluster, autoscaler, own, holds_objects))
         })

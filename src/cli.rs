@@ -4,19 +4,30 @@
 //! 2 the command could not do its work.
 
 mod access;
+mod cancel;
 mod compile;
 mod completions;
+mod diff;
 mod explain;
 mod explain_code;
+mod fetch;
+mod follow;
 mod init;
 mod input;
+mod jobs;
 mod list;
+mod logs;
+mod policy;
 mod reconcile;
+mod report;
 mod run;
 mod schema;
 mod show;
 mod status;
+mod store;
+mod submit;
 mod validate;
+mod watch;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use std::process::ExitCode;
@@ -59,7 +70,7 @@ struct Look {
 enum Format {
     /// For people.
     Text,
-    /// For programs: one JSON document on stdout.
+    /// For programs: one JSON document on stdout. With `--watch`, one a line for each round.
     Json,
 }
 
@@ -78,12 +89,19 @@ enum Command {
     Init(init::Args),
     Validate(validate::Args),
     Compile(compile::Args),
+    Diff(diff::Args),
     List(list::Args),
+    Policy(policy::Args),
     Schema(schema::Args),
     ExplainCode(explain_code::Args),
     Reconcile(reconcile::Args),
     Status(status::Args),
     Explain(explain::Args),
+    Submit(Box<submit::Args>),
+    Fetch(fetch::Args),
+    Jobs(jobs::Args),
+    Logs(logs::Args),
+    Cancel(cancel::Args),
     Completions(completions::Args),
 }
 
@@ -94,12 +112,19 @@ pub fn main() -> ExitCode {
         Command::Init(args) => init::run(&args),
         Command::Validate(args) => validate::run(&args, cli.look),
         Command::Compile(args) => compile::run(&args, cli.look),
+        Command::Diff(args) => diff::run(&args, cli.look),
         Command::List(args) => list::run(&args, cli.look),
+        Command::Policy(args) => policy::run(&args, cli.look),
         Command::Schema(args) => schema::run(&args),
         Command::ExplainCode(args) => explain_code::run(&args, cli.look),
         Command::Reconcile(args) => reconcile::run(&args, cli.look),
         Command::Status(args) => status::run(&args, cli.look),
         Command::Explain(args) => explain::run(&args, cli.look),
+        Command::Submit(args) => submit::run(&args, cli.look),
+        Command::Fetch(args) => fetch::run(&args, cli.look),
+        Command::Jobs(args) => jobs::run(&args, cli.look),
+        Command::Logs(args) => logs::run(&args, cli.look),
+        Command::Cancel(args) => cancel::run(&args, cli.look),
         Command::Completions(args) => completions::run(&args),
     };
     match result {

@@ -2,10 +2,14 @@
 
 use crate::diag::Diagnostics;
 use crate::manifest::{self, RenderedUnit, Templates};
+use crate::memo::Memo;
 use crate::model::{self, Model};
+use crate::policy;
+use crate::policy::settings::InForce;
 use crate::source::Sources;
 use crate::spec::{self, GitOpsEngine};
 use crate::tree::{self, Tree};
+use jiff::civil::Date;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -14,6 +18,9 @@ use std::time::{Duration, Instant};
 pub struct Options {
     /// An engine in place of the spec's.
     pub engine: Option<GitOpsEngine>,
+    /// The date that exceptions from policies are held against. Nothing that is generated depends
+    /// on it. Without it, no exception expires.
+    pub today: Option<Date>,
 }
 
 /// What a run makes.
@@ -21,6 +28,8 @@ pub struct Options {
 pub struct Output {
     /// The spec understood.
     pub model: Model,
+    /// Every policy with what is done about it.
+    pub policies: Vec<InForce>,
     /// Everything that is generated, by unit.
     pub units: Vec<RenderedUnit>,
     /// The files.
@@ -44,9 +53,46 @@ impl Timings {
     }
 }
 
+/// The policies of a spec with what is done about each, and nothing more: what breaks them is not
+/// looked at. `None` where a finding stops the run.
+pub fn policies(
+    sources: &Sources,
+    options: Options,
+    diagnostics: &mut Diagnostics,
+) -> Option<(Model, Vec<InForce>)> {
+    let spec = spec::read(sources, diagnostics)?;
+    let model = model::validate(&spec, diagnostics)?;
+    let known = policy::library::read(sources, diagnostics);
+    let policies = policy::settings::resolve(&spec, &model, known, options.today, diagnostics);
+    (!diagnostics.has_errors()).then_some((model, policies))
+}
+
 /// Compiles the texts in `sources`. `root` is the folder that the paths of the sources are told
 /// relative to in the output. `None` where a finding stops the run; warnings do not.
 pub fn compile(
+    sources: &Sources,
+    root: &Path,
+    templates: &Templates,
+    options: Options,
+    diagnostics: &mut Diagnostics,
+    timings: &mut Timings,
+) -> Option<Output> {
+    // Most of a fleet is the same in many clusters, and is rendered, checked and judged once.
+    let memo = Memo::empty();
+    compile_with(
+        &memo,
+        sources,
+        root,
+        templates,
+        options,
+        diagnostics,
+        timings,
+    )
+}
+
+/// As [`compile`], with what earlier runs with the same templates left in `memo`: the same comes out, sooner.
+pub fn compile_with(
+    memo: &Memo,
     sources: &Sources,
     root: &Path,
     templates: &Templates,
@@ -59,19 +105,42 @@ pub fn compile(
         spec.cloud.spec.gitops.engine = engine;
     }
     let model = timings.measure("validate", || model::validate(&spec, diagnostics))?;
+    let policies = timings.measure("policies", || {
+        let known = policy::library::read(sources, diagnostics);
+        policy::settings::resolve(&spec, &model, known, options.today, diagnostics)
+    });
     if diagnostics.has_errors() {
         return None;
     }
     let plan = timings.measure("plan", || crate::plan::plan(&model));
     let units = timings.measure("render", || {
-        let mut units = manifest::render(&model, plan.units, templates, diagnostics);
+        let mut units = manifest::render(&model, plan.units, templates, memo, diagnostics);
+        units.extend(policy::emit::plan(&policies, &model, &units));
+        units.sort_by(|a, b| a.unit.order().cmp(&b.unit.order()));
         let delivery = crate::gitops::plan(&model, &units);
-        units.extend(manifest::render(&model, delivery, templates, diagnostics));
+        units.extend(manifest::render(
+            &model,
+            delivery,
+            templates,
+            memo,
+            diagnostics,
+        ));
         units
     });
-    timings.measure("check", || manifest::check(&model, &units, diagnostics));
-    let tree = timings.measure("lay out", || {
-        tree::lay_out(&model, &units, sources, root, diagnostics)
+    timings.measure("check", || {
+        manifest::check(&model, &units, memo, diagnostics);
     });
-    (!diagnostics.has_errors()).then_some(Output { model, units, tree })
+    timings.measure("lint", || crate::lint::check(&model, &units, diagnostics));
+    timings.measure("judge", || {
+        policy::check::check(&policies, &spec, &model, &units, memo, diagnostics);
+    });
+    let tree = timings.measure("lay out", || {
+        tree::lay_out(&model, &units, sources, root, memo, diagnostics)
+    });
+    (!diagnostics.has_errors()).then_some(Output {
+        model,
+        policies,
+        units,
+        tree,
+    })
 }

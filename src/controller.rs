@@ -11,8 +11,10 @@ pub mod config;
 pub mod decide;
 pub mod facts;
 mod fields;
+pub mod gates;
 pub mod lease;
 pub mod ledger;
+pub mod memory;
 pub mod metrics;
 pub mod observation;
 pub mod reasons;
@@ -26,12 +28,17 @@ mod watch;
 pub mod weights;
 
 pub use config::Config;
-pub use decide::{Decision, Memory, decide};
+pub use decide::{Decision, decide};
+pub(crate) use fields::shape_of_template;
+pub use memory::Memory;
 pub use observation::Observation;
 
 /// The taint of a virtual node whose value is the name of its cluster: its gate.
 pub const GATE: &str = "hcb.dev/gate";
 /// The label by which Admiralty's virtual node names its cluster.
 pub const TARGET: &str = "multicluster.admiralty.io/cluster-target-name";
+/// The annotation that says to which clusters a pod may go. Source: `pkg/common/constants.go` of
+/// Admiralty 0.17.0.
+pub(crate) const CONSTRAINTS: &str = "multicluster.admiralty.io/proxy-pod-scheduling-constraints";
 /// What the reconciler calls itself in Events.
 pub const REPORTER: &str = "hcb.dev/reconciler";

@@ -1,15 +1,18 @@
 //! Findings: what is wrong, where, and what to do about it.
 //!
 //! Every stage takes a [`Diagnostics`] and adds to it, and goes on where it can, so that one run
-//! shows everything that is wrong. How findings look is the business of [`text`] and [`json`].
+//! shows everything that is wrong. How findings look is the business of [`text`] and [`json`], and
+//! for other tools of [`report`].
 
 pub mod codes;
 pub mod json;
+pub mod report;
 pub mod text;
 
 pub use codes::Code;
 
 use crate::source::Location;
+use std::sync::Arc;
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -46,6 +49,19 @@ pub struct Diagnostic {
     pub help: Vec<String>,
     /// Facts behind the finding, one sentence each.
     pub notes: Vec<String>,
+    /// The rule that was broken, where rules are not all of hcb's own: a policy.
+    pub rule: Option<Arc<Rule>>,
+}
+
+/// A rule that a finding is about, beyond its [`Code`]: a policy, built in or of the user's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Its name, unique in a run.
+    pub name: String,
+    /// What it asks for, one line.
+    pub title: String,
+    /// The long form, Markdown; empty where there is none.
+    pub page: String,
 }
 
 impl Diagnostic {
@@ -67,7 +83,22 @@ impl Diagnostic {
             labels: Vec::new(),
             help: Vec::new(),
             notes: Vec::new(),
+            rule: None,
         }
+    }
+
+    /// Says which rule it is about.
+    #[must_use]
+    pub fn rule(mut self, rule: Arc<Rule>) -> Self {
+        self.rule = Some(rule);
+        self
+    }
+
+    /// What to call the kind of the finding: the name of its rule, or its code.
+    pub fn rule_id(&self) -> String {
+        self.rule
+            .as_ref()
+            .map_or_else(|| self.code.id(), |rule| rule.name.clone())
     }
 
     /// Says where it is.

@@ -24,9 +24,14 @@ const ACCESS: Access = Access {
 
 /// The units that deliver `units`.
 pub fn plan(model: &Model, units: &[RenderedUnit]) -> Vec<Unit> {
+    // What people submit is none of the engine's.
+    let units: Vec<_> = units
+        .iter()
+        .filter(|unit| unit.unit.area != Area::Submit)
+        .collect();
     let mut planned = match model.gitops.engine {
-        GitOpsEngine::Argocd => argocd::plan(model, units),
-        GitOpsEngine::Flux => flux::plan(model, units),
+        GitOpsEngine::Argocd => argocd::plan(model, &units),
+        GitOpsEngine::Flux => flux::plan(model, &units),
     };
     planned.extend(remote_access(model));
     planned.retain(|unit| !unit.items.is_empty());

@@ -7,29 +7,38 @@ pub use check::check;
 pub use templates::Templates;
 
 use crate::diag::{Diagnostic, Diagnostics, codes};
+use crate::memo::{Fingerprint, Memo};
 use crate::model::Model;
 use crate::plan::{Chart, Item, Unit};
 use crate::source::Location;
 use rayon::prelude::*;
 use serde_json::{Value, json};
+use std::sync::Arc;
+use templates::Problem;
 
 /// One object of Kubernetes.
 #[derive(Debug, Clone)]
 pub struct Manifest {
     /// The object.
-    pub value: Value,
+    pub value: Arc<Value>,
     /// What is said of it above it, lines without `#`.
-    pub comment: Vec<String>,
+    pub comment: Arc<[String]>,
     /// What in the spec asks for it.
     pub origin: Location,
     /// The template it comes from.
     pub template: &'static str,
+    /// That of the object and what is said above it.
+    pub fingerprint: Fingerprint,
 }
+
+/// What a template renders to, without what is of one place only: objects with what is said above each, or
+/// why there are none.
+pub(crate) type Rendered = Result<Vec<(Arc<Value>, Arc<[String]>, Fingerprint)>, Problem>;
 
 /// A unit with its manifests.
 #[derive(Debug, Clone)]
 pub struct RenderedUnit {
-    /// The unit as planned.
+    /// The unit as planned, without what was rendered of it.
     pub unit: Unit,
     /// The charts with their values.
     pub charts: Vec<RenderedChart>,
@@ -43,37 +52,37 @@ pub struct RenderedChart {
     /// The chart as planned.
     pub chart: Chart,
     /// Its values.
-    pub values: Value,
+    pub values: Arc<Value>,
+}
+
+fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    let text = value.pointer(pointer).and_then(Value::as_str);
+    text.unwrap_or_default()
+}
+
+fn group(api_version: &str) -> &str {
+    api_version.split_once('/').map_or("", |(group, _)| group)
 }
 
 impl Manifest {
-    fn text(&self, pointer: &str) -> &str {
-        self.value
-            .pointer(pointer)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-    }
-
     /// `apiVersion`.
     pub fn api_version(&self) -> &str {
-        self.text("/apiVersion")
+        text(&self.value, "/apiVersion")
     }
 
     /// The API group, empty for the core.
     pub fn group(&self) -> &str {
-        self.api_version()
-            .split_once('/')
-            .map_or("", |(group, _)| group)
+        group(self.api_version())
     }
 
     /// `kind`.
     pub fn kind(&self) -> &str {
-        self.text("/kind")
+        text(&self.value, "/kind")
     }
 
     /// `metadata.name`.
     pub fn name(&self) -> &str {
-        self.text("/metadata/name")
+        text(&self.value, "/metadata/name")
     }
 
     /// `metadata.namespace`; `None` for what has none.
@@ -84,32 +93,66 @@ impl Manifest {
     }
 }
 
+/// The units of each cluster, in their order.
+pub fn by_cluster<'a>(
+    model: &Model,
+    units: impl IntoIterator<Item = &'a RenderedUnit>,
+) -> Vec<Vec<&'a RenderedUnit>> {
+    let mut of_clusters = vec![Vec::new(); model.clusters.len()];
+    for unit in units {
+        of_clusters[unit.unit.cluster].push(unit);
+    }
+    of_clusters
+}
+
 /// Renders units. What cannot be rendered is said, and left out.
 pub fn render(
     model: &Model,
     units: Vec<Unit>,
     templates: &Templates,
+    memo: &Memo,
     diagnostics: &mut Diagnostics,
 ) -> Vec<RenderedUnit> {
     let rendered: Vec<_> = units
         .into_par_iter()
-        .map(|unit| {
+        .map(|mut unit| {
             let mut found = Diagnostics::default();
-            let manifests = unit
-                .items
+            // Contexts are larger than what is made of them, which most often is shared: they go as they are used.
+            let manifests = std::mem::take(&mut unit.items)
                 .iter()
-                .flat_map(|item| documents(item, templates, &mut found))
-                .map(|manifest| finish(manifest, model))
+                .flat_map(|item| {
+                    let rendered = memo.rendered.recall(
+                        || {
+                            let context = Fingerprint::of_json(&item.context);
+                            Fingerprint::of((item.template, context, &model.name))
+                        },
+                        || Arc::new(rendered(item, templates, model)),
+                    );
+                    manifests(item, &rendered, &mut found)
+                })
                 .collect();
-            let charts = unit
-                .charts
-                .iter()
+            let charts = std::mem::take(&mut unit.charts)
+                .into_iter()
                 .filter_map(|chart| {
-                    let values = documents(&chart.values, templates, &mut found);
-                    Some(RenderedChart {
-                        chart: chart.clone(),
-                        values: values.into_iter().next()?.value,
-                    })
+                    let values = memo.values.recall(
+                        || {
+                            Fingerprint::of((
+                                chart.values.template,
+                                Fingerprint::of_json(&chart.values.context),
+                            ))
+                        },
+                        || Arc::new(values(&chart.values, templates)),
+                    );
+                    match &*values {
+                        Ok(values) => Some(RenderedChart {
+                            values: values.clone()?,
+                            chart,
+                        }),
+                        Err(problem) => {
+                            found.push(unusable(&chart.values, problem));
+                            None
+                        }
+                    }
                 })
                 .collect();
             (
@@ -131,57 +174,108 @@ pub fn render(
         .collect()
 }
 
-/// The documents of a rendered template.
-fn documents(item: &Item, templates: &Templates, diagnostics: &mut Diagnostics) -> Vec<Manifest> {
-    match templates.render(item.template, &item.context) {
-        Ok(documents) => documents
-            .into_iter()
-            .map(|document| Manifest {
-                value: document.value,
-                comment: document.comment,
+/// Objects that are given as they are, and come from no template, as manifests of `source`.
+pub fn given(
+    model: &Model,
+    objects: impl IntoIterator<Item = Value>,
+    origin: Location,
+    source: &'static str,
+) -> Vec<Manifest> {
+    objects
+        .into_iter()
+        .map(|mut value| {
+            finish(&mut value, source, model);
+            Manifest {
+                fingerprint: Fingerprint::of_json(&value),
+                value: Arc::new(value),
+                comment: Arc::default(),
+                origin,
+                template: source,
+            }
+        })
+        .collect()
+}
+
+/// What the template of an item renders to.
+fn rendered(item: &Item, templates: &Templates, model: &Model) -> Rendered {
+    let documents = templates.render(item.template, &item.context)?;
+    let objects = documents.into_iter().map(|mut document| {
+        finish(&mut document.value, item.template, model);
+        let value = Fingerprint::of_json(&document.value);
+        let fingerprint = Fingerprint::of((value, &document.comment));
+        (
+            Arc::new(document.value),
+            document.comment.into(),
+            fingerprint,
+        )
+    });
+    Ok(objects.collect())
+}
+
+/// The values of a chart, where its template has any.
+fn values(item: &Item, templates: &Templates) -> Result<Option<Arc<Value>>, Problem> {
+    let documents = templates.render(item.template, &item.context)?;
+    let first = documents.into_iter().next();
+    Ok(first.map(|document| Arc::new(document.value)))
+}
+
+/// The manifests of an item.
+fn manifests(item: &Item, rendered: &Rendered, diagnostics: &mut Diagnostics) -> Vec<Manifest> {
+    match rendered {
+        Ok(objects) => objects
+            .iter()
+            .map(|(value, comment, fingerprint)| Manifest {
+                value: Arc::clone(value),
+                comment: Arc::clone(comment),
                 origin: item.origin,
                 template: item.template,
+                fingerprint: *fingerprint,
             })
             .collect(),
         Err(problem) => {
-            let mut diagnostic = Diagnostic::error(
-                codes::TEMPLATE,
-                format!(
-                    "the template `{}` cannot be used: {}",
-                    item.template, problem.message
-                ),
-            )
-            .at(item.origin, "needed for this");
-            diagnostic.notes = problem.notes;
-            diagnostics.push(diagnostic);
+            diagnostics.push(unusable(item, problem));
             Vec::new()
         }
     }
 }
 
+fn unusable(item: &Item, problem: &Problem) -> Diagnostic {
+    let mut diagnostic = Diagnostic::error(
+        codes::TEMPLATE,
+        format!(
+            "the template `{}` cannot be used: {}",
+            item.template, problem.message
+        ),
+    )
+    .at(item.origin, "needed for this");
+    diagnostic.notes.clone_from(&problem.notes);
+    diagnostic
+}
+
+/// The label that says what an object belongs to.
+const PART_OF: &str = "app.kubernetes.io/part-of";
+
 /// What every object has in common: labels that say whose it is, and for a Job, which cannot be
 /// changed, a name that changes with its content.
-fn finish(mut manifest: Manifest, model: &Model) -> Manifest {
-    if manifest.kind() == "Job" && manifest.group() == "batch" {
-        let hash = crate::digest::short(&manifest.value.to_string(), 8);
-        manifest.value["metadata"]["name"] = format!("{}-{hash}", manifest.name()).into();
+fn finish(value: &mut Value, template: &str, model: &Model) {
+    let is_submitted = template == crate::plan::workloads::SUBMITTED;
+    let is_job = text(value, "/kind") == "Job" && group(text(value, "/apiVersion")) == "batch";
+    if is_job && !is_submitted {
+        let hash = crate::digest::short(&value.to_string(), 8);
+        let name = format!("{}-{hash}", text(value, "/metadata/name"));
+        value["metadata"]["name"] = name.into();
     }
     // Admiralty takes foreign labels off its virtual nodes.
-    if manifest.kind() != "Node"
-        && let Some(metadata) = manifest
-            .value
-            .get_mut("metadata")
-            .and_then(Value::as_object_mut)
+    if text(value, "/kind") != "Node"
+        && let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut)
         && let Some(labels) = metadata
             .entry("labels")
             .or_insert_with(|| json!({}))
             .as_object_mut()
+        // What is part of something else, such as the engine's settings, stays that.
+        && !labels.contains_key(PART_OF)
     {
         labels.insert("app.kubernetes.io/managed-by".to_owned(), "hcb".into());
-        labels.insert(
-            "app.kubernetes.io/part-of".to_owned(),
-            model.name.as_str().into(),
-        );
+        labels.insert(PART_OF.to_owned(), model.name.as_str().into());
     }
-    manifest
 }

@@ -95,6 +95,10 @@ pub struct Cluster {
     pub zone: Option<String>,
     /// Its network.
     pub network: String,
+    /// The version of Istio's charts, where that is not the mesh's.
+    pub mesh_version: Option<String>,
+    /// Whether no further job goes there.
+    pub drain: bool,
     /// What placement can ask for.
     pub labels: BTreeMap<String, String>,
     /// The URL of its API server as seen by others. There where others need it.
@@ -217,6 +221,8 @@ pub struct ObjectStore {
     pub kind: ObjectStoreKind,
     /// The S3 region.
     pub region: String,
+    /// Where the name of a bucket stands in requests.
+    pub addressing: spec::Addressing,
     /// The key of the credentials in the secret store, with the prefix.
     pub credentials_key: String,
     /// Where it stands.
@@ -244,6 +250,8 @@ pub struct Secrets {
     pub store: String,
     /// What keys start with.
     pub prefix: String,
+    /// What stands between the parts of a key.
+    pub separator: spec::Separator,
     /// How often they are read again.
     pub refresh_interval: Seconds,
     /// How credentials of one cluster reach the others.
@@ -253,9 +261,13 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// A key in the store, with the prefix.
+    /// A key in the store, with the prefix. The parts of `name` are separated by slashes.
     pub fn key(&self, name: &str) -> String {
-        format!("{}/{name}", self.prefix)
+        let key = format!("{}/{name}", self.prefix);
+        match self.separator {
+            spec::Separator::Slash => key,
+            spec::Separator::Dash => key.replace('/', "-"),
+        }
     }
 }
 

@@ -8,10 +8,11 @@ mod addons;
 mod foundation;
 mod object_store;
 mod reconciler;
-mod workloads;
+pub mod workloads;
 
 use crate::model::{ClusterIndex, Model};
 use crate::source::Location;
+use rayon::prelude::*;
 use serde_json::Value;
 
 /// The order in which units are applied to a cluster. A wave begins when the one before is healthy.
@@ -51,6 +52,8 @@ pub enum Area {
     Delivery(ClusterIndex),
     /// `bootstrap/`: what a person applies once.
     Bootstrap,
+    /// `submit/`: what `hcb submit` makes jobs of. No engine applies it.
+    Submit,
 }
 
 /// What the engine applies as a whole.
@@ -154,7 +157,13 @@ impl Unit {
                 )
             }
             Area::Bootstrap => format!("bootstrap/{cluster}"),
+            Area::Submit => format!("submit/{cluster}"),
         }
+    }
+
+    /// What units are sorted by: the cluster, the wave, the name.
+    pub fn order(&self) -> (ClusterIndex, Wave, &str) {
+        (self.cluster, self.wave, &self.name)
     }
 
     /// Adds a template that is asked for by `origin`.
@@ -170,20 +179,25 @@ impl Unit {
 /// Plans everything that the clusters get. What the engine needs to deliver it comes later, from
 /// what was rendered.
 pub fn plan(model: &Model) -> Plan {
-    let mut units = Vec::new();
-    for index in 0..model.clusters.len() {
-        units.extend(foundation::plan(model, index));
-        units.extend(addons::plan(model, index));
-        units.extend(crate::mesh::plan(model, index));
-        units.extend(crate::scheduling::plan(model, index));
-        units.extend(crate::autoscaling::plan(model, index));
-        units.extend(object_store::plan(model, index));
-        units.extend(reconciler::plan(model, index));
-        units.extend(workloads::plan(model, index));
-        units.extend(crate::gitops::access(model, index));
-    }
+    let of_cluster = |index| {
+        [
+            foundation::plan(model, index),
+            addons::plan(model, index),
+            crate::mesh::plan(model, index),
+            crate::scheduling::plan(model, index),
+            crate::autoscaling::plan(model, index),
+            object_store::plan(model, index),
+            reconciler::plan(model, index),
+            workloads::plan(model, index),
+            crate::gitops::access(model, index),
+        ]
+        .into_iter()
+        .flatten()
+    };
+    let clusters = (0..model.clusters.len()).into_par_iter();
+    let mut units: Vec<_> = clusters.flat_map_iter(of_cluster).collect();
     units.retain(|unit| !unit.items.is_empty() || !unit.charts.is_empty());
-    units.sort_by(|a, b| (a.cluster, a.wave, &a.name).cmp(&(b.cluster, b.wave, &b.name)));
+    units.sort_by(|a, b| a.order().cmp(&b.order()));
     Plan { units }
 }
 

@@ -117,6 +117,24 @@ fn compile(kubernetes: KubernetesVersion, key: &str) -> Option<Validator> {
     })
 }
 
+/// Returns the schema of a kind as the newest version of Kubernetes has it, with all definitions
+/// under `$defs`, without compiling it: for what is known of fields rather than for checks.
+pub fn definition(api_version: &str, kind: &str) -> Option<Arc<Value>> {
+    static READ: LazyLock<Mutex<HashMap<String, Option<Arc<Value>>>>> =
+        LazyLock::new(Mutex::default);
+    let key = catalogue::kind_key(api_version, kind);
+    let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+    read.entry(key)
+        .or_insert_with_key(|key| {
+            let newest_first = supported_kubernetes().iter().rev();
+            newest_first
+                .filter_map(|version| catalogue::kind(*version, key))
+                .map(|(_, schema)| Arc::new(schema))
+                .next()
+        })
+        .clone()
+}
+
 /// Returns the Kubernetes versions that have a kind, in order; none if the catalogue lacks it.
 pub fn known_in(api_version: &str, kind: &str) -> Vec<KubernetesVersion> {
     let key = catalogue::kind_key(api_version, kind);

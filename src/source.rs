@@ -4,13 +4,24 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// One text that was read: its path as the user named it, and its content.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceFile {
     /// The path as given on the command line or found below a given folder.
     pub path: PathBuf,
     /// The whole text, UTF-8.
     pub text: String,
+    /// What the text is read for.
+    pub role: Role,
     line_starts: Vec<usize>,
+}
+
+/// What a text is read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It is a part of the spec.
+    Spec,
+    /// It is one of the files of a policy.
+    Policy,
 }
 
 /// Index of a file in [`Sources`].
@@ -61,8 +72,18 @@ impl Location {
 }
 
 impl Sources {
-    /// Adds a text and returns its id.
+    /// Adds a text of the spec and returns its id.
     pub fn add(&mut self, path: impl Into<PathBuf>, text: impl Into<String>) -> FileId {
+        self.add_as(Role::Spec, path, text)
+    }
+
+    /// Adds a text and returns its id.
+    pub fn add_as(
+        &mut self,
+        role: Role,
+        path: impl Into<PathBuf>,
+        text: impl Into<String>,
+    ) -> FileId {
         let text = text.into();
         let line_starts = std::iter::once(0)
             .chain(text.match_indices('\n').map(|(at, _)| at + 1))
@@ -70,6 +91,7 @@ impl Sources {
         self.files.push(SourceFile {
             path: path.into(),
             text,
+            role,
             line_starts,
         });
         FileId(u32::try_from(self.files.len() - 1).unwrap_or(u32::MAX))
@@ -83,6 +105,11 @@ impl Sources {
     /// All files with their ids, in the order they were added.
     pub fn iter(&self) -> impl Iterator<Item = (FileId, &SourceFile)> {
         (0..).map(FileId).zip(&self.files)
+    }
+
+    /// The files of this role with their ids, in the order they were added.
+    pub fn of(&self, role: Role) -> impl Iterator<Item = (FileId, &SourceFile)> {
+        self.iter().filter(move |(_, file)| file.role == role)
     }
 
     /// Whether no text was added.

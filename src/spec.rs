@@ -7,6 +7,7 @@
 mod cloud;
 mod cluster;
 mod platform;
+mod policies;
 pub(crate) mod read;
 pub(crate) mod shape;
 mod workload;
@@ -14,16 +15,17 @@ mod workload;
 pub use cloud::*;
 pub use cluster::*;
 pub use platform::*;
+pub use policies::*;
 pub use read::{json_schema, read};
 pub use workload::*;
 
 use crate::source::Location;
 use crate::yaml::{Node, Step};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The version of the spec's format.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
 pub enum ApiVersion {
     /// The first.
     #[serde(rename = "hcb.dev/v1alpha1")]
@@ -31,7 +33,7 @@ pub enum ApiVersion {
 }
 
 /// Name and namespace of a document.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Metadata {
     /// The name: lower-case letters, digits and dashes.
@@ -42,7 +44,7 @@ pub struct Metadata {
 }
 
 /// A quantity as written: a number, or a text such as `500m` or `16Gi`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(from = "TextOrNumber")]
 pub struct QuantityText(pub String);
 
@@ -157,6 +159,37 @@ impl At {
 }
 
 impl Spec {
+    /// Where the key that `at` ends with stands, where the spec says it at all.
+    pub fn documents_say(&self, at: &At) -> Option<Location> {
+        let (Step::Key(key), parents) = at.steps.split_last()? else {
+            return None;
+        };
+        let parent = self.documents[at.document].descend(parents)?;
+        parent.entry(key).map(|entry| entry.key_location)
+    }
+
+    /// Where one of `paths` leads to in the document that `origin` is in: the first one that is
+    /// there, and in it what `message` mentions. A path is written with dots, such as `spec.image`.
+    pub fn place_near(
+        &self,
+        origin: Location,
+        paths: &[String],
+        message: &str,
+    ) -> Option<Location> {
+        let document = self.documents.iter().position(|document| {
+            let whole = document.location;
+            whole.file == origin.file && whole.start <= origin.start && origin.end <= whole.end
+        })?;
+        paths.iter().find_map(|path| {
+            let at = At::document(document).path(path);
+            let node = self.documents[document].descend(&at.steps)?;
+            Some(
+                node.mentioned_in(message)
+                    .unwrap_or_else(|| self.locate(&at)),
+            )
+        })
+    }
+
     /// Where `at` stands, or where it would: the nearest key above.
     pub fn locate(&self, at: &At) -> Location {
         let document = &self.documents[at.document];

@@ -5,6 +5,7 @@
 //! - `clusters/CLUSTER/UNIT/NAMESPACE/KIND-NAME.yaml`: what a cluster gets;
 //! - `gitops/CLUSTER/CLUSTER/…`: what tells the engine in the first to deliver to the second;
 //! - `bootstrap/CLUSTER/…`: what a person applies once;
+//! - `submit/CLUSTER/…`: what `hcb submit` makes jobs of;
 //! - [`OWNED`]: the list of all files, by which hcb knows its own.
 //!
 //! One object is one file, the namespace is always in the path (`_cluster` where there is none), and
@@ -14,6 +15,7 @@ pub mod write;
 
 use crate::diag::{Diagnostic, Diagnostics, codes};
 use crate::manifest::{Manifest, RenderedUnit};
+use crate::memo::Memo;
 use crate::model::Model;
 use crate::source::{Location, Sources};
 use rayon::prelude::*;
@@ -41,28 +43,32 @@ pub fn lay_out(
     units: &[RenderedUnit],
     sources: &Sources,
     root: &Path,
+    memo: &Memo,
     diagnostics: &mut Diagnostics,
 ) -> Tree {
-    let entries: Vec<(String, String, &Manifest)> = units
+    let mut entries: Vec<(String, String, &Manifest)> = units
         .par_iter()
         .flat_map_iter(|unit| {
             let folder = unit.unit.folder(model);
             unit.manifests.iter().map(move |manifest| {
                 let path = format!("{folder}/{}", file_name(manifest));
-                (path, content(manifest, sources, root), manifest)
+                (path, content(manifest, sources, root, memo), manifest)
             })
         })
         .collect();
-    let mut origins: BTreeMap<&str, Location> = BTreeMap::new();
-    for (path, _, manifest) in &entries {
-        if let Some(first) = origins.insert(path, manifest.origin) {
+    entries.par_sort_by(|(a, ..), (b, ..)| a.cmp(b));
+    for pair in entries.windows(2) {
+        let [(path, _, first), (again, _, manifest)] = pair else {
+            continue;
+        };
+        if path == again {
             diagnostics.push(
                 Diagnostic::error(
                     codes::DUPLICATE_OBJECT,
                     format!("two manifests would be the file `{path}`"),
                 )
                 .at(manifest.origin, "leads to it")
-                .also(first, "leads to it too"),
+                .also(first.origin, "leads to it too"),
             );
         }
     }
@@ -81,10 +87,31 @@ pub fn lay_out(
     Tree { files }
 }
 
+/// The paths of the files that a run makes, each with what in the spec asks for it.
+pub fn origins(model: &Model, units: &[RenderedUnit]) -> BTreeMap<String, Location> {
+    units
+        .iter()
+        .flat_map(|unit| {
+            let folder = unit.unit.folder(model);
+            unit.manifests.iter().map(move |manifest| {
+                let path = format!("{folder}/{}", file_name(manifest));
+                (path, manifest.origin)
+            })
+        })
+        .collect()
+}
+
 /// `NAMESPACE/KIND-NAME.yaml`. Names of RBAC objects may hold `:`, which some file systems refuse.
 fn file_name(manifest: &Manifest) -> String {
     let namespace = manifest.namespace().unwrap_or("_cluster");
-    let kind = manifest.kind().to_lowercase();
+    // What a person applies is applied in this order, and Kubernetes removes the Secret of a service
+    // account that is not there yet: this one comes after `serviceaccount`.
+    let is_token = manifest.value["type"] == "kubernetes.io/service-account-token";
+    let kind = if is_token {
+        "token".to_owned()
+    } else {
+        manifest.kind().to_lowercase()
+    };
     format!("{}/{kind}-{}.yaml", safe(namespace), safe(manifest.name()))
 }
 
@@ -105,19 +132,26 @@ fn safe(name: &str) -> String {
     }
 }
 
-fn content(manifest: &Manifest, sources: &Sources, root: &Path) -> String {
+fn content(manifest: &Manifest, sources: &Sources, root: &Path, memo: &Memo) -> String {
     let path = sources.path(manifest.origin);
     let path = path.strip_prefix(root).unwrap_or(path);
-    let mut text = String::with_capacity(1024);
     // Segments are joined by hand, so that the bytes are the same on every system.
     let segments: Vec<_> = path
         .iter()
         .map(|segment| segment.to_string_lossy())
         .collect();
-    let _ = writeln!(text, "{HEADER}{}; edit that, not this.", segments.join("/"));
-    for line in &manifest.comment {
-        let _ = writeln!(text, "# {line}");
-    }
-    text.push_str(&crate::yaml::to_string(&manifest.value));
+    let mut text = format!("{HEADER}{}; edit that, not this.\n", segments.join("/"));
+    let body = memo.texts.recall(
+        || manifest.fingerprint,
+        || {
+            let mut body = String::with_capacity(1024);
+            for line in manifest.comment.iter() {
+                let _ = writeln!(body, "# {line}");
+            }
+            body.push_str(&crate::yaml::to_string(&manifest.value));
+            body.into()
+        },
+    );
+    text.push_str(&body);
     text
 }

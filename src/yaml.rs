@@ -171,6 +171,38 @@ impl Node {
         }
     }
 
+    /// The key or text below a collection that a message mentions by its name, where there is one.
+    pub fn mentioned_in(&self, message: &str) -> Option<Location> {
+        let is_mentioned = |word: &str| {
+            word.len() > 2
+                && message.match_indices(word).any(|(at, _)| {
+                    let is_border =
+                        |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric() && c != '_');
+                    is_border(message[..at].chars().next_back())
+                        && is_border(message[at + word.len()..].chars().next())
+                })
+        };
+        match &self.value {
+            Value::Mapping(entries) => entries.iter().find_map(|entry| {
+                if is_mentioned(&entry.key) {
+                    Some(entry.key_location)
+                } else if entry.node.as_str().is_some_and(is_mentioned) {
+                    Some(entry.node.location)
+                } else {
+                    entry.node.mentioned_in(message)
+                }
+            }),
+            Value::Sequence(items) => items.iter().find_map(|item| {
+                if item.as_str().is_some_and(is_mentioned) {
+                    Some(item.location)
+                } else {
+                    item.mentioned_in(message)
+                }
+            }),
+            _ => None,
+        }
+    }
+
     /// Takes the value at `steps` out of the tree. Nothing happens where there is none.
     pub fn remove(&mut self, steps: &[Step]) {
         match (steps, &mut self.value) {

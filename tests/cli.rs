@@ -2,6 +2,7 @@
 
 mod common;
 
+use hcb::source::Role;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -53,13 +54,13 @@ fn a_newcomer_gets_from_nothing_to_a_tree() {
     assert_code(&output, 0);
     assert_eq!(
         stderr(&output),
-        "`my-cloud` is valid: 2 clusters, 1 workload, 128 files\n"
+        "`my-cloud` is valid: 2 clusters, 1 workload, 220 files\n"
     );
 
     let output = hcb(here, &["compile"]);
     assert_code(&output, 0);
     assert!(here.join("generated/.hcb-owned").exists());
-    assert!(stderr(&output).contains("`generated`: 128 added, 0 changed, 0 removed, 0 unchanged"));
+    assert!(stderr(&output).contains("`generated`: 220 added, 0 changed, 0 removed, 0 unchanged"));
     assert_eq!(stdout(&output), "");
 
     let output = hcb(here, &["compile", "--check"]);
@@ -284,7 +285,7 @@ fn list_shows_the_line_of_the_spec_behind_each_object() {
     let output = hcb(root, &["list", "examples/seed", "--kind", "job"]);
     assert_code(&output, 0);
     let lines = stdout(&output);
-    assert_eq!(lines.lines().count(), 2, "{lines}");
+    assert_eq!(lines.lines().count(), 3, "{lines}");
     assert!(
         lines.contains("examples/seed/workloads/train-mnist.yaml:5:9"),
         "{lines}"
@@ -316,7 +317,7 @@ fn the_schema_is_one_and_every_example_is_of_it() {
     let validator = jsonschema::validator_for(&schema).expect("a schema");
     let mut documents = 0;
     for example in common::EXAMPLES {
-        for (_, file) in common::read(&common::example(example)).iter() {
+        for (_, file) in common::read(&common::example(example)).of(Role::Spec) {
             for text in file.text.split("\n---\n") {
                 let document: Value = yaml_serde::from_str(text).expect("YAML");
                 assert!(validator.is_valid(&document), "{}", file.path.display());
@@ -324,7 +325,7 @@ fn the_schema_is_one_and_every_example_is_of_it() {
             }
         }
     }
-    assert_eq!(documents, 13);
+    assert_eq!(documents, 14);
 }
 
 #[test]
@@ -362,4 +363,267 @@ fn a_reader_that_stops_reading_is_no_failure() {
     let output = child.wait_with_output().expect("an end");
     assert_code(&output, 0);
     assert_eq!(stderr(&output), "");
+}
+
+#[test]
+fn reports_for_other_tools_are_written_beside_what_is_shown() {
+    let folder = TempDir::new().expect("a folder");
+    let here = folder.path();
+    fs::create_dir(here.join(".git")).expect("a folder");
+    let below = here.join("platform");
+    fs::create_dir(&below).expect("a folder");
+    assert_code(&hcb(&below, &["init"]), 0);
+    let path = below.join("hybrid/cloud.yaml");
+    let spec = fs::read_to_string(&path).expect("a spec");
+    fs::write(&path, spec.replace("tier: public", "tier: pubic")).expect("a spec");
+
+    let reports = [
+        "--report",
+        "sarif=reports/hcb.sarif",
+        "--report",
+        "junit=reports/hcb.xml",
+        "--report",
+        "gitlab=reports/quality.json",
+        "--report",
+        "github",
+    ];
+    for command in ["validate", "compile"] {
+        let _ = fs::remove_dir_all(below.join("reports"));
+        let output = hcb(&below, &[&[command][..], &reports].concat());
+        assert_code(&output, 1);
+        assert!(stderr(&output).contains("error[HCB302]"));
+        assert!(
+            stdout(&output).starts_with("::error file=platform/hybrid/cloud.yaml,line="),
+            "{}",
+            stdout(&output)
+        );
+        let sarif = fs::read(below.join("reports/hcb.sarif")).expect("a report");
+        let sarif: Value = serde_json::from_slice(&sarif).expect("JSON");
+        assert_eq!(sarif["runs"][0]["results"][0]["ruleId"], "HCB302");
+        let mut files: Vec<_> = fs::read_dir(below.join("reports"))
+            .expect("the reports")
+            .map(|entry| entry.expect("an entry").file_name())
+            .collect();
+        files.sort();
+        assert_eq!(files, ["hcb.sarif", "hcb.xml", "quality.json"]);
+    }
+}
+
+#[test]
+fn reports_that_cannot_be_are_refused() {
+    let folder = TempDir::new().expect("a folder");
+    let here = folder.path();
+    assert_code(&hcb(here, &["init"]), 0);
+    for (arguments, said) in [
+        (
+            &["--report", "sarf"][..],
+            "there is no report `sarf`; did you mean `sarif`?",
+        ),
+        (&["--report", "sarif="], "name a file"),
+        (
+            &["--report", "sarif", "--report", "github"],
+            "only one report can go to stdout",
+        ),
+        (
+            &["--report", "sarif", "--format", "json"],
+            "name a file for the report",
+        ),
+        (&["--report", "sarif=hybrid"], "it is a folder"),
+        (
+            &["--report", "junit=good.xml", "--report", "sarif=hybrid"],
+            "it is a folder",
+        ),
+    ] {
+        let output = hcb(here, &[&["validate"][..], arguments].concat());
+        assert_code(&output, 2);
+        assert!(
+            stderr(&output).contains(said),
+            "{arguments:?}: {}",
+            stderr(&output)
+        );
+        assert_eq!(stdout(&output), "", "{arguments:?}");
+    }
+    assert!(!here.join("good.xml").exists(), "all reports or none");
+}
+
+#[test]
+fn policies_are_listed_explained_and_tested() {
+    let folder = TempDir::new().expect("a folder");
+    let here = folder.path();
+
+    // Without a spec, those that are built in.
+    let output = hcb(here, &["policy", "list"]);
+    assert_code(&output, 0);
+    assert!(stdout(&output).contains("hcb-pod-security"));
+    assert!(stderr(&output).contains("There is no spec here"));
+
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let output = hcb(
+        root,
+        &["policy", "list", "examples/large", "--format", "json"],
+    );
+    assert_code(&output, 0);
+    let rows: Value = serde_json::from_str(&stdout(&output)).expect("JSON");
+    let row = |name: &str| {
+        let rows = rows.as_array().expect("a list");
+        rows.iter()
+            .find(|row| row["name"] == name)
+            .cloned()
+            .expect(name)
+    };
+    let scratch = row("hcb-bounded-scratch");
+    assert_eq!(scratch["clusters"]["dc-frankfurt"], "audit");
+    assert_eq!(scratch["clusters"]["dc-munich"], "warn");
+    assert_eq!(row("hcb-job-limits")["exceptions"], 1);
+    assert_eq!(row("hcb-job-limits")["params"]["deadlineSeconds"], "432000");
+    assert_eq!(row("acme-urgent")["builtIn"], false);
+
+    let output = hcb(
+        root,
+        &["policy", "explain", "acme-urgent", "examples/large"],
+    );
+    assert_code(&output, 0);
+    assert!(stdout(&output).starts_with("# acme-urgent: Only production is urgent"));
+    let output = hcb(here, &["policy", "explain", "hcb-budgt"]);
+    assert_code(&output, 2);
+    assert!(stderr(&output).contains("did you mean `hcb-budget`?"));
+
+    let report = here.join("tests.xml");
+    let report = report.to_str().expect("UTF-8");
+    let output = hcb(root, &["policy", "test", "--built-in", "--junit", report]);
+    assert_code(&output, 0);
+    assert!(stdout(&output).contains("ok     hcb-pod-security"));
+    let xml = fs::read_to_string(report).expect("a report");
+    let xml = quick_junit::Report::deserialize_from_str(&xml).expect("JUnit");
+    assert!(xml.tests > 50 && xml.failures == 0, "{} tests", xml.tests);
+
+    let own = here.join("hybrid/policies/acme-urgent");
+    fs::create_dir_all(&own).expect("a folder");
+    let example = root.join("examples/large/policies/acme-urgent");
+    for file in ["policy.yaml", "tests.yaml", "pass.yaml", "fail.yaml"] {
+        fs::copy(example.join(file), own.join(file)).expect("a file");
+    }
+    assert_code(&hcb(here, &["policy", "test"]), 0);
+    let policy = fs::read_to_string(own.join("policy.yaml")).expect("a policy");
+    fs::write(
+        own.join("policy.yaml"),
+        policy.replace("'hcb-urgent'", "'urgent'"),
+    )
+    .expect("a policy");
+    let output = hcb(here, &["policy", "test"]);
+    assert_code(&output, 1);
+    assert!(stdout(&output).starts_with("FAILED acme-urgent (1 of 2)"));
+    assert!(stderr(&output).contains("urgent elsewhere: expected 1 violations, found 0"));
+    let output = hcb(here, &["policy", "test", "--format", "json"]);
+    let json: Value = serde_json::from_str(&stdout(&output)).expect("JSON");
+    assert_eq!(json["passed"], false);
+}
+
+#[test]
+fn a_run_does_not_depend_on_the_clock_where_a_date_is_given() {
+    let folder = TempDir::new().expect("a folder");
+    let here = folder.path();
+    assert_code(&hcb(here, &["init"]), 0);
+    let path = here.join("hybrid/cloud.yaml");
+    let spec = fs::read_to_string(&path).expect("a spec");
+    let exception = "\n  policies: {exceptions: [{policy: hcb-bounded-scratch, workload: {name: train}, reason: none, expires: 2027-03-31}]}\n";
+    fs::write(&path, spec + exception).expect("a spec");
+    assert_code(&hcb(here, &["compile", "--today", "2027-03-31"]), 0);
+    assert_code(
+        &hcb(here, &["compile", "--check", "--today", "2026-01-01"]),
+        0,
+    );
+    let output = hcb(here, &["compile", "--today", "2027-04-01"]);
+    assert_code(&output, 1);
+    assert!(stderr(&output).contains("error[HCB716]"));
+}
+
+#[test]
+fn policies_are_in_a_folder_of_the_spec() {
+    let folder = TempDir::new().expect("a folder");
+    let here = folder.path();
+    assert_code(&hcb(here, &["init"]), 0);
+    let path = here.join("hybrid/cloud.yaml");
+    let spec = fs::read_to_string(&path).expect("a spec");
+    for (named, said) in [
+        ("../elsewhere", "HCB313"),
+        ("/etc", "HCB313"),
+        ("rules", "there is no folder `rules`"),
+    ] {
+        fs::write(&path, format!("{spec}\n  policies: {{folder: {named}}}\n")).expect("a spec");
+        let output = hcb(here, &["validate"]);
+        assert_code(&output, 1);
+        assert!(stderr(&output).contains(said), "{}", stderr(&output));
+    }
+    // What is in it is no part of the spec; a policy in it is in force.
+    let own = here.join("hybrid/rules/acme-urgent");
+    fs::create_dir_all(&own).expect("a folder");
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/large/policies/acme-urgent");
+    for file in ["policy.yaml", "tests.yaml", "fail.yaml"] {
+        fs::copy(example.join(file), own.join(file)).expect("a file");
+    }
+    assert_code(&hcb(here, &["validate"]), 0);
+    let output = hcb(here, &["list", "--kind", "ValidatingAdmissionPolicy"]);
+    assert!(
+        stdout(&output).contains("acme-urgent"),
+        "{}",
+        stdout(&output)
+    );
+}
+
+/// What can be told before any server is asked.
+#[test]
+fn a_submission_that_cannot_be_is_told_before_anything_is_asked() {
+    let folder = TempDir::new().expect("a folder");
+    let here = folder.path();
+    assert_code(&hcb(here, &["init"]), 0);
+    fs::write(here.join("data.npz"), "x").expect("a file");
+    let told = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_hcb"))
+            .arg("submit")
+            .args(arguments)
+            .current_dir(here)
+            .env_clear()
+            .env("HOME", here)
+            .output()
+            .expect("hcb starts");
+        assert_code(&output, 2);
+        assert_eq!(stdout(&output), "");
+        stderr(&output)
+    };
+    let cases: [(&[&str], &str); 5] = [
+        (
+            &["data.npz", "-w", "trian"],
+            "there is no workload `trian` in the spec; did you mean `train`?",
+        ),
+        (
+            &["data.npz", "-w", "train", "-p", "epoch=3"],
+            "the workload `train` has no parameter `epoch`; did you mean `EPOCHS`?",
+        ),
+        (
+            &["none.npz", "-w", "train"],
+            "the data `none.npz`: No such file",
+        ),
+        (
+            &["-w", "train", "--input", "dataset"],
+            "--input says which input the data is, and there is no data",
+        ),
+        (
+            &["data.npz", "-w", "train"],
+            "how does this machine reach the object store, which is in the cluster `private`?",
+        ),
+    ];
+    for (arguments, expected) in cases {
+        let told = told(arguments);
+        assert!(told.contains(expected), "{told}");
+    }
+    assert!(!here.join(".local").exists(), "something was kept");
+
+    // A spec with a finding is no spec to submit from.
+    let path = here.join("hybrid/cloud.yaml");
+    let spec = fs::read_to_string(&path).expect("a spec");
+    fs::write(&path, spec.replace("tier: public", "tier: pubic")).expect("a spec");
+    let output = hcb(here, &["submit", "data.npz", "-w", "train"]);
+    assert_code(&output, 1);
+    assert!(stderr(&output).contains("error[HCB302]"));
 }

@@ -25,10 +25,23 @@ const NOT_BY_A_SPEC: &[(Code, &str)] = &[
     (codes::SCHEMA, "a template of the user's"),
     (codes::SCHEMA_UNKNOWN, "a template of the user's"),
     (codes::DUPLICATE_OBJECT, "a template of the user's"),
+    (codes::NO_SHARED_ROOT, "a template of the user's"),
+    (codes::MESH_NETWORK, "a template of the user's"),
+    (codes::MESH_GATEWAY, "a template of the user's"),
+    (codes::REMOTE_SECRET, "a template of the user's"),
+    (codes::VERSION_SKEW, "a template of the user's"),
     (codes::FOREIGN_FILE, "the output folder"),
     (codes::BAD_OUTPUT, "the output folder"),
     (codes::DRIFT, "the output folder"),
     (codes::WRITE_FAILED, "the output folder"),
+    (codes::POLICY_SHAPE, "a policy"),
+    (codes::POLICY_EXPRESSION, "a policy"),
+    (codes::POLICY_UNSUPPORTED, "a policy"),
+    (codes::POLICY_FILE, "a policy of the user's"),
+    (codes::POLICY_UNDECIDED, "a policy of the user's"),
+    (codes::POLICY_TEST, "a policy of the user's"),
+    (codes::IMPACT, "two states"),
+    (codes::REVISION, "a Git repository"),
 ];
 
 static TEMPLATES: LazyLock<Templates> = LazyLock::new(Templates::built_in);
@@ -191,7 +204,10 @@ fn findings(texts: &[String]) -> Vec<String> {
         &sources,
         Path::new(""),
         &TEMPLATES,
-        Options::default(),
+        Options {
+            today: Some(jiff::civil::date(2026, 12, 1)),
+            ..Options::default()
+        },
         &mut diagnostics,
         &mut Timings::default(),
     );

@@ -116,6 +116,10 @@ const TRICKY: &[&str] = &[
     "\na",
     "\n",
     "\n\n",
+    "\n\t",
+    "\n a",
+    "\t\na",
+    "a\n\t\nb",
     "a\n\nb\n\n",
     " a",
     "a ",
@@ -355,21 +359,19 @@ fn the_reader_of_kubernetes_reads_the_same() {
         let mut compared = 0;
         for unit in &output.units {
             for manifest in &unit.manifests {
-                let end = format!(
-                    "/{}-{}.yaml",
-                    manifest.kind().to_lowercase(),
-                    manifest.name()
-                );
+                let end = format!("-{}.yaml", manifest.name());
                 let folder = unit.unit.folder(&output.model);
-                let found = read.iter().find(|(path, _)| {
-                    path.starts_with(&format!(
-                        "{folder}/{}/",
-                        manifest.namespace().unwrap_or("_cluster")
-                    )) && path.ends_with(&end)
+                let found = read.iter().find(|(path, value)| {
+                    value["kind"] == manifest.kind()
+                        && path.starts_with(&format!(
+                            "{folder}/{}/",
+                            manifest.namespace().unwrap_or("_cluster")
+                        ))
+                        && path.ends_with(&end)
                 });
                 assert_eq!(
                     found.map(|(_, value)| value),
-                    Some(&manifest.value),
+                    Some(&*manifest.value),
                     "{folder}{end}"
                 );
                 compared += 1;

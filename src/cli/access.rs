@@ -4,7 +4,7 @@ use anyhow::Context;
 use jiff::Timestamp;
 use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Which cluster is asked.
 #[derive(Debug, Clone, clap::Args)]
@@ -18,33 +18,56 @@ pub(super) struct Access {
 }
 
 impl Access {
+    /// Connects to the cluster of another context of the same kubeconfig.
+    pub(super) async fn other(&self, context: &str) -> anyhow::Result<Client> {
+        let other = Self {
+            context: Some(context.to_owned()),
+            ..self.clone()
+        };
+        let described = || format!("the context `{context}` of the kubeconfig");
+        other.client().await.with_context(described)
+    }
+
     /// Connects.
     pub(super) async fn client(&self) -> anyhow::Result<Client> {
-        let options = KubeConfigOptions {
-            context: self.context.clone(),
-            ..KubeConfigOptions::default()
-        };
-        let config = match &self.kubeconfig {
-            Some(path) => {
-                let read = Kubeconfig::read_from(path);
-                let read = read.with_context(|| format!("the kubeconfig {}", path.display()))?;
-                kube::Config::from_custom_kubeconfig(read, &options).await
-            }
-            None if self.context.is_some() => kube::Config::from_kubeconfig(&options).await,
-            None => {
-                return Client::try_default()
-                    .await
-                    .context("how to reach the source cluster");
-            }
-        };
-        let config = config.context("how to reach the source cluster")?;
-        Ok(Client::try_from(config)?)
+        connect(self.kubeconfig.as_deref(), self.context.as_deref())
+            .await
+            .context("how to reach the source cluster")
     }
+}
+
+/// Connects by a context of a kubeconfig. Without either, as kubectl would.
+pub(super) async fn connect(
+    kubeconfig: Option<&Path>,
+    context: Option<&str>,
+) -> anyhow::Result<Client> {
+    let options = KubeConfigOptions {
+        context: context.map(str::to_owned),
+        ..KubeConfigOptions::default()
+    };
+    let config = match kubeconfig {
+        Some(path) => {
+            let read = Kubeconfig::read_from(path);
+            let read = read.with_context(|| format!("the kubeconfig {}", path.display()))?;
+            kube::Config::from_custom_kubeconfig(read, &options).await?
+        }
+        None if context.is_some() => kube::Config::from_kubeconfig(&options).await?,
+        None => return Ok(Client::try_default().await?),
+    };
+    Ok(Client::try_from(config)?)
 }
 
 /// Runs what asks a cluster.
 pub(super) fn ask<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
+}
+
+/// Runs what moves much data besides: on all cores.
+pub(super) fn ask_many<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?
         .block_on(work)

@@ -2,12 +2,15 @@
 
 mod summary;
 
-use super::input::Input;
+use super::input::{Input, repository_root};
+use super::report::Reports;
+use super::run::Run;
 use super::show::{self, Progress};
+use super::watch::Made;
 use super::{Format, Look, Outcome};
 use crate::compile::{Output, Timings};
 use crate::tree::write::{Changes, Refusal};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
 /// Compile a spec into the tree of manifests that Argo CD or Flux applies.
@@ -17,11 +20,13 @@ use std::path::{Path, PathBuf};
 /// never touched.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hcb compile                          compile `hybrid/` into the folder that it names\n  hcb compile spec/ --out deploy/      another spec, another folder\n  hcb compile --check                  write nothing; exit 1 and list the drift, if any\n  hcb compile --engine flux            for Flux, whatever the spec says"
+    after_help = "Examples:\n  hcb compile                          compile `hybrid/` into the folder that it names\n  hcb compile spec/ --out deploy/      another spec, another folder\n  hcb compile --watch                  compile again after each change, until Ctrl-C\n  hcb compile --check                  write nothing; exit 1 and list the drift, if any\n  hcb compile --engine flux            for Flux, whatever the spec says"
 )]
 pub(super) struct Args {
     #[command(flatten)]
     input: Input,
+    #[command(flatten)]
+    reports: Reports,
     /// The output folder. Default: `spec.gitops.path`, below the root of the Git repository that the
     /// spec is in.
     #[arg(long, value_name = "DIR")]
@@ -29,24 +34,30 @@ pub(super) struct Args {
     /// Write nothing; list what differs from what is there, and exit 1 if anything does.
     #[arg(long)]
     check: bool,
+    /// Go on: compile again after each change to the spec, to policies or to templates, until Ctrl-C. The
+    /// tree is left alone while there are errors. The exit code is that of the last round.
+    #[arg(long, conflicts_with = "check")]
+    watch: bool,
     /// Say how long each phase took.
     #[arg(long)]
     timings: bool,
 }
 
 pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
+    args.reports.check(look, args.check || args.watch)?;
+    if args.watch {
+        return super::watch::watch(&args.input, look, |run| again(args, run));
+    }
     let progress = Progress::new(look);
     progress.phase("compiling");
     let mut run = super::run::run(&args.input)?;
+    run.report(&args.reports, &args.input)?;
     let Some(output) = &run.output else {
         drop(progress);
         run.show_findings(look)?;
         return Ok(Outcome::Findings);
     };
-    let out = match &args.out {
-        Some(out) => out.clone(),
-        None => repository_root(&args.input.spec).join(&output.model.gitops.path),
-    };
+    let out = args.folder(output);
     progress.phase(if args.check { "comparing" } else { "writing" });
     let changes = run
         .timings
@@ -64,17 +75,9 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
         Err(refusal) => return refuse(&refusal, &out),
     };
     if look.format == Format::Json {
-        show::json_data(&json!({
-            "out": out,
-            "changes": changes,
-            "phases": run
-                .timings
-                .phases
-                .iter()
-                .map(|(phase, took)| json!({ "phase": phase, "seconds": took.as_secs_f64() }))
-                .collect::<Vec<_>>(),
-            "findings": run.findings(),
-        }))?;
+        let mut document = data(&out, &changes, &run.timings);
+        document.insert("findings".to_owned(), run.findings());
+        show::json_data(&document.into())?;
     } else {
         report(args, output, &changes, &out, &run.timings)?;
     }
@@ -86,8 +89,52 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
     })
 }
 
+/// A round of `--watch`: the tree is written where nothing is wrong.
+fn again(args: &Args, run: &mut Run) -> anyhow::Result<Made> {
+    run.report(&args.reports, &args.input)?;
+    let Some(output) = &run.output else {
+        return Ok(Made::default());
+    };
+    let out = args.folder(output);
+    let changes = run
+        .timings
+        .measure("write", || crate::tree::write::write(&output.tree, &out));
+    let changes = match changes {
+        Ok(changes) => changes,
+        Err(refusal) => return refuse(&refusal, &out),
+    };
+    let mut said = vec![format!("`{}`: {}", out.display(), counts(&changes))];
+    said.extend(args.timings.then(|| phases(&run.timings)));
+    Ok(Made {
+        said,
+        data: data(&out, &changes, &run.timings),
+    })
+}
+
+/// What JSON documents say of a compilation beside findings.
+fn data(out: &Path, changes: &Changes, timings: &Timings) -> Map<String, Value> {
+    let phases = timings.phases.iter();
+    let phases =
+        phases.map(|(phase, took)| json!({ "phase": phase, "seconds": took.as_secs_f64() }));
+    Map::from_iter([
+        ("out".to_owned(), json!(out)),
+        ("changes".to_owned(), json!(changes)),
+        ("phases".to_owned(), phases.collect()),
+    ])
+}
+
+impl Args {
+    /// The folder that the tree is written into.
+    fn folder(&self, output: &Output) -> PathBuf {
+        match &self.out {
+            Some(out) => out.clone(),
+            None => default_folder(&self.input.spec).join(&output.model.gitops.path),
+        }
+    }
+}
+
 /// What is in the way is named, and nothing was changed.
-fn refuse(refusal: &Refusal, out: &Path) -> anyhow::Result<Outcome> {
+fn refuse<T>(refusal: &Refusal, out: &Path) -> anyhow::Result<T> {
     let code = match refusal {
         Refusal::ForeignFiles(files) => {
             let mut lines: Vec<_> = files
@@ -179,17 +226,12 @@ fn phases(timings: &Timings) -> String {
     table.to_string()
 }
 
-/// The root of the Git repository that a path is in, or the current folder.
-fn repository_root(path: &Path) -> PathBuf {
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let root = absolute
-        .ancestors()
-        .find(|folder| folder.join(".git").exists());
+/// What the folder that the spec names is relative to: the root of the repository, said as short as
+/// it can be, or the current folder.
+fn default_folder(spec: &Path) -> PathBuf {
     let here = std::env::current_dir().ok();
-    match (root, here) {
-        // Said as short as it can be.
-        (Some(root), Some(here)) if root == here => PathBuf::new(),
-        (Some(root), _) => root.to_owned(),
-        (None, _) => PathBuf::new(),
+    match repository_root(spec) {
+        Some(root) if Some(&root) != here.as_ref() => root,
+        _ => PathBuf::new(),
     }
 }

@@ -2,13 +2,14 @@
 
 use super::access::{Access, ask, span, time};
 use super::{Format, Look, Outcome, show};
+use crate::controller::REPORTER;
 use crate::controller::act::{DECISION, read_status};
 use crate::controller::reasons::Explanation;
-use crate::controller::{REPORTER, TARGET};
+use crate::controller::status::Status;
 use anyhow::{Context, anyhow};
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
@@ -76,7 +77,7 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
         let client = args.access.client().await?;
         let namespace = match &args.namespace {
             Some(namespace) => namespace.clone(),
-            None => find(&client, &args.job).await?,
+            None => find_job(&client, &args.job).await?,
         };
         read(&client, args, &namespace).await
     })?;
@@ -88,7 +89,7 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
 }
 
 /// The only namespace with a Job of this name.
-async fn find(client: &Client, name: &str) -> anyhow::Result<String> {
+pub(super) async fn find_job(client: &Client, name: &str) -> anyhow::Result<String> {
     let jobs: Api<Job> = Api::all(client.clone());
     let found = jobs
         .list_metadata(&ListParams::default().fields(&format!("metadata.name={name}")))
@@ -128,27 +129,13 @@ async fn read(client: &Client, args: &Args, namespace: &str) -> anyhow::Result<E
         .await?
         .items;
     pods.sort_by_key(|pod| (pod.creation_timestamp(), pod.name_any()));
-    let nodes: Api<Node> = Api::all(client.clone());
-    // Who may not see nodes sees the names of virtual nodes for those of clusters.
-    let nodes = nodes
-        .list(&ListParams::default().labels(TARGET))
-        .await
-        .map(|nodes| nodes.items)
-        .unwrap_or_default();
-    let clusters: BTreeMap<_, _> = nodes
-        .iter()
-        .filter_map(|node| Some((node.name_any(), node.labels().get(TARGET)?.clone())))
-        .collect();
-    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), &args.system_namespace);
-    let status = read_status(&maps).await.ok().flatten();
-    let waiting = |name: &str| {
-        let pods = status.iter().flat_map(|status| &status.longest);
-        let mut own = pods.filter(|pod| pod.namespace == namespace && pod.name == name);
-        own.next().map(|pod| pod.explanation.clone())
-    };
+    let clusters = super::follow::clusters(client).await;
+    let reader = Reader::new(client, &args.system_namespace);
+    let status = reader.status().await;
+    let waiting = |name: &str| waiting(status.as_ref()?, namespace, name);
     let explained = pods.iter().map(|pod| {
         let name = pod.name_any();
-        let node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone());
+        let cluster = crate::jobs::cluster_of(pod, &clusters);
         let status = pod.status.as_ref();
         let conditions = status
             .and_then(|status| status.conditions.as_ref())
@@ -159,8 +146,12 @@ async fn read(client: &Client, args: &Args, namespace: &str) -> anyhow::Result<E
             .find_map(|condition| condition.last_transition_time.as_ref().map(|time| time.0));
         ExplainedPod {
             created: pod.creation_timestamp().map(|time| time.0),
-            now: if node.is_none() { waiting(&name) } else { None },
-            cluster: node.map(|node| clusters.get(&node).cloned().unwrap_or(node)),
+            now: if cluster.is_none() {
+                waiting(&name)
+            } else {
+                None
+            },
+            cluster,
             bound,
             phase: status
                 .and_then(|status| status.phase.clone())
@@ -179,6 +170,35 @@ async fn read(client: &Client, args: &Args, namespace: &str) -> anyhow::Result<E
         pods,
         events: events(client, namespace, &args.job).await?,
     })
+}
+
+/// Reads what the reconciler wrote down last.
+pub(super) struct Reader {
+    maps: Api<ConfigMap>,
+}
+
+impl Reader {
+    pub(super) fn new(client: &Client, system_namespace: &str) -> Self {
+        Self {
+            maps: Api::namespaced(client.clone(), system_namespace),
+        }
+    }
+
+    /// The status, where there is one and it may be read.
+    pub(super) async fn status(&self) -> Option<Status> {
+        read_status(&self.maps).await.ok().flatten()
+    }
+
+    /// Why a pod waits.
+    pub(super) async fn waits(&self, namespace: &str, pod: &str) -> Option<Explanation> {
+        waiting(&self.status().await?, namespace, pod)
+    }
+}
+
+fn waiting(status: &Status, namespace: &str, pod: &str) -> Option<Explanation> {
+    let mut pods = status.longest.iter();
+    let own = pods.find(|waits| waits.namespace == namespace && waits.name == pod);
+    own.map(|waits| waits.explanation.clone())
 }
 
 async fn events(

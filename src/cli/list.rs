@@ -137,10 +137,5 @@ fn table(rows: &[Row<'_>]) -> String {
             row.place.clone(),
         ]);
     }
-    // Rows are for `grep` as much as for eyes: no trailing blanks.
-    table
-        .lines()
-        .map(|line| line.trim_end().to_owned())
-        .collect::<Vec<_>>()
-        .join("\n")
+    show::plain(&table)
 }

@@ -41,7 +41,8 @@ pub(super) struct Args {
     /// Decide all of a record again, without any cluster; exit 1 where something else is decided.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["dry_run", "listen", "record", "open_if_down"])]
     replay: Option<PathBuf>,
-    /// Let all waiting pods go where they may if no reconciler runs, then end.
+    /// If no reconciler runs, open the gates of the first tier and, where the configuration says so, let all
+    /// waiting pods go where they may; then end.
     #[arg(long, conflicts_with_all = ["dry_run", "listen", "record"])]
     open_if_down: bool,
 }
@@ -76,9 +77,10 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
         let opened = runtime.block_on(run::open_if_down(&config, &namespace, DOWN_AFTER))?;
         show::say(&match opened {
             None => "a reconciler is there; nothing was opened".to_owned(),
-            Some(count) => format!(
-                "no reconciler is there; let go: {}",
-                show::count(count, "pod")
+            Some(opened) => format!(
+                "no reconciler is there; opened: {}; let go: {}",
+                show::count(opened.gates, "gate"),
+                show::count(opened.pods, "pod")
             ),
         });
         return Ok(Outcome::Ok);

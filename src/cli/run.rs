@@ -1,9 +1,12 @@
 //! What `compile`, `validate` and `list` do first.
 
 use super::input::{Input, Texts};
+use super::report::Reports;
 use super::{Format, Look, show};
-use crate::compile::{Output, Timings};
+use crate::compile::{Options, Output, Timings};
 use crate::diag::Diagnostics;
+use crate::manifest::Templates;
+use crate::memo::Memo;
 use serde_json::{Value, json};
 
 /// A spec that was read and compiled.
@@ -21,24 +24,49 @@ pub(super) fn run(input: &Input) -> anyhow::Result<Run> {
     let mut timings = Timings::default();
     let texts = timings.measure("read", || input.read(&mut diagnostics))?;
     let templates = timings.measure("templates", || input.templates())?;
-    let output = crate::compile::compile(
-        &texts.sources,
-        &texts.root,
+    Ok(compile(
+        texts,
         &templates,
         input.options(),
+        &Memo::none(),
+        diagnostics,
+        timings,
+    ))
+}
+
+/// Compiles what was read.
+pub(super) fn compile(
+    texts: Texts,
+    templates: &Templates,
+    options: Options,
+    memo: &Memo,
+    mut diagnostics: Diagnostics,
+    mut timings: Timings,
+) -> Run {
+    let output = crate::compile::compile_with(
+        memo,
+        &texts.sources,
+        &texts.root,
+        templates,
+        options,
         &mut diagnostics,
         &mut timings,
     )
     .filter(|_| !diagnostics.has_errors());
-    Ok(Run {
+    Run {
         texts,
         diagnostics,
         timings,
         output,
-    })
+    }
 }
 
 impl Run {
+    /// Writes the reports that are asked for.
+    pub(super) fn report(&self, reports: &Reports, input: &Input) -> anyhow::Result<()> {
+        reports.write(&self.diagnostics, &self.texts.sources, &input.spec)
+    }
+
     /// Shows the findings; where they are all that there is, as JSON too, if that is asked for.
     pub(super) fn show_findings(&self, look: Look) -> anyhow::Result<()> {
         show::findings(&self.diagnostics, &self.texts.sources, look);

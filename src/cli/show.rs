@@ -21,6 +21,15 @@ pub(super) fn table() -> Table {
     table
 }
 
+/// A table as text. Rows are for `grep` as much as for eyes: no trailing blanks.
+pub(super) fn plain(table: &Table) -> String {
+    let lines: Vec<_> = table
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect();
+    lines.join("\n")
+}
+
 /// Prints a JSON document.
 pub(super) fn json_data(value: &serde_json::Value) -> anyhow::Result<()> {
     data(&format!("{value:#}\n"))
@@ -47,23 +56,25 @@ pub(super) fn count(many: usize, one: &str) -> String {
 /// Shows findings: as text on stderr, with a count. In JSON they are part of the document that the
 /// command prints, by [`findings_json`].
 pub(super) fn findings(diagnostics: &Diagnostics, sources: &Sources, look: Look) {
-    if look.format == Format::Json || diagnostics.is_empty() {
+    let Some(counts) = counts(diagnostics).filter(|_| look.format == Format::Text) else {
         return;
-    }
-    let stderr = std::io::stderr();
-    let colour = match look.color {
-        Colour::Always => true,
-        Colour::Never => false,
-        Colour::Auto => {
-            stderr.is_terminal()
-                && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-        }
     };
-    let width = terminal_width();
+    let first = diagnostics.sorted()[0].code.id();
+    let text = rendered(diagnostics, sources, look);
+    say(&format!(
+        "{text}{counts}; `hcb explain-code {first}` says more"
+    ));
+}
+
+/// Findings as text for stderr.
+pub(super) fn rendered(diagnostics: &Diagnostics, sources: &Sources, look: Look) -> String {
+    let colour = has_colour(look, std::io::stderr().is_terminal());
+    text::render(&diagnostics.sorted(), sources, colour, terminal_width())
+}
+
+/// `2 errors, 1 warning`; `None` where there are no findings.
+pub(super) fn counts(diagnostics: &Diagnostics) -> Option<String> {
     let sorted = diagnostics.sorted();
-    let _ = stderr
-        .lock()
-        .write_all(text::render(&sorted, sources, colour, width).as_bytes());
     let counted = |severity, one: &str| {
         let many = sorted
             .iter()
@@ -78,11 +89,18 @@ pub(super) fn findings(diagnostics: &Diagnostics, sources: &Sources, look: Look)
     .into_iter()
     .flatten()
     .collect();
-    say(&format!(
-        "{}; `hcb explain-code {}` says more",
-        counts.join(", "),
-        sorted[0].code.id()
-    ));
+    (!counts.is_empty()).then(|| counts.join(", "))
+}
+
+/// Whether a stream gets colour.
+pub(super) fn has_colour(look: Look, is_terminal: bool) -> bool {
+    match look.color {
+        Colour::Always => true,
+        Colour::Never => false,
+        Colour::Auto => {
+            is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        }
+    }
 }
 
 /// The findings as JSON.
@@ -95,7 +113,7 @@ pub(super) fn findings_json(diagnostics: &Diagnostics, sources: &Sources) -> ser
 }
 
 /// The width of the terminal, or that of a printed page.
-fn terminal_width() -> usize {
+pub(super) fn terminal_width() -> usize {
     let columns = std::env::var("COLUMNS").ok();
     columns
         .and_then(|columns| columns.parse().ok())

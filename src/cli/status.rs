@@ -119,7 +119,7 @@ fn drawn(status: &Status, now: Timestamp) -> String {
     let counts: Vec<_> = status
         .waiting
         .iter()
-        .map(|(outcome, count)| format!("{count} {outcome}"))
+        .map(|(outcome, count)| format!("{count} {}", outcome.to_lowercase()))
         .collect();
     let _ = writeln!(
         text,
@@ -171,6 +171,7 @@ fn clusters(clusters: &[ClusterStatus]) -> Table {
             ("cannot be seen".to_owned(), String::new())
         };
         let weight = match cluster.weight.weight {
+            _ if cluster.drain => "drained".to_owned(),
             live if (live - f64::from(cluster.spec_weight)).abs() < 0.005 => {
                 cluster.spec_weight.to_string()
             }

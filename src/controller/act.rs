@@ -1,22 +1,25 @@
 //! What the reconciler does to the clusters: a few patches, each of one object.
 
 use super::GATE;
-use super::config::Config;
+use super::config::{Cluster, Config};
 use super::decide::{Release, Wake};
 use super::fields::{RELEASED, release_note};
+use super::gates::Gate;
 use super::observation::JobPod;
 use super::reasons::Explanation;
 use super::status::{KEY, NAME, Status};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod, Taint};
 use kube::Client;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
 
 /// The annotation that says when the scheduler was told to look at the pod again.
 const WOKEN: &str = "hcb.dev/woken";
-/// The annotation that says why a pod was released.
-pub const DECISION: &str = "hcb.dev/decision";
+/// The annotation that says why a pod was released. Once a pod is bound, Admiralty replaces the annotations
+/// of the pod in the source by those of its delegate, but for those of its own domain.
+/// Source: Admiralty 0.17.0, `pkg/controllers/feedback/controller.go`.
+pub const DECISION: &str = "multicluster.admiralty.io/hcb-decision";
 
 /// Lets a pod pass the gate of a cluster, and notes why.
 pub(super) async fn release(
@@ -41,6 +44,7 @@ pub(super) async fn open(
 ) -> Result<(), kube::Error> {
     let clusters = config.clusters.iter().filter(|cluster| {
         config.tier(cluster) > 0
+            && !cluster.drain
             && pod.shape.may_run_in(&cluster.name)
             && !pod.released.contains_key(&cluster.name)
     });
@@ -77,6 +81,44 @@ async fn let_through(
     pods.patch(&pod.name, &PatchParams::default(), &patch)
         .await
         .map(drop)
+}
+
+/// Makes the gate of a cluster what it is to be: the taint of the node that stands for it. Taints of others stay,
+/// whoever changes them at the same time. Says whether there was anything to do.
+pub(super) async fn set_gate(
+    source: &Client,
+    cluster: &Cluster,
+    gate: Gate,
+) -> Result<bool, kube::Error> {
+    let nodes: Api<Node> = Api::all(source.clone());
+    let node = nodes.get(&cluster.virtual_node).await?;
+    let mut taints = node.spec.and_then(|spec| spec.taints).unwrap_or_default();
+    let value = gate.value(&cluster.name);
+    let found = taints.iter().find(|taint| taint.key == GATE);
+    if found.map(|taint| taint.value.clone()) == value.clone().map(Some) {
+        return Ok(false);
+    }
+    taints.retain(|taint| taint.key != GATE);
+    if value.is_some() {
+        taints.push(Taint {
+            key: GATE.to_owned(),
+            value,
+            effect: "NoSchedule".to_owned(),
+            ..Taint::default()
+        });
+    }
+    let version = node.metadata.resource_version;
+    let operations = json!([
+        {"op": "test", "path": "/metadata/resourceVersion", "value": version},
+        {"op": "add", "path": "/spec/taints", "value": taints},
+    ]);
+    let patch: json_patch::Patch =
+        serde_json::from_value(operations).map_err(kube::Error::SerdeError)?;
+    let patch = Patch::<()>::Json(patch);
+    nodes
+        .patch(&cluster.virtual_node, &PatchParams::default(), &patch)
+        .await
+        .map(|_| true)
 }
 
 /// An annotation as a JSON pointer.

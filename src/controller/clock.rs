@@ -27,8 +27,8 @@ impl Clock {
             .unwrap_or(Timestamp::MAX)
     }
 
-    /// By how many seconds the machine's clock is ahead of this one.
-    pub fn jump(&self) -> f64 {
-        self.now().duration_until(Timestamp::now()).as_secs_f64()
+    /// By how many seconds this clock is ahead of another, such as the machine's.
+    pub fn ahead_of(&self, other: Timestamp) -> f64 {
+        other.duration_until(self.now()).as_secs_f64()
     }
 }

@@ -90,6 +90,9 @@ pub struct Cluster {
     pub tier: String,
     /// Its share within the tier.
     pub weight: u32,
+    /// Whether no further pod goes there.
+    #[serde(default)]
+    pub drain: bool,
     /// The node that stands for it in the source cluster.
     pub virtual_node: String,
     /// How it is reached; the source cluster, by being in it.

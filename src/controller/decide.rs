@@ -5,13 +5,13 @@
 //! as jobs must go there, each in the one cluster whose turn it is.
 
 use super::config::Config;
-use super::ledger::Ledger;
+use super::gates::{self, Gate, GateChange};
+use super::memory::{Memory, TierState};
 use super::observation::{JobPod, Observation};
 use super::room::{self, Room, Way};
 use super::weights::{LiveWeight, live_weights};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How long a cluster that a pod was released to has to take it in, before another may.
@@ -20,60 +20,26 @@ pub const GIVE_UP_AFTER: Duration = Duration::from_secs(600);
 pub const GROW_WITHIN: Duration = Duration::from_secs(300);
 
 /// How many pods are released that the scheduler has not tried yet. It tries one after another, about one
-/// a second: one that was released long before might leave although there is room again.
-pub const AHEAD: usize = 3;
+/// a second: one that was released long before might leave although there is room again. When it begins to
+/// try one, there is a second for the next to be released, so that it never waits.
+pub const AHEAD: usize = 1;
 /// A released pod that the scheduler did not try within this counts as tried.
 pub const TRIED_WITHIN: Duration = Duration::from_secs(10);
 
-/// How long the scheduler has to see by itself that a place is kept for a pod. It looks once a second.
+/// How many pods may be on their way to a cluster at once. When their nodes come, all have a place kept at
+/// the same moment, and Admiralty's scheduler there asks once a second for each whether it is taken, with a
+/// client that makes 20 requests a second. Beyond that it falls behind, places run out after 30 seconds
+/// untaken, and the scheduler of the source waits as long for each. Measured: of 50 pods on their way to one
+/// cluster, 2 a minute were placed. (Admiralty 0.17, `pkg/scheduler_plugins/candidate`.)
+pub const ON_THEIR_WAY: usize = 16;
+/// A cluster that has had as many on their way for so long is not waited for: others take its turns.
+pub const STUCK_AFTER: Duration = Duration::from_secs(120);
+
+/// How long the scheduler has to see by itself that a place is kept for a pod that it is trying. It looks
+/// once a second. From a pod that fitted nowhere it has turned away; that one is woken at once.
 pub const WAKE_AFTER: Duration = Duration::from_millis(1200);
 /// How long until a pod is woken again.
 pub const WAKE_AGAIN_AFTER: Duration = Duration::from_secs(5);
-
-/// What is remembered between decisions.
-#[derive(Debug, Clone, Default)]
-pub struct Memory {
-    /// When a place was first seen to be kept for a pod, or when it was last woken, and whether it was.
-    pub kept_since: BTreeMap<String, (Timestamp, bool)>,
-    /// What was spent this month, in the currency of the budget.
-    pub ledger: Ledger,
-    /// By how much each cluster is behind its share, in pods times the weights of its tier.
-    pub credits: Vec<f64>,
-    /// The tiers, as they were left.
-    pub tiers: Vec<TierState>,
-}
-
-/// Whether pods may leave for a tier at once.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TierState {
-    /// Whether they may: otherwise each must have waited as long as the spec says.
-    pub is_open: bool,
-    /// Since when it is so.
-    pub since: Option<Timestamp>,
-    /// When a pod last waited for it.
-    pub wanted: Option<Timestamp>,
-}
-
-impl Memory {
-    /// Takes in what is seen before anything is decided of it.
-    pub fn see(&mut self, observation: &Observation, config: &Config, now: Timestamp) {
-        let waiting = observation.pods.values().filter(|pod| pod.waits());
-        let is_kept = |pod: &&JobPod| observation.keeper(&pod.uid).is_some();
-        let kept: BTreeSet<_> = waiting.filter(is_kept).map(|pod| pod.uid.clone()).collect();
-        self.kept_since.retain(|uid, _| kept.contains(uid));
-        for uid in kept {
-            self.kept_since.entry(uid).or_insert((now, false));
-        }
-        self.ledger.count(hourly_cost(observation, config), now);
-    }
-
-    /// Takes in what was decided.
-    pub fn keep(&mut self, decision: &Decision) {
-        self.credits.clone_from(&decision.credits);
-        self.tiers.clone_from(&decision.tiers);
-    }
-}
 
 /// What the nodes of the tiers after the first cost an hour: what bursting costs.
 pub fn hourly_cost(observation: &Observation, config: &Config) -> f64 {
@@ -167,6 +133,9 @@ pub struct Verdict {
 pub struct Decision {
     /// What to do.
     pub releases: Vec<Release>,
+    /// Gates to change.
+    #[serde(default)]
+    pub gates: Vec<GateChange>,
     /// Whom to wake.
     pub wakes: Vec<Wake>,
     /// One verdict for each pod that waits.
@@ -196,9 +165,12 @@ pub fn decide(
         .values()
         .filter(|pod| pod.waits())
         .collect();
-    waiting.sort_by_key(|pod| {
+    // Who was not tried yet is next in the scheduler's queue; who was tried is behind all of those, and
+    // would have to wait for a second or so for each.
+    waiting.sort_by_cached_key(|pod| {
         let name = (&pod.namespace, &pod.name);
-        (std::cmp::Reverse(pod.priority), pod.created, name)
+        let is_tried = observation.is_tried(&pod.uid);
+        (std::cmp::Reverse(pod.priority), is_tried, pod.created, name)
     });
     // What was released before holds its room before anything else is given away.
     for pod in &waiting {
@@ -213,8 +185,19 @@ pub fn decide(
         });
     }
     deciding.close_tiers();
+    deciding.decision.gates = gates::changes(observation, config, &deciding.crowd);
     deciding.decision.hourly_cost = deciding.hourly_cost();
     deciding.decision
+}
+
+/// What a tier can do for a pod.
+enum Choice {
+    /// It goes to this cluster.
+    Cluster(usize, Way),
+    /// The cluster whose turn it is has as many on their way as it can take.
+    ItsTurn,
+    /// Nothing, and why where that is more than want of room.
+    None(Option<Outcome>),
 }
 
 struct Deciding<'a> {
@@ -229,6 +212,10 @@ struct Deciding<'a> {
     seen: Vec<Option<Room<'a>>>,
     /// Pods that were released to each tier and not tried yet.
     ahead: Vec<usize>,
+    /// Pods that are on their way to each cluster: how many, and since when the first of them.
+    coming: Vec<(usize, Timestamp)>,
+    /// Pods that each cluster of the first tier has no room for and was not asked for yet.
+    crowd: Vec<usize>,
     decision: Decision,
 }
 
@@ -261,25 +248,41 @@ impl<'a> Deciding<'a> {
             rooms: seen.clone(),
             seen,
             ahead: vec![0; config.tiers.len()],
+            coming: vec![(0, now); config.clusters.len()],
+            crowd: vec![0; config.clusters.len()],
             decision,
         }
     }
 
     fn keep_reservation(&mut self, pod: &JobPod) {
         for (index, cluster) in self.config.clusters.iter().enumerate() {
-            // A delegate that has a place holds its room as a pod of its node.
-            let has_place = self.observation.clusters[index].keeps(&pod.uid);
-            if has_place || !pod.released.contains_key(&cluster.name) {
+            let Some(since) = pod.released.get(&cluster.name).copied() else {
+                continue;
+            };
+            if cluster.drain {
                 continue;
             }
-            if let Some(room) = &mut self.rooms[index]
+            let is_first = self.config.tier(cluster) == 0;
+            if !is_first && self.now < after(since, GIVE_UP_AFTER) {
+                let (count, first) = &mut self.coming[index];
+                *count += 1;
+                *first = since.min(*first);
+            }
+            // A delegate that has a place holds its room as a pod of its node.
+            if self.observation.clusters[index].keeps(&pod.uid) {
+                continue;
+            }
+            let due = after(since, TRIED_WITHIN);
+            let is_tried = self.observation.clusters[index].has_candidate(&pod.uid);
+            let is_ahead = !is_tried && self.now < due;
+            // Who was tried in the first tier and has no place there is as who was never let through.
+            if (is_ahead || !is_first)
+                && let Some(room) = &mut self.rooms[index]
                 && let Some(way) = room.find(pod)
             {
                 room.reserve(pod, way);
             }
-            let due = after(pod.released[&cluster.name], TRIED_WITHIN);
-            let is_tried = self.observation.clusters[index].has_candidate(&pod.uid);
-            if !is_tried && self.now < due {
+            if is_ahead {
                 self.ahead[self.config.tier(cluster)] += 1;
                 self.look_again_at(due);
             }
@@ -287,13 +290,19 @@ impl<'a> Deciding<'a> {
     }
 
     fn wake(&mut self, pod: &JobPod) {
-        if self.observation.keeper(&pod.uid).is_none() {
+        let Some(keeper) = self.keeper(pod) else {
+            return;
+        };
+        if self.is_shut_out(pod, keeper) {
+            self.let_through(pod, keeper);
             return;
         }
         let known = self.memory.kept_since.get(&pod.uid).copied();
         let (since, is_woken) = known.unwrap_or((self.now, false));
         let patience = if is_woken {
             WAKE_AGAIN_AFTER
+        } else if self.observation.clusters[keeper].keeps_unnoticed(&pod.uid) {
+            Duration::ZERO
         } else {
             WAKE_AFTER
         };
@@ -309,11 +318,18 @@ impl<'a> Deciding<'a> {
         }
     }
 
+    /// The cluster that keeps a place for a pod, which it can take. One that is drained keeps it in vain.
+    fn keeper(&self, pod: &JobPod) -> Option<usize> {
+        let keeper = self.observation.keeper(&pod.uid);
+        keeper.filter(|index| !self.config.clusters[*index].drain)
+    }
+
     fn outcome(&mut self, pod: &JobPod) -> Outcome {
-        if let Some(cluster) = self.observation.keeper(&pod.uid) {
+        if let Some(cluster) = self.keeper(pod) {
             return Outcome::Kept(self.config.clusters[cluster].name.clone());
         }
         if let Some(index) = self.standing_release(pod) {
+            self.call_back(pod);
             let cluster = &self.config.clusters[index];
             self.want(self.config.tier(cluster));
             let since = pod.released[&cluster.name];
@@ -339,12 +355,9 @@ impl<'a> Deciding<'a> {
                 return Outcome::Next(self.config.tiers[tier].clone());
             }
             match self.best_of(tier, pod) {
-                Ok(Some((index, way))) => {
-                    self.ahead[tier] += 1;
-                    return self.release(pod, index, way);
-                }
-                Ok(None) => {}
-                Err(outcome) => held_back = held_back.or(Some(outcome)),
+                Choice::Cluster(index, way) => return self.release(pod, index, way),
+                Choice::ItsTurn => return Outcome::Next(self.config.tiers[tier].clone()),
+                Choice::None(outcome) => held_back = held_back.or(outcome),
             }
         }
         held_back.unwrap_or(Outcome::NoRoom)
@@ -355,8 +368,24 @@ impl<'a> Deciding<'a> {
         let mut clusters = self.config.clusters.iter();
         clusters.position(|cluster| {
             let since = pod.released.get(&cluster.name);
+            let since = since.filter(|_| self.config.tier(cluster) > 0 && !cluster.drain);
             since.is_some_and(|since| self.now < after(*since, GIVE_UP_AFTER))
         })
+    }
+
+    /// A pod that was let go and has no place yet is taken in before where room has come free meanwhile.
+    /// With an open gate the scheduler sees to that by itself.
+    fn call_back(&mut self, pod: &JobPod) {
+        for index in self.eligible(0, pod).collect::<Vec<_>>() {
+            if self.is_shut_out(pod, index)
+                && self.ahead[0] < AHEAD
+                && let Some(way) = self.rooms[index].as_mut().and_then(|room| room.fits(pod))
+            {
+                self.reserve(pod, index, way);
+                self.let_ahead(pod, index);
+                return;
+            }
+        }
     }
 
     /// Why the pod stays for the first tier, if it does.
@@ -367,36 +396,68 @@ impl<'a> Deciding<'a> {
             match (&mut self.seen[index], &mut self.rooms[index]) {
                 (Some(seen), Some(room)) => {
                     if seen.fits(pod).is_some() {
-                        if let Some(way) = room.fits(pod) {
-                            room.reserve(pod, way);
-                        }
-                        return Some(Outcome::Fits(name.clone()));
+                        let way = room.fits(pod);
+                        let fits = Outcome::Fits(name.clone());
+                        return Some(self.stays(pod, index, fits, way));
                     }
                 }
                 _ => return Some(Outcome::Unseen(name.clone())),
             }
         }
         let deadline = after(pod.created, GROW_WITHIN);
-        for index in first {
-            let room = self.rooms[index].as_mut()?;
+        for &index in &first {
+            let room = self.rooms[index].as_ref()?;
             if self.now < deadline
                 && let Some(way) = room.grows(pod)
             {
-                room.reserve(pod, way);
                 self.look_again_at(deadline);
-                return Some(Outcome::Grows(self.config.clusters[index].name.clone()));
+                let grows = Outcome::Grows(self.config.clusters[index].name.clone());
+                return Some(self.stays(pod, index, grows, Some(way)));
+            }
+        }
+        for index in first {
+            if !self.observation.clusters[index].has_candidate(&pod.uid) {
+                self.crowd[index] += 1;
             }
         }
         None
     }
 
+    /// A pod stays for a cluster of the first tier, which has room for it in this way, if any is left;
+    /// where its gate is closed, it is let through once it is its turn and there is.
+    fn stays(&mut self, pod: &JobPod, index: usize, outcome: Outcome, way: Option<Way>) -> Outcome {
+        if let Some(way) = way {
+            self.reserve(pod, index, way);
+        }
+        if self.is_shut_out(pod, index) {
+            if self.ahead[0] >= AHEAD || way.is_none() {
+                return Outcome::Next(self.config.tiers[0].clone());
+            }
+            self.let_ahead(pod, index);
+        }
+        outcome
+    }
+
+    /// Whether the gate of a cluster of the first tier is closed to a pod.
+    fn is_shut_out(&self, pod: &JobPod, index: usize) -> bool {
+        let cluster = &self.config.clusters[index];
+        self.observation.clusters[index].gate != Gate::Open
+            && self.config.tier(cluster) == 0
+            && !pod.released.contains_key(&cluster.name)
+    }
+
     /// The cluster of a tier whose turn it is, among those that can take the pod in.
-    fn best_of(&mut self, tier: usize, pod: &JobPod) -> Result<Option<(usize, Way)>, Outcome> {
+    fn best_of(&mut self, tier: usize, pod: &JobPod) -> Choice {
         let mut held_back = None;
         let mut able = Vec::new();
         for index in self.eligible(tier, pod).collect::<Vec<_>>() {
             let cluster = &self.config.clusters[index];
             if pod.released.contains_key(&cluster.name) || cluster.weight == 0 {
+                continue;
+            }
+            let (coming, first) = self.coming[index];
+            if coming >= ON_THEIR_WAY && self.now >= after(first, STUCK_AFTER) {
+                held_back = held_back.or(Some(Outcome::Next(self.config.tiers[tier].clone())));
                 continue;
             }
             let Some(room) = &mut self.rooms[index] else {
@@ -415,41 +476,59 @@ impl<'a> Deciding<'a> {
         // Smooth weighted round robin: each gets its weight, the one that is furthest behind is next
         // and pays for all. Over time the shares are the weights, whatever is able at one time.
         let weight = |index: usize| self.decision.weights[index].weight;
-        let total: f64 = able.iter().map(|(index, _)| weight(*index)).sum();
-        for (index, _) in &able {
-            self.decision.credits[*index] += self.decision.weights[*index].weight;
-        }
-        let credit = |index: usize| self.decision.credits[index];
-        let next = able.into_iter().reduce(|best, other| {
+        let credit = |index: usize| self.decision.credits[index] + weight(index);
+        let next = able.iter().copied().reduce(|best, other| {
             if credit(other.0) > credit(best.0) {
                 other
             } else {
                 best
             }
         });
-        match (next, held_back) {
-            (Some((index, way)), _) => {
-                self.decision.credits[index] -= total;
-                Ok(Some((index, way)))
-            }
-            (None, Some(outcome)) => Err(outcome),
-            (None, None) => Ok(None),
+        let Some((index, way)) = next else {
+            return Choice::None(held_back);
+        };
+        // Its turn is not given to another, or the shares would be those of how fast nodes come.
+        let (coming, first) = self.coming[index];
+        if coming >= ON_THEIR_WAY {
+            self.look_again_at(after(first, STUCK_AFTER));
+            return Choice::ItsTurn;
         }
+        let total: f64 = able.iter().map(|(index, _)| weight(*index)).sum();
+        for (index, _) in &able {
+            self.decision.credits[*index] += self.decision.weights[*index].weight;
+        }
+        self.decision.credits[index] -= total;
+        Choice::Cluster(index, way)
     }
 
     fn release(&mut self, pod: &JobPod, index: usize, way: Way) -> Outcome {
-        let cluster = self.config.clusters[index].name.clone();
+        self.reserve(pod, index, way);
+        self.coming[index].0 += 1;
+        self.let_ahead(pod, index);
+        Outcome::Released(self.config.clusters[index].name.clone())
+    }
+
+    /// Keeps the room that a pod will take in a cluster from all others.
+    fn reserve(&mut self, pod: &JobPod, index: usize, way: Way) {
         if let Some(room) = &mut self.rooms[index] {
             room.reserve(pod, way);
         }
+    }
+
+    /// Lets a pod through that the scheduler has yet to try.
+    fn let_ahead(&mut self, pod: &JobPod, index: usize) {
+        self.ahead[self.config.tier(&self.config.clusters[index])] += 1;
+        self.let_through(pod, index);
+    }
+
+    fn let_through(&mut self, pod: &JobPod, index: usize) {
         self.decision.releases.push(Release {
             namespace: pod.namespace.clone(),
             name: pod.name.clone(),
             uid: pod.uid.clone(),
             version: pod.version.clone(),
-            cluster: cluster.clone(),
+            cluster: self.config.clusters[index].name.clone(),
         });
-        Outcome::Released(cluster)
     }
 
     /// Says no where one more node at `price` an hour would break the budget.
@@ -489,7 +568,9 @@ impl<'a> Deciding<'a> {
         let clusters = self.config.clusters.iter().enumerate();
         clusters
             .filter(move |(_, cluster)| {
-                self.config.tier(cluster) == tier && pod.shape.may_run_in(&cluster.name)
+                self.config.tier(cluster) == tier
+                    && !cluster.drain
+                    && pod.shape.may_run_in(&cluster.name)
             })
             .map(|(index, _)| index)
     }

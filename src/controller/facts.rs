@@ -2,7 +2,9 @@
 //! that a run that noted its facts can be played again.
 
 use super::config::{Amounts, Config};
-use super::decide::{Decision, Memory, decide};
+use super::decide::{Decision, decide};
+use super::gates::Gate;
+use super::memory::{Legacy, Memory};
 use super::observation::{ClusterState, HeldPod, JobPod, NodeState, Observation, Shape};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -41,6 +43,8 @@ pub enum Fact {
     Listed(usize, Watched),
     /// A node, by its name.
     Node(usize, String, NodeState),
+    /// The gate of a cluster.
+    Gate(usize, Gate),
     /// A node that is gone.
     NodeGone(usize, String),
     /// A pod that holds room, by its uid.
@@ -68,8 +72,8 @@ pub enum Fact {
     Released(String, usize),
     /// A pod was told to be looked at again.
     Woken(String),
-    /// What was spent in a month, from an earlier run.
-    Spent(super::ledger::Ledger),
+    /// What the leader before left.
+    TookOver(Box<Legacy>),
 }
 
 impl Fact {
@@ -81,6 +85,7 @@ impl Fact {
             | Self::Listing(cluster, _)
             | Self::Listed(cluster, _)
             | Self::Node(cluster, ..)
+            | Self::Gate(cluster, _)
             | Self::NodeGone(cluster, _)
             | Self::Held(cluster, ..)
             | Self::Job(cluster, _)
@@ -89,7 +94,7 @@ impl Fact {
             | Self::Quota(cluster, ..)
             | Self::QuotaGone(cluster, _)
             | Self::Released(_, cluster) => Some(*cluster),
-            Self::Woken(_) | Self::Spent(_) => None,
+            Self::Woken(_) | Self::TookOver(_) => None,
         }
     }
 }
@@ -158,6 +163,9 @@ impl Known {
                 self.note(cluster, Watched::Nodes, || name.clone());
                 self.observation.clusters[cluster].put_node(&name, node);
             }
+            Fact::Gate(cluster, gate) => {
+                self.observation.clusters[cluster].gate = gate;
+            }
             Fact::NodeGone(cluster, name) => {
                 self.observation.clusters[cluster].lose_node(&name, now);
             }
@@ -169,6 +177,11 @@ impl Known {
             Fact::Job(cluster, mut pod) => {
                 self.note(cluster, Watched::Pods, || pod.uid.clone());
                 pod.shape = shared(&mut self.shapes, pod.shape);
+                // Clocks of other machines may be ahead; nothing waits for their time to come.
+                pod.created = pod.created.min(now);
+                for since in pod.released.values_mut() {
+                    *since = (*since).min(now);
+                }
                 if let Some(known) = self.observation.pods.get(&pod.uid) {
                     // What was released a moment ago may not be in this event yet.
                     for (cluster, since) in &known.released {
@@ -193,7 +206,7 @@ impl Known {
                 if is_kept && is_outdated {
                     self.outdated.insert((cluster, key.clone()));
                 }
-                self.observation.clusters[cluster].keep(key, is_kept);
+                self.observation.clusters[cluster].keep(key, is_kept, is_outdated);
             }
             Fact::Quota(cluster, key, left) => {
                 self.note(cluster, Watched::Quotas, || joined(&key));
@@ -207,7 +220,7 @@ impl Known {
                     pod.released.insert(self.names[cluster].clone(), now);
                 }
             }
-            Fact::Woken(_) | Fact::Spent(_) => {}
+            Fact::Woken(_) | Fact::TookOver(_) => {}
         }
     }
 
@@ -299,11 +312,18 @@ impl State {
         }
     }
 
+    /// Goes by another configuration. What was seen is seen anew: it may be of other clusters.
+    pub fn configure(&mut self, before: &Config, config: &Config) {
+        let legacy = self.memory.legacy(before);
+        self.memory.go_on_from(&legacy, config);
+        self.known = Known::new(config);
+    }
+
     /// Takes in what was seen or done.
-    pub fn take(&mut self, fact: Fact, now: Timestamp) {
+    pub fn take(&mut self, fact: Fact, config: &Config, now: Timestamp) {
         match &fact {
             Fact::Woken(uid) => drop(self.memory.kept_since.insert(uid.clone(), (now, true))),
-            Fact::Spent(ledger) => self.memory.ledger = ledger.clone(),
+            Fact::TookOver(legacy) => self.memory.go_on_from(legacy, config),
             _ => {}
         }
         self.known.take(fact, now);

@@ -3,10 +3,11 @@
 
 use super::config::Amounts;
 use super::facts::{Fact, Watched};
+use super::gates::Gate;
 use super::observation::{
     HeldPod, JobName, JobPod, NodeState, Requirement, Shape, Taint, Toleration, add,
 };
-use super::{GATE, TARGET};
+use super::{CONSTRAINTS, GATE, TARGET};
 use crate::model::Quantity;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
@@ -21,7 +22,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -171,7 +172,16 @@ impl Kind for Nodes {
         let name = node.metadata.name.clone().unwrap_or_default();
         let labels = node.metadata.labels.clone().unwrap_or_default();
         if labels.contains_key(TARGET) || reader.virtual_nodes.contains_key(&name) {
-            return None;
+            let stands_for = reader.virtual_nodes.get(&name);
+            let cluster = stands_for.and_then(|cluster| reader.index(cluster));
+            let mut taints = node.spec.taints.iter();
+            let gate = taints
+                .find(|taint| taint.key == GATE)
+                .map(|taint| Gate::of_value(taint.value.as_deref().unwrap_or_default()))
+                .unwrap_or_default();
+            return cluster
+                .filter(|_| reader.is_source)
+                .map(|cluster| Fact::Gate(cluster, gate));
         }
         let is_ready = node
             .status
@@ -281,6 +291,10 @@ impl Kind for Pods {
 }
 
 impl Reader {
+    fn index(&self, cluster: &str) -> Option<usize> {
+        self.names.iter().position(|name| name == cluster)
+    }
+
     fn job_pod(&mut self, uid: String, pod: &Seen<Pods>) -> JobPod {
         let metadata = &pod.metadata;
         let known = self.shapes.get(&uid).cloned();
@@ -335,25 +349,41 @@ impl Reader {
         let spec = original
             .as_ref()
             .map_or(&proxy.spec, |original| &original.spec);
-        let rules = affinity(&proxy.spec);
-        let is_allowed = |name: &&String| {
-            let labels = BTreeMap::from([(TARGET.to_owned(), (*name).clone())]);
-            let is_about_clusters = |group: &Vec<Requirement>| {
-                group
-                    .iter()
-                    .all(|requirement| requirement.key != TARGET || requirement.holds(&labels))
-            };
-            rules.is_empty() || rules.iter().any(is_about_clusters)
-        };
-        let clusters: BTreeSet<_> = self.names.iter().filter(is_allowed).cloned().collect();
-        Shape {
-            requests: requests(spec),
-            tolerations: spec.tolerations.iter().map(toleration).collect(),
-            node_selector: spec.node_selector.clone(),
-            affinity: affinity(spec),
-            clusters,
-        }
+        shape(spec, &affinity(&proxy.spec), &self.names)
     }
+}
+
+/// What a pod asks of a cluster, and to which of the clusters `rules` let it go.
+fn shape(spec: &PodSpec, rules: &[Vec<Requirement>], names: &[String]) -> Shape {
+    let is_allowed = |name: &&String| {
+        let labels = BTreeMap::from([(TARGET.to_owned(), (*name).clone())]);
+        let is_about_clusters = |group: &Vec<Requirement>| {
+            group
+                .iter()
+                .all(|requirement| requirement.key != TARGET || requirement.holds(&labels))
+        };
+        rules.is_empty() || rules.iter().any(is_about_clusters)
+    };
+    Shape {
+        requests: requests(spec),
+        tolerations: spec.tolerations.iter().map(toleration).collect(),
+        node_selector: spec.node_selector.clone(),
+        affinity: affinity(spec),
+        clusters: names.iter().filter(is_allowed).cloned().collect(),
+    }
+}
+
+/// What the pods of a template ask of the clusters of these names, as the reconciler will see them.
+/// `None` where it is no template of pods.
+pub(crate) fn shape_of_template(template: &Value, names: &[String]) -> Option<Shape> {
+    let spec = PodSpec::deserialize(template.get("spec")?).ok()?;
+    let annotations = template.pointer("/metadata/annotations");
+    let constraints = annotations.and_then(|all| all.get(CONSTRAINTS)?.as_str());
+    let rules: PodSpec = match constraints {
+        Some(text) => serde_saphyr::from_str(text).ok()?,
+        None => PodSpec::default(),
+    };
+    Some(shape(&spec, &affinity(&rules), names))
 }
 
 /// What stands for a pod that Admiralty made.

@@ -1,7 +1,8 @@
 //! What Prometheus reads. Names and units follow its conventions.
 
 use super::config::Config;
-use super::decide::{Decision, Memory};
+use super::decide::Decision;
+use super::memory::Memory;
 use super::observation::Observation;
 use super::reasons::word;
 use prometheus_client::encoding::EncodeLabelSet;

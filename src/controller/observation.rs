@@ -3,6 +3,7 @@
 //! so that a decision copies nothing.
 
 use super::config::Amounts;
+use super::gates::Gate;
 use super::weights::REMEMBERED_FOR;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,11 @@ impl Observation {
     pub fn keeper(&self, uid: &str) -> Option<usize> {
         self.clusters.iter().position(|state| state.keeps(uid))
     }
+
+    /// Whether the scheduler has tried a pod, which makes candidates for it.
+    pub fn is_tried(&self, uid: &str) -> bool {
+        self.clusters.iter().any(|state| state.has_candidate(uid))
+    }
 }
 
 /// What is seen of a cluster.
@@ -30,6 +36,8 @@ impl Observation {
 pub struct ClusterState {
     /// Whether it can be seen now. What it last said is not acted on otherwise.
     pub is_seen: bool,
+    /// Its gate: the taint of the node that stands for it.
+    pub gate: Gate,
     /// Its nodes by name, without virtual ones.
     pub nodes: BTreeMap<String, NodeState>,
     /// What is left of each quota, by namespace and name.
@@ -42,8 +50,8 @@ pub struct ClusterState {
     /// The pods that stand for a source pod here, by its uid.
     children: HashMap<String, BTreeSet<String>>,
     /// Pods that Admiralty says a place is kept for, by namespace and name.
-    kept: BTreeSet<(String, String)>,
-    /// When pods of jobs were lost with their nodes, or were not taken in.
+    kept: BTreeMap<(String, String), Kept>,
+    /// When pods of jobs were lost with their nodes.
     failed: Vec<Timestamp>,
 }
 
@@ -115,14 +123,14 @@ impl ClusterState {
         self.fail(lost, now);
     }
 
-    /// So many pods of jobs failed here because of the cluster.
+    /// So many pods of jobs were lost here with their nodes.
     pub fn fail(&mut self, count: usize, now: Timestamp) {
         self.failed
             .retain(|failed| failed.duration_until(now).unsigned_abs() < REMEMBERED_FOR);
         self.failed.extend(std::iter::repeat_n(now, count));
     }
 
-    /// How many pods of jobs failed of late because of the cluster.
+    /// How many pods of jobs were lost here of late with their nodes.
     pub fn failures(&self, now: Timestamp) -> usize {
         let failed = self.failed.iter();
         failed
@@ -130,13 +138,24 @@ impl ClusterState {
             .count()
     }
 
-    /// A place is kept for a pod, or is not any more.
-    pub fn keep(&mut self, key: (String, String), is_kept: bool) {
+    /// A place is kept for a pod, or is not any more. It may still say that it fits nowhere.
+    pub fn keep(&mut self, key: (String, String), is_kept: bool, is_refused: bool) {
         if is_kept {
-            self.kept.insert(key);
+            let kept = self.kept.entry(key).or_default();
+            kept.was_refused |= is_refused;
+            kept.is_refused = is_refused;
         } else {
             self.kept.remove(&key);
         }
+    }
+
+    /// Whether a place is kept here for a source pod that fitted nowhere when it was tried. The scheduler
+    /// has turned away from such a pod, and would take the place if it looked again now.
+    pub fn keeps_unnoticed(&self, uid: &str) -> bool {
+        let mut places = self
+            .children_of(uid)
+            .filter_map(|pod| self.kept.get(&pod.key));
+        places.any(|kept| kept.was_refused && !kept.is_refused)
     }
 
     /// Keeps the pods that `is_there` says are still there.
@@ -154,13 +173,13 @@ impl ClusterState {
 
     /// Keeps the places that `is_there` says are still there.
     pub fn retain_kept(&mut self, is_there: impl Fn(&(String, String)) -> bool) {
-        self.kept.retain(is_there);
+        self.kept.retain(|key, _| is_there(key));
     }
 
     /// Whether a pod that stands for this source pod has a place here.
     pub fn keeps(&self, uid: &str) -> bool {
         self.children_of(uid)
-            .any(|pod| pod.node.is_some() || self.kept.contains(&pod.key))
+            .any(|pod| pod.node.is_some() || self.kept.contains_key(&pod.key))
     }
 
     /// Whether a pod that stands for this source pod is here, with a place or without.
@@ -172,7 +191,7 @@ impl ClusterState {
     pub fn reserved(&self) -> impl Iterator<Item = &Arc<Amounts>> {
         let unbound = self.unbound.iter().filter_map(|uid| self.pods.get(uid));
         unbound
-            .filter(|pod| self.kept.contains(&pod.key))
+            .filter(|pod| self.kept.contains_key(&pod.key))
             .map(|pod| &pod.requests)
     }
 
@@ -185,6 +204,15 @@ impl ClusterState {
         let children = self.children.get(uid).into_iter().flatten();
         children.filter_map(|child| self.pods.get(child))
     }
+}
+
+/// A place that is kept for a pod.
+#[derive(Debug, Clone, Copy, Default)]
+struct Kept {
+    /// Whether the pod said that it fits nowhere when a place was kept for it already.
+    was_refused: bool,
+    /// Whether it still says so.
+    is_refused: bool,
 }
 
 /// A pod that holds room, or would.

@@ -104,8 +104,11 @@ pub fn replay(
                 }
                 let config = other.cloned().unwrap_or(*config);
                 let state = match current.take() {
-                    Some((before, state)) if names(&before) == names(&config) => state,
-                    _ => State::new(&config),
+                    Some((before, mut state)) => {
+                        state.configure(&before, &config);
+                        state
+                    }
+                    None => State::new(&config),
                 };
                 current = Some((config, state));
             }
@@ -120,7 +123,7 @@ pub fn replay(
                         config.clusters.len()
                     ));
                 }
-                state.take(fact, at);
+                state.take(fact, config, at);
             }
             Line::Decision(at, before) => {
                 let (config, state) = current.as_mut().ok_or_else(early)?;

@@ -204,6 +204,11 @@ impl<'a> Room<'a> {
     }
 }
 
+/// Whether a pod fits on an empty node of a pool.
+pub fn fits_empty(pool: &Pool, shape: &Shape) -> bool {
+    pool.max > 0 && shape.fits(&whole(pool)) && admits(pool, shape)
+}
+
 /// Nodes of a cluster by pool, in the order of the configuration.
 pub fn node_counts(cluster: &Cluster, state: &ClusterState) -> Vec<u32> {
     let mut counts = vec![0; cluster.pools.len()];

@@ -5,14 +5,15 @@ use super::clock::Clock;
 use super::config::Config;
 use super::decide::{Decision, Outcome};
 use super::facts::{Fact, State};
+use super::gates::{Gate, GateChange};
 use super::lease;
-use super::observation::JobPod;
 use super::reasons::{Reasons, chosen, described, word};
 use super::record::{Line, Recorder};
 use super::serve::{Shared, listen, serve};
 use super::status::status;
 use super::tell::Teller;
 use super::watch::{Connect, follow};
+use crate::spec::WhenReconcilerDown;
 use anyhow::{Context, Result};
 use futures::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
@@ -60,6 +61,15 @@ pub struct Options {
     pub identity: String,
     /// The namespace of the Lease and the status.
     pub namespace: String,
+}
+
+/// What was opened since no reconciler is there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// Gates of the first tier that were closed.
+    pub gates: usize,
+    /// Pods that were let go.
+    pub pods: usize,
 }
 
 /// Reads the configuration anew.
@@ -170,10 +180,8 @@ impl Reconciler {
                     self.take(fact);
                 }
             }
-            let leads = *leading.borrow_and_update();
-            if leads && !self.leads {
-                self.go_on_from_status().await;
-            }
+            let holds = *leading.borrow_and_update();
+            let leads = holds && (self.leads || self.go_on_from_status().await);
             self.leads = leads;
             self.shared.metrics.leads(leads && !self.options.dry_run);
             if looked.elapsed() >= SHOW_EVERY {
@@ -181,7 +189,7 @@ impl Reconciler {
                 self.watch_clock();
                 if let Some(config) = self.reload(&mut reload) {
                     watches.shutdown().await;
-                    self.state.known = super::facts::Known::new(&config);
+                    self.state.configure(&self.config, &config);
                     self.config = Arc::new(config);
                     self.targets.clear();
                     (facts, watches) = self.watch();
@@ -239,7 +247,7 @@ impl Reconciler {
     fn take(&mut self, fact: Fact) {
         let now = self.clock.now();
         self.record(|| Line::Fact(now, fact.clone()));
-        self.state.take(fact, now);
+        self.state.take(fact, &self.config, now);
     }
 
     fn record_config(&mut self) {
@@ -261,18 +269,29 @@ impl Reconciler {
         }
     }
 
-    /// Goes on counting from what the leader before has counted.
-    async fn go_on_from_status(&mut self) {
+    /// Goes on from what the leader before left; says whether that is known. Without it a budget that is
+    /// used up would count as whole, so nothing is decided until then.
+    async fn go_on_from_status(&mut self) -> bool {
         match timeout(REQUEST, act::read_status(&self.maps())).await {
-            Ok(Ok(Some(status))) => self.take(Fact::Spent(status.ledger)),
+            Ok(Ok(Some(status))) => self.take(Fact::TookOver(Box::new(status.legacy))),
             Ok(Ok(None)) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the status of before cannot be read"),
-            Err(_) => tracing::warn!("the status of before did not come in time"),
+            Ok(Err(kube::Error::SerdeError(error))) => {
+                tracing::warn!(%error, "the status of before is not understood; a new one begins");
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the status of before cannot be read");
+                return false;
+            }
+            Err(_) => {
+                tracing::warn!("the status of before did not come in time");
+                return false;
+            }
         }
+        true
     }
 
     fn watch_clock(&self) {
-        let jump = self.clock.jump();
+        let jump = -self.clock.ahead_of(Timestamp::now());
         self.shared.metrics.clock(jump);
         if jump.abs() > JUMP {
             tracing::warn!(
@@ -331,6 +350,7 @@ impl Reconciler {
     }
 
     async fn act(&mut self, decision: &Decision, now: Timestamp) {
+        self.forget_failures().await;
         let metrics = &self.shared.metrics;
         let source = &self.source;
         let pods = &self.state.known.observation.pods;
@@ -342,32 +362,32 @@ impl Reconciler {
                 continue;
             };
             let why = reasons.explain(pod, &Outcome::Released(release.cluster.clone()), now);
-            actions.push(
-                async move {
-                    let done =
-                        timeout(REQUEST, act::release(source, release, pod, &why, now)).await;
-                    done_or_told(metrics, "release", pod, done).then(|| {
-                        metrics.released(&release.cluster);
-                        Fact::Released(release.uid.clone(), index)
-                    })
-                }
-                .boxed(),
-            );
+            let work = async move { act::release(source, release, pod, &why, now).await };
+            let fact = move || {
+                metrics.released(&release.cluster);
+                Fact::Released(release.uid.clone(), index)
+            };
+            actions.push(attempt(metrics, "release", &pod.name, work, fact).boxed());
+        }
+        for &GateChange { cluster, gate } in &decision.gates {
+            let of = &self.config.clusters[cluster];
+            let work = act::set_gate(source, of, gate);
+            let fact = move || {
+                tracing::info!(cluster = of.name, ?gate, "the gate");
+                Fact::Gate(cluster, gate)
+            };
+            actions.push(attempt(metrics, "gate", &of.virtual_node, work, fact).boxed());
         }
         for wake in &decision.wakes {
             let Some(pod) = pods.get(&wake.uid) else {
                 continue;
             };
-            actions.push(
-                async move {
-                    let done = timeout(REQUEST, act::wake_up(source, wake, now)).await;
-                    done_or_told(metrics, "wake", pod, done).then(|| {
-                        metrics.woken();
-                        Fact::Woken(wake.uid.clone())
-                    })
-                }
-                .boxed(),
-            );
+            let work = act::wake_up(source, wake, now);
+            let fact = move || {
+                metrics.woken();
+                Fact::Woken(wake.uid.clone())
+            };
+            actions.push(attempt(metrics, "wake", &pod.name, work, fact).boxed());
         }
         let done: Vec<_> = stream::iter(actions)
             .buffer_unordered(AT_ONCE)
@@ -376,6 +396,11 @@ impl Reconciler {
         for fact in done.into_iter().flatten() {
             self.take(fact);
         }
+    }
+
+    /// Takes the conditions off that Admiralty would take for refusals. First of all: who has a place can
+    /// only be placed then.
+    async fn forget_failures(&mut self) {
         for (cluster, key) in self.state.known.take_outdated() {
             let Some(client) = self.target(cluster).await else {
                 continue;
@@ -458,35 +483,37 @@ impl Reconciler {
     }
 }
 
-/// Whether something was done; why it was not is said. That a pod is gone or changed is no trouble: the
-/// next decision sees it as it is.
-fn done_or_told(
+/// Does something with an object; the fact that it is done, or none and why it is not is said. That the
+/// object is gone or changed is no trouble: the next decision sees it as it is.
+async fn attempt<T>(
     metrics: &super::metrics::Metrics,
     what: &'static str,
-    pod: &JobPod,
-    done: Result<Result<(), kube::Error>, tokio::time::error::Elapsed>,
-) -> bool {
-    let problem = match done {
-        Ok(Ok(())) => return true,
+    object: &str,
+    work: impl Future<Output = Result<T, kube::Error>>,
+    fact: impl FnOnce() -> Fact,
+) -> Option<Fact> {
+    let problem = match timeout(REQUEST, work).await {
+        Ok(Ok(_)) => return Some(fact()),
         Ok(Err(kube::Error::Api(status))) if matches!(status.code, 404 | 409 | 422) => {
             tracing::debug!(
-                pod = pod.name,
+                object,
                 what,
                 problem = status.message,
                 "not done: it changed"
             );
-            return false;
+            return None;
         }
         Ok(Err(error)) => error.to_string(),
         Err(_) => "no answer in time".to_owned(),
     };
     metrics.failed(what);
-    tracing::warn!(pod = pod.name, what, problem, "not done");
-    false
+    tracing::warn!(object, what, problem, "not done");
+    None
 }
 
-/// Lets all waiting pods pass all gates if no reconciler was there for a while, as the spec can ask for.
-/// Says how many were let go; none where a reconciler is there.
+/// Sees to it that nothing waits for a reconciler which is not there for a while. Gates of the first tier
+/// are opened in any case; where the spec asks for it, all waiting pods are let through all gates. Says how
+/// many gates were opened and how many pods let go; none where a reconciler is there.
 ///
 /// # Errors
 /// Where the source cluster does not answer.
@@ -494,7 +521,7 @@ pub async fn open_if_down(
     config: &Config,
     namespace: &str,
     patience: Duration,
-) -> Result<Option<usize>> {
+) -> Result<Option<Opened>> {
     let source = Client::try_default()
         .await
         .context("the API server of the source cluster")?;
@@ -511,12 +538,22 @@ pub async fn open_if_down(
             return Ok(None);
         }
     }
+    let mut opened = Opened::default();
+    let first = config
+        .clusters
+        .iter()
+        .filter(|cluster| config.tier(cluster) == 0 && !cluster.drain);
+    for cluster in first {
+        opened.gates += usize::from(act::set_gate(&source, cluster, Gate::Open).await?);
+    }
+    if config.when_down == WhenReconcilerDown::Hold {
+        return Ok(Some(opened));
+    }
     let pods = super::watch::job_pods(&source, config).await?;
     let now = Timestamp::now();
-    let mut opened = 0;
     for pod in pods.iter().filter(|pod| pod.waits()) {
         match act::open(&source, pod, config, now).await {
-            Ok(()) => opened += 1,
+            Ok(()) => opened.pods += 1,
             Err(error) => tracing::warn!(pod = pod.name, %error, "not let go"),
         }
     }

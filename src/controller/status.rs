@@ -1,7 +1,8 @@
 //! The status: what the reconciler sees and decided last, as one document.
 
 use super::config::{Amounts, Config};
-use super::decide::{Decision, Memory, TierState, hourly_cost};
+use super::decide::{Decision, hourly_cost};
+use super::memory::{Legacy, Memory, TierState};
 use super::observation::{ClusterState, JobPod, Observation, add};
 use super::reasons::{Explanation, Reasons, Written, human, word};
 use super::weights::LiveWeight;
@@ -36,8 +37,8 @@ pub struct Status {
     pub longest: Vec<WaitingPod>,
     /// What bursting costs.
     pub cost: Cost,
-    /// What was spent, for the next leader to go on from.
-    pub ledger: super::ledger::Ledger,
+    /// What the next leader goes on from.
+    pub legacy: Legacy,
 }
 
 /// The status of a cluster.
@@ -50,6 +51,9 @@ pub struct ClusterStatus {
     pub tier: String,
     /// Whether it can be seen.
     pub seen: bool,
+    /// Whether it is drained: no further pod goes there.
+    #[serde(default)]
+    pub drain: bool,
     /// Its nodes, without virtual ones.
     pub nodes: usize,
     /// What pods can use of them.
@@ -176,7 +180,7 @@ pub fn status(
             hour_limit: budget.and_then(|budget| budget.per_hour),
             month_limit: budget.and_then(|budget| budget.per_month),
         },
-        ledger: memory.ledger.clone(),
+        legacy: memory.legacy(config),
     }
 }
 
@@ -187,7 +191,11 @@ fn clusters(observation: &Observation, config: &Config, decision: &Decision) -> 
         if let Some(cluster) = &pod.placed {
             *running.entry(cluster).or_default() += 1;
         } else if pod.waits() {
-            for cluster in pod.released.keys() {
+            let is_drained = |name: &str| {
+                let mut clusters = config.clusters.iter();
+                clusters.any(|cluster| cluster.drain && cluster.name == name)
+            };
+            for cluster in pod.released.keys().filter(|name| !is_drained(name)) {
                 *coming.entry(cluster).or_default() += 1;
             }
         }
@@ -210,6 +218,7 @@ fn clusters(observation: &Observation, config: &Config, decision: &Decision) -> 
             name: cluster.name.clone(),
             tier: cluster.tier.clone(),
             seen: state.is_seen,
+            drain: cluster.drain,
             nodes: state.nodes.len(),
             allocatable: written(|(all, _)| *all),
             free: written(|(_, free)| *free),

@@ -22,7 +22,7 @@ pub struct LiveWeight {
     pub price: f64,
     /// Less than 1 where little is left of what the cluster may grow to.
     pub load: f64,
-    /// Less than 1 where pods were lost or not taken in of late.
+    /// Less than 1 where pods were lost with their nodes of late.
     pub failures: f64,
 }
 

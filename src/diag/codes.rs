@@ -6,7 +6,8 @@ use rust_embed::RustEmbed;
 /// The number of a kind of finding. Numbers are never given twice.
 ///
 /// 1xx reading, 2xx the shape of the spec, 3xx names and references, 4xx what cannot work at run
-/// time, 5xx templates and schemas, 6xx the output tree.
+/// time, 5xx templates, schemas and what must fit together across clusters, 6xx the output tree, 7xx
+/// policies, 8xx what a change does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Code(u16);
 
@@ -154,6 +155,16 @@ codes! {
     DUPLICATE_OBJECT = 503;
     /// A secret value in a manifest.
     SECRET_VALUE = 504;
+    /// Clusters of one mesh without one root of trust.
+    NO_SHARED_ROOT = 510;
+    /// Parts of a cluster's mesh that name different networks or meshes.
+    MESH_NETWORK = 511;
+    /// An east-west gateway that its configuration does not select.
+    MESH_GATEWAY = 512;
+    /// A Secret by which istiod does not find another cluster.
+    REMOTE_SECRET = 513;
+    /// Parts of different versions that must be of one.
+    VERSION_SKEW = 514;
 
     /// A file in the output folder that hcb does not own.
     FOREIGN_FILE = 600;
@@ -163,6 +174,38 @@ codes! {
     DRIFT = 602;
     /// A file could not be written; the old tree is as it was.
     WRITE_FAILED = 603;
+
+    /// A policy or binding that the API server would refuse for its shape.
+    POLICY_SHAPE = 700;
+    /// An expression of a policy that the API server would refuse.
+    POLICY_EXPRESSION = 701;
+    /// An expression of a policy that cannot be evaluated without the API server.
+    POLICY_UNSUPPORTED = 702;
+    /// A manifest, or a part of the spec, that breaks a policy.
+    POLICY = 710;
+    /// A file of a policy that is not what it must be.
+    POLICY_FILE = 711;
+    /// A policy that could not be evaluated.
+    POLICY_UNDECIDED = 712;
+    /// A policy that does not exist.
+    UNKNOWN_POLICY = 713;
+    /// A parameter that a policy does not have.
+    POLICY_PARAM = 714;
+    /// An exception that cannot be meant so.
+    EXCEPTION = 715;
+    /// An exception that has expired.
+    EXCEPTION_EXPIRED = 716;
+    /// An exception that expires soon.
+    EXCEPTION_EXPIRES = 717;
+    /// An exception that nothing needs.
+    EXCEPTION_UNUSED = 718;
+    /// A test of a policy that failed.
+    POLICY_TEST = 719;
+
+    /// A change that needs care when it is applied.
+    IMPACT = 801;
+    /// A state that cannot be had from Git.
+    REVISION = 802;
 }
 
 /// What is found in manifests only. A spec that passes its own checks must lead to none of these.

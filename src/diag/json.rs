@@ -9,6 +9,9 @@ use std::borrow::Cow;
 #[derive(Debug, Serialize)]
 pub struct JsonDiagnostic<'a> {
     code: String,
+    /// The name of the policy, for findings of policies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<&'a str>,
     severity: Severity,
     message: &'a str,
     places: Vec<Place<'a>>,
@@ -29,6 +32,7 @@ struct Place<'a> {
 pub fn render<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> JsonDiagnostic<'a> {
     JsonDiagnostic {
         code: diagnostic.code.id(),
+        policy: diagnostic.rule.as_ref().map(|rule| rule.name.as_str()),
         severity: diagnostic.severity,
         message: &diagnostic.message,
         places: diagnostic

@@ -5,7 +5,7 @@
 //! `ServerSideApply`; without the last, values were seen to be reverted.
 
 use super::{bootstrap, engine_of, engines, path};
-use crate::manifest::{RenderedChart, RenderedUnit};
+use crate::manifest::{RenderedChart, RenderedUnit, by_cluster};
 use crate::model::{Cluster, ClusterIndex, Model};
 use crate::plan::access::Target;
 use crate::plan::{Area, LiveField, Unit, Wave};
@@ -28,16 +28,14 @@ const CHART_KINDS: [(&str, &str); 6] = [
     ("scheduling.k8s.io", "PriorityClass"),
 ];
 
-pub(super) fn plan(model: &Model, units: &[RenderedUnit]) -> Vec<Unit> {
+pub(super) fn plan(model: &Model, units: &[&RenderedUnit]) -> Vec<Unit> {
     let mut planned = Vec::new();
+    let of_clusters = by_cluster(model, units.iter().copied());
     for (target, cluster) in model.clusters.iter().enumerate() {
         let engine = engine_of(model, target);
         let mut unit = Unit::new(engine, "applications", Wave::Foundation, cluster.location);
         unit.area = Area::Delivery(target);
-        for rendered in units
-            .iter()
-            .filter(|rendered| rendered.unit.cluster == target)
-        {
+        for &rendered in &of_clusters[target] {
             for chart in &rendered.charts {
                 add_chart(&mut unit, model, rendered, chart);
             }
@@ -164,7 +162,7 @@ fn application(
 
 /// The project with what it may touch, the Application above the others of each cluster, and the
 /// setting that makes waves wait.
-fn above(model: &Model, units: &[RenderedUnit], engine: ClusterIndex) -> Unit {
+fn above(model: &Model, units: &[&RenderedUnit], engine: ClusterIndex) -> Unit {
     let mut unit = bootstrap(engine, &model.clusters[engine]);
     let origin = model.gitops.location;
     let targets: Vec<_> = (0..model.clusters.len())
@@ -174,7 +172,7 @@ fn above(model: &Model, units: &[RenderedUnit], engine: ClusterIndex) -> Unit {
     let mut repositories = BTreeSet::from([model.gitops.repository.as_str()]);
     let mut namespaces: BTreeMap<ClusterIndex, BTreeSet<&str>> = BTreeMap::new();
     let mut cluster_kinds: BTreeSet<(&str, &str)> = BTreeSet::from(CHART_KINDS);
-    for rendered in units.iter().filter(ours) {
+    for rendered in units.iter().copied().filter(ours) {
         let namespaces = namespaces.entry(rendered.unit.cluster).or_default();
         for chart in &rendered.charts {
             repositories.insert(chart.chart.repository.trim_start_matches("oci://"));

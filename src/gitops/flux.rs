@@ -5,25 +5,23 @@
 //! Kustomization applies, which can wait for Kustomizations.
 
 use super::{bootstrap, engine_of, engines, path};
-use crate::manifest::{RenderedChart, RenderedUnit};
+use crate::manifest::{RenderedChart, RenderedUnit, by_cluster};
 use crate::model::{Cluster, ClusterIndex, Model};
 use crate::plan::access::{Target, kubeconfig};
 use crate::plan::{Area, LiveField, Unit, Wave};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-pub(super) fn plan(model: &Model, units: &[RenderedUnit]) -> Vec<Unit> {
+pub(super) fn plan(model: &Model, units: &[&RenderedUnit]) -> Vec<Unit> {
     let mut planned = Vec::new();
+    let of_clusters = by_cluster(model, units.iter().copied());
     for (target, cluster) in model.clusters.iter().enumerate() {
         let engine = engine_of(model, target);
         let mut delivery = Unit::new(engine, "kustomizations", Wave::Foundation, cluster.location);
         delivery.area = Area::Delivery(target);
-        let ours: Vec<_> = units
-            .iter()
-            .filter(|rendered| rendered.unit.cluster == target)
-            .collect();
-        let waves = waves(model, &ours);
-        for rendered in ours {
+        let ours = &of_clusters[target];
+        let waves = waves(model, ours);
+        for &rendered in ours {
             let before: Vec<_> = waves
                 .range(..rendered.unit.wave)
                 .next_back()
@@ -84,7 +82,8 @@ pub(super) fn credentials<'a>(model: &'a Model, cluster: &Cluster) -> Target<'a>
     Target {
         name: kubeconfig_secret(&cluster.name),
         namespace: &model.gitops.namespace,
-        labels: json!({}),
+        // What waits for it goes on as soon as it is there, and takes over a new token at once.
+        labels: json!({ "reconcile.fluxcd.io/watch": "Enabled" }),
         annotations: json!({}),
         // The key that Flux reads unless told otherwise.
         data: json!({ "value": kubeconfig(cluster) }),

@@ -1,21 +1,22 @@
 //! The check of every manifest: its kind's schema, its identity, no secret in it.
 
-use super::{Manifest, RenderedUnit};
+use super::{Manifest, RenderedUnit, by_cluster};
 use crate::diag::{Diagnostic, Diagnostics, code_list, codes};
+use crate::memo::{Fingerprint, Memo};
 use crate::model::Model;
 use crate::schema::{self, Scope};
 use rayon::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 /// Checks manifests strictly against the schemas of the clusters they go to, and that no object
 /// is there twice. Everything that is wrong is said with the place in the spec that caused it.
-pub fn check(model: &Model, units: &[RenderedUnit], diagnostics: &mut Diagnostics) {
+pub fn check(model: &Model, units: &[RenderedUnit], memo: &Memo, diagnostics: &mut Diagnostics) {
     let found: Vec<_> = units
         .par_iter()
         .map(|unit| {
             let mut found = Diagnostics::default();
             for manifest in &unit.manifests {
-                check_schema(model, unit, manifest, &mut found);
+                check_schema(model, unit, manifest, memo, &mut found);
                 check_secret(manifest, &mut found);
             }
             found
@@ -38,6 +39,7 @@ fn check_schema(
     model: &Model,
     unit: &RenderedUnit,
     manifest: &Manifest,
+    memo: &Memo,
     diagnostics: &mut Diagnostics,
 ) {
     let cluster = &model.clusters[unit.unit.cluster];
@@ -54,14 +56,17 @@ fn check_schema(
         diagnostics.push(about(manifest, codes::SCHEMA_UNKNOWN, message).maybe_help(help));
         return;
     };
-    for violation in validator.check(&manifest.value) {
+    let violations = memo.violations.recall(
+        || Fingerprint::of((cluster.kubernetes, manifest.fingerprint)),
+        || validator.check(&manifest.value).into(),
+    );
+    for violation in &*violations {
         let message = format!(
             "{subject} at `{}`: {}",
             violation.pointer, violation.message
         );
-        let suggestion = violation
-            .suggestion
-            .map(|near| format!("did you mean `{near}`?"));
+        let suggestion = violation.suggestion.as_ref();
+        let suggestion = suggestion.map(|near| format!("did you mean `{near}`?"));
         diagnostics.push(about(manifest, codes::SCHEMA, message).maybe_help(suggestion));
     }
     let problem = match (validator.scope(), manifest.namespace()) {
@@ -97,11 +102,21 @@ fn check_secret(manifest: &Manifest, diagnostics: &mut Diagnostics) {
 
 /// One object is in one manifest: two would be applied over each other without end.
 fn check_identity(model: &Model, units: &[RenderedUnit], diagnostics: &mut Diagnostics) {
-    let mut seen: BTreeMap<_, &Manifest> = BTreeMap::new();
+    let found: Vec<_> = by_cluster(model, units)
+        .into_par_iter()
+        .map(|units| check_identity_in(model, &units))
+        .collect();
+    for found in found {
+        diagnostics.extend(found);
+    }
+}
+
+fn check_identity_in(model: &Model, units: &[&RenderedUnit]) -> Diagnostics {
+    let mut diagnostics = Diagnostics::default();
+    let mut seen: HashMap<_, &Manifest> = HashMap::new();
     for unit in units {
         for manifest in &unit.manifests {
             let identity = (
-                unit.unit.cluster,
                 manifest.group(),
                 manifest.kind(),
                 manifest.namespace(),
@@ -123,4 +138,5 @@ fn check_identity(model: &Model, units: &[RenderedUnit], diagnostics: &mut Diagn
             );
         }
     }
+    diagnostics
 }

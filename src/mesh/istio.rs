@@ -17,6 +17,9 @@ const READER: Access = Access {
     namespace: namespaces::ISTIO,
 };
 
+/// The key in the store that holds the root of the mesh as `root-cert.pem`.
+const ROOT: &str = "mesh/root";
+
 /// The webhooks whose CA and failure policy istiod writes at run time.
 const INJECTION_CA: [&str; 4] = [
     "/webhooks/0/clientConfig/caBundle",
@@ -54,14 +57,17 @@ fn certificates(model: &Model, mesh: &Mesh, index: ClusterIndex) -> Unit {
         annotations: json!({}),
         data: Value::Null,
     };
+    // All read the root from one key, so that there cannot be two: istiod does not start with a CA that
+    // this root did not sign.
+    let root = model.secrets.key(ROOT);
     let data: Vec<_> = [
-        "ca-cert.pem",
-        "ca-key.pem",
-        "root-cert.pem",
-        "cert-chain.pem",
+        ("ca-cert.pem", &key),
+        ("ca-key.pem", &key),
+        ("root-cert.pem", &root),
+        ("cert-chain.pem", &key),
     ]
     .into_iter()
-    .map(|file| json!({ "secretKey": file, "remoteRef": { "key": key, "property": file } }))
+    .map(|(file, key)| json!({ "secretKey": file, "remoteRef": { "key": key, "property": file } }))
     .collect();
     external_secret(&mut unit, model, mesh.location, &target, &json!(data));
     unit
@@ -75,9 +81,11 @@ fn base(model: &Model, mesh: &Mesh, index: ClusterIndex) -> Unit {
         name: Some("istiod-default-validator".to_owned()),
         pointers: VALIDATION.to_vec(),
     };
-    let context = context(model, mesh, &model.clusters[index]);
+    let cluster = &model.clusters[index];
+    let context = context(model, mesh, cluster);
     unit.charts.push(chart(
         mesh,
+        cluster,
         "istio-base",
         "base",
         "mesh/istio/base.values.yaml",
@@ -97,6 +105,7 @@ fn control_plane(model: &Model, mesh: &Mesh, cluster: &Cluster, index: ClusterIn
     };
     unit.charts.push(chart(
         mesh,
+        cluster,
         "istiod",
         "istiod",
         "mesh/istio/istiod.values.yaml",
@@ -122,6 +131,7 @@ fn traffic(model: &Model, mesh: &Mesh, cluster: &Cluster, index: ClusterIndex) -
     let mut unit = Unit::new(index, "mesh", Wave::Platform, mesh.location);
     unit.charts.push(chart(
         mesh,
+        cluster,
         "istio-eastwestgateway",
         "gateway",
         "mesh/istio/gateway.values.yaml",
@@ -189,6 +199,7 @@ fn traffic(model: &Model, mesh: &Mesh, cluster: &Cluster, index: ClusterIndex) -
 
 fn chart(
     mesh: &Mesh,
+    cluster: &Cluster,
     release: &str,
     name: &'static str,
     values: &'static str,
@@ -199,7 +210,7 @@ fn chart(
         release: release.to_owned(),
         name,
         repository: mesh.settings.charts.trim_end_matches('/').to_owned(),
-        version: mesh.settings.version.clone(),
+        version: version(mesh, cluster).to_owned(),
         namespace: namespaces::ISTIO.to_owned(),
         values: Item {
             template: values,
@@ -210,6 +221,12 @@ fn chart(
     }
 }
 
+/// The version of Istio in a cluster.
+fn version<'a>(mesh: &'a Mesh, cluster: &'a Cluster) -> &'a str {
+    let own = cluster.mesh_version.as_ref();
+    own.unwrap_or(&mesh.settings.version)
+}
+
 /// What the values of the charts are made of.
 fn context(model: &Model, mesh: &Mesh, cluster: &Cluster) -> Value {
     let settings = &mesh.settings;
@@ -218,7 +235,7 @@ fn context(model: &Model, mesh: &Mesh, cluster: &Cluster) -> Value {
         "network": cluster.network,
         "meshId": mesh.id,
         "hub": settings.hub,
-        "tag": settings.version,
+        "tag": version(mesh, cluster),
         "trustDomain": settings.trust_domain,
         "accessLogs": settings.access_logs,
         "localityFailover": settings.locality_failover,

@@ -1,5 +1,12 @@
 //! Image references: `[registry/]repository[:tag][@digest]`.
 
+/// The tag of an image reference, where it has one.
+pub fn tag(image: &str) -> Option<&str> {
+    let name = image.split_once('@').map_or(image, |(name, _)| name);
+    let last = name.rsplit('/').next()?;
+    last.split_once(':').map(|(_, tag)| tag)
+}
+
 /// What is wrong with an image reference, as half a sentence, or `None`. Source: the grammar of
 /// `reference` in distribution/reference.
 pub fn problem(image: &str) -> Option<String> {

@@ -3,6 +3,22 @@
 //! Each function returns what is wrong as half a sentence, or `None`. Sources: the Kubernetes
 //! documentation on object names and on labels, k8s.io/apimachinery's `validation` package.
 
+/// A path below a folder: relative, with `/` between segments, none of which leads up.
+pub fn path_below(path: &str) -> Option<String> {
+    if path.starts_with('/') {
+        return Some("is absolute".into());
+    }
+    let leads_elsewhere = |segment: &str| {
+        matches!(segment, "" | "." | "..")
+            || segment.contains('\\')
+            || segment.contains(char::is_control)
+    };
+    path.trim_end_matches('/')
+        .split('/')
+        .any(leads_elsewhere)
+        .then(|| "leads out of its folder, or is not written as plainly as it can be".into())
+}
+
 /// A DNS label (RFC 1123): namespaces, services, most names. At most 63 characters.
 pub fn dns_label(name: &str) -> Option<String> {
     dns_label_of_at_most(name, 63)

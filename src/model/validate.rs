@@ -9,6 +9,7 @@ mod object_store;
 mod placement;
 mod platform;
 mod provider;
+mod versions;
 mod workload;
 
 use super::{ClusterIndex, Model, Quantity, Seconds};

@@ -84,6 +84,8 @@ pub(super) fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
 fn workload_labels(model: &Model) -> Value {
     let mut labels = Map::new();
     labels.insert("multicluster-scheduler".into(), "enabled".into());
+    let (guarded, value) = crate::policy::GUARDED;
+    labels.insert(guarded.into(), value.into());
     if model.mesh.is_some() {
         labels.insert("istio-injection".into(), "enabled".into());
         // The sidecar's init container needs NET_ADMIN, which `baseline` refuses; the workloads

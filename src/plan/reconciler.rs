@@ -62,6 +62,12 @@ fn source(unit: &mut Unit, model: &Model) {
             namespaces::HCB,
         ),
         "image": reconciler.image,
+        "open": model.scheduling.when_reconciler_down == WhenReconcilerDown::Open,
+        "virtualNodes": model
+            .clusters
+            .iter()
+            .map(|cluster| virtual_node_name(&cluster.name))
+            .collect::<Vec<_>>(),
         "replicas": reconciler.replicas,
         "kubeconfigs": targets
             .iter()
@@ -87,24 +93,14 @@ fn source(unit: &mut Unit, model: &Model) {
         if template.contains("disruption") && reconciler.replicas < 2 {
             continue;
         }
-        if template.contains("open-if-down")
-            && model.scheduling.when_reconciler_down != WhenReconcilerDown::Open
-        {
-            continue;
-        }
         unit.add(template, origin, context.clone());
     }
-    for (group, kind, name, pointer) in [
-        ("coordination.k8s.io", "Lease", "hcb-reconciler", "/spec"),
-        ("", "ConfigMap", "hcb-status", "/data"),
-    ] {
-        unit.live_fields.push(LiveField {
-            group,
-            kind,
-            name: Some(name.to_owned()),
-            pointers: vec![pointer],
-        });
-    }
+    unit.live_fields.push(LiveField {
+        group: "",
+        kind: "ConfigMap",
+        name: Some("hcb-status".to_owned()),
+        pointers: vec!["/data"],
+    });
     unit.add("reconciler/release-policy.yaml", origin, context.clone());
     for namespace in &model.namespaces {
         unit.add(
@@ -127,7 +123,7 @@ fn config(model: &Model) -> Value {
         .into_iter()
         .map(|cluster| {
             let is_source = cluster.name == model.source().name;
-            json!({
+            let mut config = json!({
                 "name": cluster.name,
                 "tier": model.tiers[cluster.tier],
                 "weight": cluster.weight,
@@ -144,7 +140,11 @@ fn config(model: &Model) -> Value {
                     "memory": autoscaler.max_memory,
                     "gpus": autoscaler.max_gpus,
                 })),
-            })
+            });
+            if cluster.drain {
+                config["drain"] = true.into();
+            }
+            config
         })
         .collect();
     json!({

@@ -3,14 +3,23 @@
 use super::access::{Target, external_secret};
 use super::foundation::priority_class;
 use super::object_store::{CREDENTIALS, endpoint};
-use super::{Unit, Wave};
+use super::{Area, Unit, Wave};
 use crate::model::{ClusterIndex, Model, Workload};
+use crate::spec::Run;
 use serde_json::{Value, json};
+
+/// The environment variable with the folder of the checkpoints.
+pub const CHECKPOINTS: &str = "HCB_CHECKPOINTS";
+
+/// The template of Jobs that people submit: not in Git's care, so their names have no hash.
+pub const SUBMITTED: &str = "workloads/submitted-job.yaml";
 
 pub(super) fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
     let cluster = &model.clusters[index];
     let mut accounts = Unit::new(index, "workload-accounts", Wave::Services, cluster.location);
     let mut jobs = Unit::new(index, "workloads", Wave::Workloads, cluster.location);
+    let mut submitted = Unit::new(index, "submit", Wave::Workloads, cluster.location);
+    submitted.area = Area::Submit;
     for workload in &model.workloads {
         // A pod is created in the source wherever it runs, so its account is there too.
         if workload.clusters.contains(&index) || index == model.source {
@@ -22,14 +31,15 @@ pub(super) fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
         }
         if index == model.source {
             secret_environment(&mut accounts, model, workload);
-            let template = match workload.spec.schedule {
-                Some(_) => "workloads/cron-job.yaml",
-                None => "workloads/job.yaml",
+            let (unit, template) = match (workload.spec.run, &workload.spec.schedule) {
+                (Run::OnSubmit, _) => (&mut submitted, SUBMITTED),
+                (Run::OnSync, Some(_)) => (&mut jobs, "workloads/cron-job.yaml"),
+                (Run::OnSync, None) => (&mut jobs, "workloads/job.yaml"),
             };
-            jobs.add(template, workload.location, context(model, workload));
+            unit.add(template, workload.location, context(model, workload));
         }
     }
-    vec![accounts, jobs]
+    vec![accounts, jobs, submitted]
 }
 
 /// The Secret with a workload's variables from the secret store.
@@ -113,15 +123,20 @@ fn environment(model: &Model, workload: &Workload) -> Vec<Value> {
         variables.extend([
             plain("AWS_ENDPOINT_URL_S3", &endpoint(store)),
             plain("AWS_REGION", &store.region),
+            // boto3 reads no other.
+            plain("AWS_DEFAULT_REGION", &store.region),
+            plain("HCB_S3_ADDRESSING", store.addressing.name()),
             from_secret("AWS_ACCESS_KEY_ID", CREDENTIALS, "accessKeyId"),
             from_secret("AWS_SECRET_ACCESS_KEY", CREDENTIALS, "secretAccessKey"),
         ]);
     }
     for (direction, references) in [("INPUT", &spec.data.inputs), ("OUTPUT", &spec.data.outputs)] {
         for reference in references {
-            let name = reference.name.to_uppercase().replace('-', "_");
-            variables.push(plain(&format!("HCB_{direction}_{name}"), &reference.url));
+            variables.push(plain(&reference.variable(direction), &reference.url));
         }
+    }
+    if let Some(folder) = spec.data.checkpoint_folder() {
+        variables.push(plain(CHECKPOINTS, &folder));
     }
     // The user of the pod has no home in most images; libraries want to write there.
     if !spec.env.contains_key("HOME") && !spec.secret_env.contains_key("HOME") {

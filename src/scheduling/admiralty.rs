@@ -5,6 +5,7 @@
 //! public, which can buy a node. The proxy scheduler here checks taints before it asks a cluster:
 //! `hcb.dev/gate=CLUSTER:NoSchedule` on a virtual node keeps its cluster out altogether.
 
+use crate::controller::gates::Gate;
 use crate::model::{Cluster, ClusterIndex, Model};
 use crate::plan::access::{Access, Target, kubeconfig};
 use crate::plan::{Chart, Item, LiveField, Unit, Wave, namespaces};
@@ -117,10 +118,20 @@ fn virtual_nodes(model: &Model) -> Unit {
     // A virtual node is ready only once Admiralty runs, which comes later.
     unit.awaited = false;
     for cluster in model.clusters.iter().filter(|cluster| cluster.is_gated()) {
+        let gate = if cluster.drain {
+            Gate::Drained
+        } else {
+            Gate::Closed
+        };
         unit.add(
             "scheduling/admiralty/virtual-node.yaml",
             cluster.location,
-            json!({ "name": virtual_node_name(&cluster.name), "cluster": cluster.name }),
+            json!({
+                "name": virtual_node_name(&cluster.name),
+                "cluster": cluster.name,
+                "gate": gate.value(&cluster.name),
+                "before": &model.tiers[..cluster.tier],
+            }),
         );
     }
     unit.live_fields.push(LiveField {

@@ -1,11 +1,11 @@
 //! The platform team's document: `kind: HybridCloud`.
 
-use super::{Addons, Cluster, Mesh, Metadata, ObjectStore, Scheduling};
+use super::{Addons, Cluster, Mesh, Metadata, ObjectStore, Policies, Scheduling};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A hybrid cloud: its clusters, how they are joined, and how jobs are spread over them.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HybridCloudDocument {
     /// The version of this format.
@@ -19,14 +19,14 @@ pub struct HybridCloudDocument {
 }
 
 /// `HybridCloud`.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
 pub enum HybridCloudKind {
     /// The platform team's document.
     HybridCloud,
 }
 
 /// What a hybrid cloud consists of.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HybridCloud {
     /// How the manifests reach the clusters.
@@ -53,10 +53,14 @@ pub struct HybridCloud {
     /// What else is installed because the rest needs it.
     #[serde(default)]
     pub addons: Addons,
+    /// What is done about policies: actions, parameters, exceptions. The built-in ones are in force
+    /// without it.
+    #[serde(default)]
+    pub policies: Policies,
 }
 
 /// How the manifests reach the clusters.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GitOps {
     /// The engine that applies the manifests. To change engines, change this line.
@@ -88,7 +92,7 @@ pub struct GitOps {
 }
 
 /// The engine that applies the manifests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum GitOpsEngine {
     /// Argo CD 3.
@@ -98,7 +102,7 @@ pub enum GitOpsEngine {
 }
 
 /// Who applies the manifests of a cluster.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Delivery {
     /// One engine in the hub cluster applies to all clusters.
@@ -109,7 +113,7 @@ pub enum Delivery {
 }
 
 /// Where secrets come from: an External Secrets store.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Secrets {
     /// Name of the `ClusterSecretStore` that exists in every cluster. Default: `hcb`.
@@ -118,6 +122,10 @@ pub struct Secrets {
     /// What the keys in the store start with. Default: the name of the hybrid cloud.
     #[serde(default)]
     pub prefix: Option<String>,
+    /// What stands between the parts of a key. Stores whose names have no slashes, such as Google's,
+    /// Azure's and Kubernetes' own, need `-`. Default: `/`.
+    #[serde(default)]
+    pub separator: Separator,
     /// How often secrets are read again. Default: `1h`.
     #[serde(default = "default_refresh")]
     pub refresh_interval: String,
@@ -126,8 +134,20 @@ pub struct Secrets {
     pub exchange: Exchange,
 }
 
+/// What stands between the parts of a key in the secret store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+pub enum Separator {
+    /// As in a path.
+    #[default]
+    #[serde(rename = "/")]
+    Slash,
+    /// A name without slashes.
+    #[serde(rename = "-")]
+    Dash,
+}
+
 /// How credentials of one cluster (tokens of service accounts) reach the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Exchange {
     /// Each cluster pushes its own to the store, by a `PushSecret`; the store must allow writing.
@@ -138,7 +158,7 @@ pub enum Exchange {
 }
 
 /// A namespace of workloads.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WorkloadNamespace {
     /// The name.
@@ -149,7 +169,7 @@ pub struct WorkloadNamespace {
 }
 
 /// The most that the pods of a namespace may request at once in one cluster.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Quota {
     /// CPUs, such as `64` or `500m`.
@@ -187,6 +207,7 @@ impl Default for Secrets {
         Self {
             store: default_store(),
             prefix: None,
+            separator: Separator::default(),
             refresh_interval: default_refresh(),
             exchange: Exchange::default(),
         }

@@ -2,11 +2,11 @@
 
 use super::QuantityText;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A Kubernetes cluster.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Cluster {
     /// The name: at most 32 lower-case letters, digits and dashes. Mesh, scheduler and engine all use it.
@@ -29,6 +29,14 @@ pub struct Cluster {
     /// The network. Pods of clusters in one network reach each other directly. Default: the cluster's name.
     #[serde(default)]
     pub network: Option<String>,
+    /// The version of Istio's charts here, where this cluster is upgraded before or after the others:
+    /// at most one minor version apart. Default: `mesh.version`.
+    #[serde(default)]
+    pub mesh_version: Option<String>,
+    /// Whether the cluster is being emptied: no further job goes there, whatever its tier, and those
+    /// that run there run to their end. Default: false.
+    #[serde(default)]
+    pub drain: bool,
     /// What placement rules can ask for, such as `residency: eu`.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
@@ -47,7 +55,7 @@ pub struct Cluster {
 }
 
 /// How an API server is reached from the other clusters.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Api {
     /// The URL, as the other clusters see it: `https://10.0.0.1:6443`.
@@ -55,7 +63,7 @@ pub struct Api {
 }
 
 /// Nodes of one kind.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NodePool {
     /// The name.
@@ -95,7 +103,7 @@ pub struct NodePool {
 }
 
 /// GPUs, of a node or for a workload.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Gpu {
     /// How many.
@@ -134,7 +142,7 @@ pub enum TaintEffect {
 }
 
 /// What adds and removes nodes of a cluster.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Autoscaler {
     /// Who does it.
@@ -166,7 +174,7 @@ pub struct Autoscaler {
 }
 
 /// Who adds and removes nodes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AutoscalerProvider {
     /// Cluster API `MachineDeployments`, scaled by the cluster-autoscaler.
@@ -184,7 +192,7 @@ pub enum AutoscalerProvider {
 }
 
 /// The most that a cluster may have, over all its pools.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AutoscalerLimits {
     /// Nodes.
@@ -202,7 +210,7 @@ pub struct AutoscalerLimits {
 }
 
 /// Settings of Cluster API: `cluster.x-k8s.io/v1beta2`.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ClusterApi {
     /// The cluster that holds the Cluster API objects. Default: the source cluster.
@@ -223,7 +231,7 @@ pub struct ClusterApi {
 }
 
 /// A template object of Cluster API.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TemplateReference {
     /// The API group, such as `bootstrap.cluster.x-k8s.io`.
@@ -235,7 +243,7 @@ pub struct TemplateReference {
 }
 
 /// Settings of Karpenter: `karpenter.sh/v1`.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Karpenter {
     /// The name of the cluster at the provider. Default: the cluster's name.
@@ -249,7 +257,7 @@ pub struct Karpenter {
 }
 
 /// An install of Karpenter by hcb.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KarpenterInstall {
     /// Version of the Helm chart.
@@ -262,7 +270,7 @@ pub struct KarpenterInstall {
 }
 
 /// A node class of Karpenter.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NodeClassReference {
     /// The API group. Default: `karpenter.k8s.aws`.
@@ -276,7 +284,7 @@ pub struct NodeClassReference {
 }
 
 /// Settings of GKE node pools: `container.cnrm.cloud.google.com/v1beta1`.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Gke {
     /// The Google Cloud project.
@@ -301,7 +309,7 @@ pub struct Gke {
 }
 
 /// Settings of EKS managed node groups: `eks.services.k8s.aws/v1alpha1`.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Eks {
     /// The AWS region.
@@ -325,7 +333,7 @@ pub struct Eks {
 }
 
 /// Settings of AKS agent pools: `containerservice.azure.com`.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Aks {
     /// The ARM id of the managed cluster.
@@ -342,7 +350,7 @@ pub struct Aks {
 }
 
 /// Settings of the cluster-autoscaler on node groups that exist already.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ClusterAutoscaler {
     /// The cloud provider as the cluster-autoscaler calls it, such as `aws`, `azure`, `gce`, `hetzner`.

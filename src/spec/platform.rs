@@ -1,11 +1,11 @@
 //! Mesh, scheduling, object store and add-ons.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The service mesh that joins the clusters.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Mesh {
     /// The mesh. Default: `istio`.
@@ -41,7 +41,7 @@ pub struct Mesh {
 }
 
 /// The mesh.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MeshEngine {
     /// Istio with sidecars, multi-primary, on different networks.
@@ -52,7 +52,7 @@ pub enum MeshEngine {
 }
 
 /// Whether traffic without mutual TLS is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MutualTls {
     /// It is refused.
@@ -63,7 +63,7 @@ pub enum MutualTls {
 }
 
 /// The gateways that traffic between networks goes through.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EastWestGateway {
     /// The fewest replicas. Default: 2.
@@ -80,7 +80,7 @@ pub struct EastWestGateway {
 }
 
 /// How jobs are spread over the clusters.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Scheduling {
     /// What sends pods to other clusters. Default: `admiralty`.
@@ -120,7 +120,7 @@ pub struct Scheduling {
 }
 
 /// What sends pods to other clusters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SchedulingEngine {
     /// Admiralty, with a proxy scheduler of hcb's.
@@ -129,7 +129,7 @@ pub enum SchedulingEngine {
 }
 
 /// When the next tier opens.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Burst {
     /// How long a pod must have waited for room in the tiers before. Default: `0s`.
@@ -138,7 +138,7 @@ pub struct Burst {
 }
 
 /// When a tier closes again.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FallBack {
     /// How long no pod must have waited before the tier closes; shorter reacts faster, longer
@@ -151,15 +151,15 @@ pub struct FallBack {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, serde::Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WhenReconcilerDown {
-    /// They stay as they are: no cost without control.
+    /// Those of the later tiers stay closed, those of the first tier open: no cost without control.
     #[default]
     Hold,
-    /// They open: no job waits, whatever it costs.
+    /// All open: no job waits, whatever it costs.
     Open,
 }
 
 /// The most that bursting may cost: an hour, a month, or both.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Budget {
     /// The currency of this and of every price. Default: `USD`.
@@ -176,7 +176,7 @@ pub struct Budget {
 }
 
 /// How the reconciler changes weights from live load. The weights of the spec are where it starts.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WeightAdjustment {
     /// The least that a weight may become, as a share of the spec's. Default: 0.5.
@@ -190,7 +190,7 @@ pub struct WeightAdjustment {
 }
 
 /// The reconciler.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Reconciler {
     /// Its image. Default: hcb's of this version.
@@ -203,7 +203,7 @@ pub struct Reconciler {
 }
 
 /// Where jobs read their data and write their results: an S3 API.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ObjectStore {
     /// A store that runs in one of the clusters; the mesh carries the traffic to it from all.
@@ -215,14 +215,38 @@ pub struct ObjectStore {
     /// The S3 region. Default: `us-east-1`, which most stores answer to.
     #[serde(default = "default_s3_region")]
     pub region: String,
+    /// Where the name of the bucket stands in requests. Default: `path`, which every store knows.
+    #[serde(default)]
+    pub addressing: Addressing,
     /// The key in the secret store that holds the credentials as `accessKeyId` and
     /// `secretAccessKey`. Default: `object-store`, after `secrets.prefix`.
     #[serde(default = "default_store_credentials")]
     pub credentials: String,
 }
 
+/// Where the name of a bucket stands in requests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Addressing {
+    /// In the path: `https://store/bucket/key`.
+    #[default]
+    Path,
+    /// In the host name: `https://bucket.store/key`.
+    Virtual,
+}
+
+impl Addressing {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Path => "path",
+            Self::Virtual => "virtual",
+        }
+    }
+}
+
 /// An object store in one of the clusters.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StoreInCluster {
     /// The cluster.
@@ -237,10 +261,14 @@ pub struct StoreInCluster {
     pub port: u16,
     /// The labels of the store's pods.
     pub pod_labels: BTreeMap<String, String>,
+    /// The URL at which people reach the store from outside of the clusters, such as
+    /// `https://s3.example.com`, for `hcb submit` and `hcb fetch`. Jobs do not use it.
+    #[serde(default)]
+    pub external_url: Option<String>,
 }
 
 /// What else is installed because the rest needs it. Leave out what a cluster has already.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Addons {
     /// cert-manager, which issues the certificate of Admiralty's webhook.
@@ -252,7 +280,7 @@ pub struct Addons {
 }
 
 /// A chart that is installed unless the clusters have it.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(
     rename_all = "camelCase",
     deny_unknown_fields,

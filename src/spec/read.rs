@@ -3,7 +3,7 @@
 use super::shape::Shape;
 use super::{At, HybridCloudDocument, Incomplete, Spec, WorkloadDocument};
 use crate::diag::{Diagnostic, Diagnostics, codes, suggest};
-use crate::source::{Location, Sources};
+use crate::source::{Location, Role, Sources};
 use crate::yaml::{Node, Step};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -28,7 +28,7 @@ pub fn read(sources: &Sources, diagnostics: &mut Diagnostics) -> Option<Spec> {
     let mut workloads = Vec::new();
     let mut incomplete = Incomplete::default();
     let errors_before = diagnostics.has_errors();
-    for (file, source) in sources.iter() {
+    for (file, source) in sources.of(Role::Spec) {
         for mut document in crate::yaml::read(file, &source.text, diagnostics) {
             let at = At::document(documents.len());
             match kind_of(&document, diagnostics) {
@@ -90,7 +90,7 @@ fn no_cloud(sources: &Sources, workloads: usize) -> Diagnostic {
     let mut diagnostic = Diagnostic::error(codes::ONE_CLOUD, "there is no HybridCloud document")
         .note(found)
         .help("`hcb init` writes a commented one to start from");
-    if let Some((file, _)) = sources.iter().next() {
+    if let Some((file, _)) = sources.of(Role::Spec).next() {
         diagnostic = diagnostic.at(Location::new(file, 0..0), "read this file");
     }
     diagnostic
@@ -208,7 +208,15 @@ pub(crate) fn schema_of<T: JsonSchema>() -> Json {
     let generator = SchemaSettings::draft2020_12().into_generator();
     let mut schema = generator.into_root_schema_for::<T>();
     RecursiveTransform(bound_integers).transform(&mut schema);
+    RecursiveTransform(leave_sections_out).transform(&mut schema);
     schema.to_value()
+}
+
+/// Takes off defaults that are whole sections: their fields say theirs themselves.
+fn leave_sections_out(schema: &mut schemars::Schema) {
+    if schema.get("default").is_some_and(Json::is_object) {
+        schema.remove("default");
+    }
 }
 
 /// Writes the bounds of the integer types out, which `format` only hints at.

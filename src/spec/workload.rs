@@ -2,11 +2,11 @@
 
 use super::{Gpu, Metadata, QuantityText};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A job, or a cron job, that runs where there is room.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WorkloadDocument {
     /// The version of this format.
@@ -20,19 +20,22 @@ pub struct WorkloadDocument {
 }
 
 /// `Workload`.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
 pub enum WorkloadKind {
     /// An ML team's document.
     Workload,
 }
 
 /// What is run, on what, with which data, and where it may run.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Workload {
     /// When it runs, in cron's five fields. Without it, the workload is a job that runs once.
     #[serde(default)]
     pub schedule: Option<String>,
+    /// What starts it. Default: `onSync`.
+    #[serde(default)]
+    pub run: Run,
     /// The time zone of `schedule`, such as `Europe/Berlin`. Default: `Etc/UTC`.
     #[serde(default)]
     pub time_zone: Option<String>,
@@ -82,8 +85,19 @@ pub struct Workload {
     pub placement: Placement,
 }
 
+/// What starts a workload.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Run {
+    /// The engine: once when it is merged, and again when it is changed; or by its `schedule`.
+    #[default]
+    OnSync,
+    /// A person, with `hcb submit`, as often as wanted. The engine sets up all but the job.
+    OnSubmit,
+}
+
 /// An environment variable from the secret store.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SecretReference {
     /// The key in the secret store.
@@ -94,7 +108,7 @@ pub struct SecretReference {
 }
 
 /// What a pod needs.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Resources {
     /// CPUs, such as `4` or `500m`.
@@ -110,7 +124,7 @@ pub struct Resources {
 }
 
 /// Data that a workload reads and writes.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Data {
     /// What it reads. The URL of `dataset` is in the environment variable `HCB_INPUT_DATASET`.
@@ -119,10 +133,14 @@ pub struct Data {
     /// What it writes. The URL of `model` is in the environment variable `HCB_OUTPUT_MODEL`.
     #[serde(default, rename = "out")]
     pub outputs: Vec<DataReference>,
+    /// The folder in the object store for what a program needs to go on where it was stopped; it is in
+    /// the environment variable `HCB_CHECKPOINTS`. Default: `checkpoints/` below the first of `out`.
+    #[serde(default)]
+    pub checkpoints: Option<String>,
 }
 
 /// A place in the object store.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DataReference {
     /// The name: lower-case letters, digits and dashes.
@@ -132,7 +150,7 @@ pub struct DataReference {
 }
 
 /// Where a workload may run.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Placement {
     /// The only clusters it may run in. Default: all.
@@ -162,9 +180,29 @@ fn default_deadline() -> String {
     "24h".into()
 }
 
+impl DataReference {
+    /// The environment variable that holds its URL; `direction` is `INPUT` or `OUTPUT`.
+    pub fn variable(&self, direction: &str) -> String {
+        let name = self.name.to_uppercase().replace('-', "_");
+        format!("HCB_{direction}_{name}")
+    }
+}
+
+impl Data {
+    /// The folder of the checkpoints, where there is one.
+    pub fn checkpoint_folder(&self) -> Option<String> {
+        let below =
+            |output: &DataReference| format!("{}/checkpoints/", output.url.trim_end_matches('/'));
+        self.checkpoints
+            .clone()
+            .or_else(|| self.outputs.first().map(below))
+    }
+}
+
 impl Workload {
     /// Whether it reads or writes data in the object store.
     pub fn data_is_used(&self) -> bool {
-        !self.data.inputs.is_empty() || !self.data.outputs.is_empty()
+        let data = &self.data;
+        !data.inputs.is_empty() || !data.outputs.is_empty() || data.checkpoints.is_some()
     }
 }

@@ -5,14 +5,15 @@
 //! that hcb does not own are carried over; where they stand in the way, nothing is done.
 
 use super::{HEADER, OWNED, Tree};
-use std::collections::BTreeSet;
+use rayon::prelude::*;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The folders that hold nothing but what hcb generates, since an engine applies all that is there.
-const EXCLUSIVE: [&str; 3] = ["clusters/", "gitops/", "bootstrap/"];
+const EXCLUSIVE: [&str; 4] = ["clusters/", "gitops/", "bootstrap/", "submit/"];
 
 /// How the folder begins in which a new tree is built, beside the output folder.
 const TEMPORARY: &str = ".hcb-tree-";
@@ -61,13 +62,17 @@ pub enum Refusal {
     },
 }
 
-/// The state of an output folder.
-#[derive(Debug, Default)]
-struct OnDisk {
-    /// Files of hcb: listed, and beginning as hcb's files begin.
-    owned: BTreeSet<String>,
-    /// All other files.
-    foreign: BTreeSet<String>,
+/// A file of an output folder, beside what is generated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It is hcb's, and as generated.
+    Unchanged,
+    /// It is hcb's, with another content.
+    Changed,
+    /// It is hcb's, and no longer generated.
+    Removed,
+    /// Somebody else's.
+    Foreign,
 }
 
 /// Compares a tree with what is on disk, without changing anything.
@@ -77,37 +82,64 @@ struct OnDisk {
 /// The folder cannot be read, must not be replaced, or holds foreign files where there must be none.
 pub fn compare(tree: &Tree, out: &Path) -> Result<Changes, Refusal> {
     refuse_odd_output(out)?;
-    let disk = look(out)?;
-    let in_the_way: Vec<_> = disk
-        .foreign
-        .iter()
-        .filter(|path| {
-            tree.files.contains_key(*path)
-                || EXCLUSIVE.iter().any(|folder| path.starts_with(folder))
-        })
-        .cloned()
-        .collect();
+    let listed = listed(out)?.unwrap_or_default();
+    let mut changes = Changes::default();
+    let mut in_the_way = Vec::new();
+    let mut there = HashSet::new();
+    for (path, state) in look(out, |path, file| state(tree, &listed, path, file))? {
+        match state {
+            State::Unchanged => changes.unchanged += 1,
+            State::Changed => changes.changed.push(path.clone()),
+            State::Removed => changes.removed.push(path.clone()),
+            State::Foreign => {
+                let is_exclusive = EXCLUSIVE.iter().any(|folder| path.starts_with(folder));
+                if is_exclusive || tree.files.contains_key(&path) {
+                    in_the_way.push(path);
+                }
+                continue;
+            }
+        }
+        there.insert(path);
+    }
     if !in_the_way.is_empty() {
+        in_the_way.sort();
         return Err(Refusal::ForeignFiles(in_the_way));
     }
-    let mut changes = Changes::default();
-    for (path, content) in &tree.files {
-        let file = out.join(path);
-        if !disk.owned.contains(path) {
-            changes.added.push(path.clone());
-        } else if read(&file)? == content.as_bytes() {
-            changes.unchanged += 1;
-        } else {
-            changes.changed.push(path.clone());
-        }
-    }
-    changes.removed = disk
-        .owned
-        .iter()
-        .filter(|path| !tree.files.contains_key(*path))
+    let generated = tree.files.keys();
+    changes.added = generated
+        .filter(|path| !there.contains(*path))
         .cloned()
         .collect();
+    changes.changed.sort();
+    changes.removed.sort();
     Ok(changes)
+}
+
+/// What a file is. Whether one is hcb's is seen by the list and by how it begins.
+fn state(
+    tree: &Tree,
+    listed: &HashSet<String>,
+    path: &str,
+    file: &fs::DirEntry,
+) -> Result<State, Refusal> {
+    let is_list = path == OWNED;
+    let is_file = || file.file_type().is_ok_and(|kind| kind.is_file());
+    let is_own = listed.contains(path) && is_file();
+    if !is_list && !is_own {
+        return Ok(State::Foreign);
+    }
+    let wanted = tree.files.get(path).map_or("", String::as_str);
+    // A file that is longer differs, whatever comes then.
+    let found = read(&file.path(), wanted.len().max(HEADER.len()) + 1)?;
+    Ok(if !is_list && !found.starts_with(HEADER.as_bytes()) {
+        State::Foreign
+    } else if !tree.files.contains_key(path) {
+        State::Removed
+    } else if found == wanted.as_bytes() {
+        State::Unchanged
+    } else {
+        State::Changed
+    })
 }
 
 /// Makes the output folder what `tree` says, as a whole, and says what changed.
@@ -163,8 +195,14 @@ fn failed(doing: &'static str, path: &Path, source: io::Error) -> Refusal {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
-    fs::read(path).map_err(|source| failed("reading", path, source))
+/// The first bytes of a file, at most so many.
+fn read(path: &Path, most: usize) -> Result<Vec<u8>, Refusal> {
+    use io::Read;
+    let mut bytes = Vec::with_capacity(most);
+    fs::File::open(path)
+        .and_then(|file| file.take(most as u64).read_to_end(&mut bytes))
+        .map_err(|source| failed("reading", path, source))?;
+    Ok(bytes)
 }
 
 fn create_folder(path: &Path) -> Result<(), Refusal> {
@@ -199,89 +237,93 @@ fn refuse_odd_output(out: &Path) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// What is in the output folder.
-fn look(out: &Path) -> Result<OnDisk, Refusal> {
-    let mut disk = OnDisk::default();
-    if !out.exists() {
-        return Ok(disk);
+/// The files that a tree lists as hcb's; none where it is no tree of hcb's.
+///
+/// # Errors
+///
+/// The list cannot be read.
+pub fn listed(out: &Path) -> Result<Option<HashSet<String>>, Refusal> {
+    match fs::read_to_string(out.join(OWNED)) {
+        Ok(text) => {
+            let lines = text.lines().filter(|line| !line.starts_with('#'));
+            Ok(Some(lines.map(str::to_owned).collect()))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("reading", &out.join(OWNED), error)),
     }
-    let listed: BTreeSet<String> = match fs::read_to_string(out.join(OWNED)) {
-        Ok(text) => text
-            .lines()
-            .filter(|line| !line.starts_with('#'))
-            .map(str::to_owned)
-            .collect(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeSet::new(),
-        Err(error) => return Err(failed("reading", &out.join(OWNED), error)),
-    };
-    let mut folders = vec![PathBuf::new()];
-    while let Some(folder) = folders.pop() {
-        let full = out.join(&folder);
-        let entries = fs::read_dir(&full).map_err(|source| failed("reading", &full, source))?;
-        for entry in entries {
-            let entry = entry.map_err(|source| failed("reading", &full, source))?;
-            let path = folder.join(entry.file_name());
-            let kind = entry
-                .file_type()
-                .map_err(|source| failed("reading", &entry.path(), source))?;
-            if kind.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let name = slashed(&path);
-            if name == OWNED
-                || listed.contains(&name) && kind.is_file() && is_generated(&entry.path())?
-            {
-                disk.owned.insert(name);
-            } else {
-                disk.foreign.insert(name);
-            }
+}
+
+/// All files below a folder by their paths, with what `what` says of each, in no particular order.
+fn look<T: Send>(
+    out: &Path,
+    what: impl Fn(&str, &fs::DirEntry) -> Result<T, Refusal> + Sync,
+) -> Result<Vec<(String, T)>, Refusal> {
+    if !out.exists() {
+        return Ok(Vec::new());
+    }
+    look_below(out, "", &what)
+}
+
+fn look_below<T: Send>(
+    folder: &Path,
+    prefix: &str,
+    what: &(impl Fn(&str, &fs::DirEntry) -> Result<T, Refusal> + Sync),
+) -> Result<Vec<(String, T)>, Refusal> {
+    let reading = |source| failed("reading", folder, source);
+    let mut found = Vec::new();
+    let mut folders = Vec::new();
+    for entry in fs::read_dir(folder).map_err(reading)? {
+        let entry = entry.map_err(reading)?;
+        let path = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        let kind = entry
+            .file_type()
+            .map_err(|source| failed("reading", &entry.path(), source))?;
+        if kind.is_dir() {
+            folders.push((entry.path(), format!("{path}/")));
+        } else {
+            let said = what(&path, &entry)?;
+            found.push((path, said));
         }
     }
-    Ok(disk)
-}
-
-fn slashed(path: &Path) -> String {
-    let segments: Vec<_> = path
-        .iter()
-        .map(|segment| segment.to_string_lossy())
-        .collect();
-    segments.join("/")
-}
-
-/// Whether a file begins as hcb's files begin.
-fn is_generated(path: &Path) -> Result<bool, Refusal> {
-    use io::Read;
-    let mut start = Vec::with_capacity(HEADER.len());
-    let file = fs::File::open(path).map_err(|source| failed("reading", path, source))?;
-    file.take(HEADER.len() as u64)
-        .read_to_end(&mut start)
-        .map_err(|source| failed("reading", path, source))?;
-    Ok(start == HEADER.as_bytes())
+    let below: Vec<_> = folders
+        .into_par_iter()
+        .map(|(folder, prefix)| look_below(&folder, &prefix, what))
+        .collect::<Result<_, _>>()?;
+    found.extend(below.into_iter().flatten());
+    Ok(found)
 }
 
 /// Builds the new tree in `next`: what is new is written, what stays is linked, foreign files are
 /// carried over.
 fn build(tree: &Tree, changes: &Changes, out: &Path, next: &Path) -> Result<(), Refusal> {
-    let new: BTreeSet<&str> = changes
+    let new: HashSet<&str> = changes
         .added
         .iter()
         .chain(&changes.changed)
         .map(String::as_str)
         .collect();
-    let mut made = BTreeSet::new();
+    let mut folders: BTreeMap<&str, Vec<(&str, &str)>> = BTreeMap::new();
     for (path, content) in &tree.files {
-        let file = next.join(path);
-        if let Some(folder) = file.parent()
-            && made.insert(folder.to_owned())
-        {
-            create_folder(folder)?;
-        }
-        if new.contains(path.as_str()) || fs::hard_link(out.join(path), &file).is_err() {
-            fs::write(&file, content).map_err(|source| failed("writing", &file, source))?;
-        }
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        folders.entry(folder).or_default().push((path, content));
     }
-    for path in look(out)?.foreign {
+    let folders: Vec<_> = folders.into_iter().collect();
+    folders.par_iter().try_for_each(|(folder, files)| {
+        create_folder(&next.join(folder))?;
+        for (path, content) in files {
+            let file = next.join(path);
+            if new.contains(path) || fs::hard_link(out.join(path), &file).is_err() {
+                fs::write(&file, content).map_err(|source| failed("writing", &file, source))?;
+            }
+        }
+        Ok(())
+    })?;
+    let removed: HashSet<&str> = changes.removed.iter().map(String::as_str).collect();
+    // As late as can be, so that nothing is lost that somebody has put there meanwhile.
+    for (path, ()) in look(out, |_, _| Ok(()))? {
+        if tree.files.contains_key(&path) || removed.contains(path.as_str()) {
+            continue;
+        }
         let (from, to) = (out.join(&path), next.join(&path));
         if let Some(folder) = to.parent() {
             create_folder(folder)?;
@@ -294,6 +336,20 @@ fn build(tree: &Tree, changes: &Changes, out: &Path, next: &Path) -> Result<(), 
         open_to_others(next);
     }
     Ok(())
+}
+
+/// Removes a folder with all that is in it. What cannot be removed stays.
+fn remove(folder: &Path) {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let (folders, files): (Vec<_>, Vec<_>) =
+        entries.partition(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    for file in files {
+        let _ = fs::remove_file(file.path());
+    }
+    folders
+        .into_par_iter()
+        .for_each(|folder| remove(&folder.path()));
+    let _ = fs::remove_dir(folder);
 }
 
 /// A temporary folder is its owner's alone; a new tree is as readable as any other folder.
@@ -323,8 +379,11 @@ fn exchange(out: &Path, next: tempfile::TempDir) -> Result<(), Refusal> {
     if out.exists() {
         let exchanged = renameat_with(CWD, next.path(), CWD, out, RenameFlags::EXCHANGE);
         return match exchanged {
-            // What is now in the temporary folder is the old tree: it goes with it.
-            Ok(()) => Ok(()),
+            // What is now in the temporary folder is the old tree.
+            Ok(()) => {
+                remove(&next.keep());
+                Ok(())
+            }
             Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => two_steps(out, next),
             Err(error) => Err(failed("replacing", out, error.into())),
         };

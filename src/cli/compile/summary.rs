@@ -48,11 +48,7 @@ pub(super) fn table(output: &Output) -> String {
             ]);
         }
     }
-    table
-        .lines()
-        .map(|line| line.trim_end().to_owned())
-        .collect::<Vec<_>>()
-        .join("\n")
+    show::plain(&table)
 }
 
 /// The components in the order in which they are applied first.
@@ -87,6 +83,7 @@ fn component(unit: &Unit) -> &str {
         },
         Area::Delivery(_) => "gitops",
         Area::Bootstrap => "bootstrap",
+        Area::Submit => "submit",
     }
 }
 

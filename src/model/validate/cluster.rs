@@ -91,6 +91,8 @@ fn cluster(
         region: spec.region.clone(),
         zone: spec.zone.clone(),
         network: spec.network.clone().unwrap_or_else(|| spec.name.clone()),
+        mesh_version: spec.mesh_version.clone(),
+        drain: spec.drain,
         labels: spec.labels.clone(),
         api_server: spec.api.as_ref().map(|api| {
             super::gitops::https_url(check, &api.server, &at.path("api.server"), "an API server");

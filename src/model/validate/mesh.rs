@@ -1,14 +1,9 @@
 //! Checks of the mesh.
 
-use super::Check;
+use super::{Check, versions};
 use crate::diag::codes;
 use crate::model::{Cluster, Mesh, names};
 use crate::spec::{MeshEngine, MutualTls};
-
-/// Istio's minor versions with the Kubernetes minor versions that they support. Source: the table
-/// of supported releases on istio.io and those of its distributors, November 2026.
-const ISTIO: [(u16, std::ops::RangeInclusive<u16>); 3] =
-    [(29, 31..=35), (30, 32..=36), (31, 32..=36)];
 
 /// The oldest Kubernetes minor version whose kubelet runs native sidecars by default.
 const NATIVE_SIDECARS: u16 = 29;
@@ -17,71 +12,10 @@ pub(super) fn mesh(check: &mut Check<'_>, clusters: &[Cluster]) -> Option<Mesh> 
     let spec = &check.spec.cloud.spec.mesh;
     let at = check.cloud().key("mesh");
     if spec.engine == MeshEngine::None {
+        versions::without_a_mesh(check, clusters);
         return None;
     }
-    let minor = spec
-        .version
-        .strip_prefix("1.")
-        .and_then(|rest| rest.split('.').next())
-        .and_then(|minor| minor.parse::<u16>().ok());
-    let full = spec.version.split('.').count() == 3
-        && spec
-            .version
-            .split('.')
-            .all(|part| part.parse::<u16>().is_ok());
-    let known = minor.and_then(|minor| ISTIO.iter().find(|(known, _)| *known == minor));
-    match (full, known) {
-        (false, _) => {
-            let diagnostic = check
-                .error(
-                    codes::BAD_FORMAT,
-                    &at.key("version"),
-                    format!("`{}` is not a full version of Istio", spec.version),
-                    "not a version of a chart",
-                )
-                .help("write major, minor and patch, such as `1.30.4`: what runs must not change by itself");
-            check.push(diagnostic);
-        }
-        (true, None) => {
-            let diagnostic = check
-                .error(
-                    codes::VERSION_MISMATCH,
-                    &at.key("version"),
-                    format!("this hcb does not know Istio {}", spec.version),
-                    "not among the versions it can configure",
-                )
-                .help("it knows 1.29, 1.30 and 1.31");
-            check.push(diagnostic);
-        }
-        (true, Some((istio, kubernetes))) => {
-            for (index, cluster) in clusters.iter().enumerate() {
-                if kubernetes.contains(&cluster.kubernetes.minor) {
-                    continue;
-                }
-                let place = check.cloud().key("clusters").index(index).key("kubernetes");
-                let diagnostic = check
-                    .error(
-                        codes::VERSION_MISMATCH,
-                        &place,
-                        format!(
-                            "Istio 1.{istio} does not support Kubernetes {}",
-                            cluster.kubernetes
-                        ),
-                        format!("`{}` has this version", cluster.name),
-                    )
-                    .also(
-                        check.spec.locate(&at.key("version")),
-                        "the version of Istio",
-                    )
-                    .help(format!(
-                        "it supports 1.{} to 1.{}; change `mesh.version` or upgrade the cluster",
-                        kubernetes.start(),
-                        kubernetes.end()
-                    ));
-                check.push(diagnostic);
-            }
-        }
-    }
+    versions::istio(check, clusters);
     if let Some(cluster) = clusters
         .iter()
         .find(|c| c.kubernetes.minor < NATIVE_SIDECARS)

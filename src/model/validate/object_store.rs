@@ -4,6 +4,7 @@ use super::Check;
 use super::gitops::no_password;
 use crate::diag::codes;
 use crate::model::{Cluster, ObjectStore, ObjectStoreKind, Secrets};
+use crate::spec::At;
 use url::Url;
 
 pub(super) fn object_store(
@@ -44,42 +45,16 @@ pub(super) fn object_store(
                     .help("use `mesh.engine: istio`, or give an `endpoint` that every cluster reaches");
                 check.push(diagnostic);
             }
+            if let Some(url) = &service.external_url {
+                store_url(check, url, &place.key("externalUrl"));
+            }
             ObjectStoreKind::InCluster {
                 cluster: cluster?,
                 service: service.clone(),
             }
         }
         (None, Some(endpoint)) => {
-            let place = at.key("endpoint");
-            let url = Url::parse(endpoint).ok().filter(|url| {
-                matches!(url.scheme(), "https" | "http")
-                    && url.host().is_some()
-                    && matches!(url.path(), "" | "/")
-            });
-            no_password(check, url.as_ref(), &place);
-            let Some(url) = url else {
-                let diagnostic = check
-                    .error(
-                        codes::BAD_URL,
-                        &place,
-                        format!("`{endpoint}` is not the URL of an object store"),
-                        "expected `https://HOST[:PORT]`",
-                    )
-                    .help("buckets and keys belong into the URLs of the data: `s3://bucket/key`");
-                check.push(diagnostic);
-                return None;
-            };
-            if url.scheme() == "http" {
-                let diagnostic = check
-                    .warning(
-                        codes::WEAK_SECURITY,
-                        &place,
-                        "data and requests to this object store are not encrypted",
-                        "plain HTTP, outside of the mesh",
-                    )
-                    .help("use `https://`");
-                check.push(diagnostic);
-            }
+            let url = store_url(check, endpoint, &at.key("endpoint"))?;
             ObjectStoreKind::External(url)
         }
         (Some(_), Some(_)) => {
@@ -112,7 +87,42 @@ pub(super) fn object_store(
     Some(ObjectStore {
         kind,
         region: spec.region.clone(),
+        addressing: spec.addressing,
         credentials_key: secrets.key(&spec.credentials),
         location: check.spec.locate(&at),
     })
+}
+
+/// The URL of an object store.
+fn store_url(check: &mut Check<'_>, text: &str, at: &At) -> Option<Url> {
+    let url = Url::parse(text).ok().filter(|url| {
+        matches!(url.scheme(), "https" | "http")
+            && url.host().is_some()
+            && matches!(url.path(), "" | "/")
+    });
+    no_password(check, url.as_ref(), at);
+    let Some(url) = url else {
+        let diagnostic = check
+            .error(
+                codes::BAD_URL,
+                at,
+                format!("`{text}` is not the URL of an object store"),
+                "expected `https://HOST[:PORT]`",
+            )
+            .help("buckets and keys belong into the URLs of the data: `s3://bucket/key`");
+        check.push(diagnostic);
+        return None;
+    };
+    if url.scheme() == "http" {
+        let diagnostic = check
+            .warning(
+                codes::WEAK_SECURITY,
+                at,
+                "data and requests to this object store are not encrypted",
+                "plain HTTP, outside of the mesh",
+            )
+            .help("use `https://`");
+        check.push(diagnostic);
+    }
+    Some(url)
 }

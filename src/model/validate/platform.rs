@@ -54,6 +54,7 @@ pub(super) fn secrets(check: &mut Check<'_>) -> Secrets {
     Secrets {
         store: spec.store.clone(),
         prefix,
+        separator: spec.separator,
         refresh_interval: check.duration(&spec.refresh_interval, &at.key("refreshInterval")),
         exchange: spec.exchange,
         location: check.spec.locate(&at),
@@ -83,6 +84,7 @@ pub(super) fn scheduling(
     }
     bursting(check, clusters, tiers);
     budget(check, clusters);
+    super::versions::scheduling(check);
     if let Some(problem) = image::problem(&spec.reconciler.image) {
         let diagnostic = check.error(
             codes::BAD_IMAGE,
@@ -108,6 +110,18 @@ pub(super) fn scheduling(
 /// Tiers must have clusters, and weights must leave somewhere to go.
 fn bursting(check: &mut Check<'_>, clusters: &[Cluster], tiers: &[String]) {
     let specs = &check.spec.cloud.spec.clusters;
+    if clusters.iter().all(|cluster| cluster.drain) && !check.spec.incomplete.clusters {
+        let at = check.cloud().key("clusters");
+        let diagnostic = check
+            .error(
+                codes::NO_CLUSTER_LEFT,
+                &at.index(0).key("drain"),
+                "no cluster takes jobs: every one is drained",
+                "the first of them",
+            )
+            .help("drain one after another, and leave one that jobs can go to");
+        check.push(diagnostic);
+    }
     // A tier that is not known was said, and where its cluster belongs is anyone's guess.
     if check.spec.incomplete.clusters || specs.iter().any(|cluster| !tiers.contains(&cluster.tier))
     {

@@ -217,6 +217,18 @@ fn run(check: &mut Check<'_>, spec: &spec::Workload, at: &At) {
         (None, Some(_)) => check.no_effect(&at.key("timeZone"), "the workload has no `schedule`"),
         (None, None) => {}
     }
+    if spec.schedule.is_some() && spec.run == spec::Run::OnSubmit {
+        let diagnostic = check
+            .error(
+                codes::NOT_ALLOWED,
+                &at.key("run"),
+                "a workload runs by its schedule or when a person submits it, not both",
+                "one of them",
+            )
+            .also(check.spec.locate(&at.key("schedule")), "the other")
+            .help("leave `run` out: `hcb submit` can run a cron job at any time besides");
+        check.push(diagnostic);
+    }
     for key in ["env", "secretEnv"] {
         let names: Vec<&String> = match key {
             "env" => spec.env.keys().collect(),
@@ -347,11 +359,24 @@ fn data(check: &mut Check<'_>, data: &spec::Data, at: &At) {
             s3_url(check, url, &at.index(index).key("url"));
         }
     }
-    let used = data
-        .inputs
-        .first()
-        .map(|_| "in")
-        .or(data.outputs.first().map(|_| "out"));
+    if let Some(url) = &data.checkpoints {
+        s3_url(check, url, &at.key("checkpoints"));
+        if !url.ends_with('/') {
+            let diagnostic = check
+                .error(
+                    codes::BAD_URL,
+                    &at.key("checkpoints"),
+                    format!("`{url}` is not a folder in an object store"),
+                    "a folder ends in `/`",
+                )
+                .help(format!("write `{url}/`"));
+            check.push(diagnostic);
+        }
+    }
+    let first = |references: &[DataReference], key| references.first().map(|_| key);
+    let used = first(&data.inputs, "in")
+        .or(first(&data.outputs, "out"))
+        .or(data.checkpoints.as_ref().map(|_| "checkpoints"));
     if let Some(key) = used
         && check.spec.cloud.spec.object_store.is_none()
         && !check.spec.incomplete.cloud

@@ -27,6 +27,11 @@ impl<'a> Applier<'a> {
         }
     }
 
+    /// The cluster.
+    pub fn cluster(&self) -> &'a Cluster {
+        self.cluster
+    }
+
     /// Applies an object with strict field validation, as its only owner.
     ///
     /// # Errors

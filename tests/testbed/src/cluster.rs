@@ -34,6 +34,7 @@ const CONTROLLERS: &[&str] = &[
     "serviceaccount-token-controller",
     "taint-eviction-controller",
     "ttl-after-finished-controller",
+    "validatingadmissionpolicy-status-controller",
 ];
 
 /// How long a server has to become ready on a machine that does much else.
@@ -57,6 +58,13 @@ pub struct NodePool {
     /// Taints of a node: key, value, effect.
     pub taints: Vec<(String, String, String)>,
 }
+
+/// The name of the process of a cluster's API server.
+pub const API_SERVER: &str = "kube-apiserver";
+
+/// The file of a cluster's that is served as the log of its pods, in the form of container runtimes:
+/// `TIME stdout F LINE`.
+pub const POD_LOGS: &str = "pods.cri";
 
 /// A cluster to start.
 #[derive(Debug, Clone, Default)]
@@ -91,8 +99,8 @@ impl Cluster {
         folder: &Path,
     ) -> Result<Self> {
         fs::create_dir_all(folder)?;
-        let ports = [Port::reserve()?, Port::reserve()?];
-        let (api_port, controllers_port) = (ports[0].number, ports[1].number);
+        let ports = [Port::reserve()?, Port::reserve()?, Port::reserve()?];
+        let [api_port, controllers_port, kubelet_port] = ports.each_ref().map(|port| port.number);
         let server = format!("https://127.0.0.1:{api_port}");
         let write = |name: &str, content: &str| -> Result<String> {
             let path = folder.join(name);
@@ -108,6 +116,9 @@ impl Cluster {
         let token_key = write("tokens.key", &private)?;
         let token_public = write("tokens.pub", &public)?;
         let audit_policy = write("audit-policy.yaml", include_str!("../audit.yaml"))?;
+        let logs_file = write(POD_LOGS, "")?;
+        let logs = include_str!("../logs.yaml").replace("LOGS_FILE", &logs_file);
+        let logs = write("logs.yaml", &logs)?;
         let stages = write("stages.yaml", include_str!("../stages.yaml"))?;
         let admin = authority.client("admin", "system:masters")?;
         let kubeconfig = write(
@@ -126,11 +137,14 @@ impl Cluster {
             ports: Mutex::new(ports.into()),
         };
         cluster.run(
-            "kube-apiserver",
+            API_SERVER,
             &[],
             &[
                 format!("--etcd-servers={etcd}"),
-                format!("--etcd-prefix=/{}", plan.name),
+                format!(
+                    "--etcd-prefix=/{}",
+                    folder.file_name().unwrap_or_default().display()
+                ),
                 format!("--secure-port={api_port}"),
                 "--bind-address=127.0.0.1".into(),
                 "--advertise-address=127.0.0.1".into(),
@@ -147,19 +161,13 @@ impl Cluster {
                 "--authorization-mode=RBAC".into(),
                 "--allow-privileged=true".into(),
                 "--profiling=false".into(),
+                // The names of simulated nodes are known to no DNS.
+                "--kubelet-preferred-address-types=InternalIP".into(),
                 format!("--audit-policy-file={audit_policy}"),
                 format!("--audit-log-path={}", cluster.audit_log().display()),
             ],
         )?;
-        crate::wait_for(
-            &format!("the API server of {}", plan.name),
-            READY,
-            async || {
-                let answer = cluster.client.request_text(get("/readyz")?).await;
-                answer.map(|_| true).map_err(Into::into)
-            },
-        )
-        .await?;
+        cluster.wait_until_ready().await?;
         cluster.run(
             "kube-controller-manager",
             &[],
@@ -197,6 +205,11 @@ impl Cluster {
             "--node-ip=127.0.0.1".into(),
             "--cidr=10.0.0.1/16".into(),
             format!("--config={stages}"),
+            format!("--config={logs}"),
+            format!("--server-address=127.0.0.1:{kubelet_port}"),
+            format!("--node-port={kubelet_port}"),
+            format!("--tls-cert-file={certificate}"),
+            format!("--tls-private-key-file={key}"),
         ];
         for stage in [
             "node-initialize.yaml",
@@ -211,6 +224,19 @@ impl Cluster {
             cluster.add_nodes(pool, 0..pool.nodes).await?;
         }
         Ok(cluster)
+    }
+
+    /// Waits until the API server says that it is ready.
+    ///
+    /// # Errors
+    /// Where it takes too long.
+    pub async fn wait_until_ready(&self) -> Result<()> {
+        let what = format!("the API server of {}", self.name);
+        crate::wait_for(&what, READY, async || {
+            let answer = self.client.request_text(get("/readyz")?).await;
+            answer.map(|_| true).map_err(Into::into)
+        })
+        .await
     }
 
     /// Starts one of the testbed's binaries for this cluster; it is called as the binary, its log too.
@@ -372,6 +398,25 @@ impl Cluster {
         account: &str,
     ) -> Result<kube::Client> {
         let path = self.service_account_kubeconfig(namespace, account).await?;
+        client(path.to_str().context("a path in UTF-8")?).await
+    }
+
+    /// A client of another name that may do everything, for what goes by who asks.
+    ///
+    /// # Errors
+    /// Where no key can be made, or no kubeconfig written.
+    pub async fn client_as(&self, user: &str) -> Result<kube::Client> {
+        let identity = self.authority.client(user, "system:masters")?;
+        let path = self.file(&format!("{}.kubeconfig", user.replace(':', "-")));
+        fs::write(
+            &path,
+            kubeconfig(
+                &self.name,
+                &self.server,
+                &self.authority,
+                &Access::Certificate(identity),
+            ),
+        )?;
         client(path.to_str().context("a path in UTF-8")?).await
     }
 

@@ -5,9 +5,11 @@ use crate::admiralty::Admiralty;
 use crate::apply::{Applier, manifests};
 use crate::cluster::{Cluster, ClusterPlan, NodePool};
 use crate::ports::Port;
+use crate::process::Program;
+use crate::scenario::Scenario;
 use crate::secrets::Store;
 use crate::testbed::Testbed;
-use crate::{definitions, deployment, karpenter};
+use crate::{definitions, deployment, karpenter, scenarios};
 use anyhow::{Context, Result};
 use futures::future::try_join_all;
 use hcb::compile::{Options, Output, Timings, compile};
@@ -15,7 +17,9 @@ use hcb::diag::Diagnostics;
 use hcb::manifest::Templates;
 use hcb::model::{Model, Provider};
 use hcb::source::Sources;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Node;
+use kube::api::Api;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
@@ -56,6 +60,11 @@ impl Setup {
         }
     }
 }
+
+/// The namespace of the reconciler.
+pub const RECONCILER_NAMESPACE: &str = "hcb-system";
+/// The name of its Deployment and of its Lease.
+pub const RECONCILER: &str = "hcb-reconciler";
 
 /// A hybrid cloud that runs.
 #[derive(Debug)]
@@ -127,6 +136,35 @@ impl Hybrid {
         }
     }
 
+    /// What a scenario is played on, set up in one way; none where this machine lacks what it
+    /// takes, which is said.
+    ///
+    /// # Errors
+    /// Where a server does not start or refuses a manifest.
+    pub async fn of(name: &str, setup: Setup) -> Result<Option<(Scenario, Self)>> {
+        let scenario = scenarios::named(name);
+        let spec = scenarios::spec(&scenario);
+        let hybrid = Self::of_spec(&spec, setup, scenario.node_delay).await?;
+        Ok(hybrid.map(|hybrid| (scenario, hybrid)))
+    }
+
+    /// The clusters of the spec in a folder, set up in one way; none where this machine lacks what it
+    /// takes, which is said.
+    ///
+    /// # Errors
+    /// Where a server does not start or refuses a manifest.
+    pub async fn of_spec(spec: &Path, setup: Setup, node_delay: Duration) -> Result<Option<Self>> {
+        if !crate::is_available() {
+            return Ok(None);
+        }
+        let Some(admiralty) = tokio::task::spawn_blocking(Admiralty::get).await?? else {
+            return Ok(None);
+        };
+        Self::start(spec, setup, &admiralty, node_delay)
+            .await
+            .map(Some)
+    }
+
     /// The cluster that jobs are created in.
     pub fn source(&self) -> &Cluster {
         self.testbed.cluster(&self.model.source().name)
@@ -187,34 +225,11 @@ impl Hybrid {
     /// Runs what the Deployment of the reconciler would, all replicas of it, with its configuration and
     /// its rights.
     async fn run_reconciler(&self) -> Result<()> {
-        let binary = tokio::task::spawn_blocking(hcb_binary).await??;
+        let program = self.reconciler_program().await?;
         for replica in 0..self.model.scheduling.reconciler.replicas {
-            self.run_replica(replica, binary.clone()).await?;
+            run_replica(self.source(), replica, program.clone())?;
         }
         Ok(())
-    }
-
-    async fn run_replica(&self, replica: u32, binary: PathBuf) -> Result<()> {
-        let mut program =
-            deployment::program(self.source(), "hcb-system", "hcb-reconciler", binary).await?;
-        let name = replica_name(replica);
-        let port = Port::reserve()?;
-        // A pod has an address of its own, a process has not.
-        program
-            .arguments
-            .push(format!("--listen=127.0.0.1:{}", port.number));
-        for (variable, value) in &mut program.environment {
-            if variable == "POD_NAME" {
-                value.clone_from(&name);
-            }
-        }
-        program.name.clone_from(&name);
-        fs::write(
-            self.source().file(&format!("{name}.port")),
-            port.number.to_string(),
-        )?;
-        self.source().keep(port);
-        self.source().run_as(&name, program)
     }
 
     /// What a replica of the reconciler serves at a path.
@@ -227,6 +242,27 @@ impl Hybrid {
             .file(&format!("{}.port", replica_name(replica)));
         let port = fs::read_to_string(file)?;
         get(port.parse()?, path).await
+    }
+
+    /// The replica of the reconciler that holds the Lease.
+    ///
+    /// # Errors
+    /// Where the source cluster does not answer.
+    pub async fn leader(&self) -> Result<Option<String>> {
+        let leases: Api<Lease> =
+            Api::namespaced(self.source().client.clone(), RECONCILER_NAMESPACE);
+        let lease = leases.get_opt(RECONCILER).await?;
+        let holder = lease.and_then(|lease| lease.spec?.holder_identity);
+        Ok(holder.filter(|holder| !holder.is_empty()))
+    }
+
+    /// What a run of the reconciler in a pod of its Deployment would be.
+    ///
+    /// # Errors
+    /// Where hcb does not build, or the Deployment is not there.
+    pub async fn reconciler_program(&self) -> Result<Program> {
+        let binary = tokio::task::spawn_blocking(hcb_binary).await??;
+        deployment::program(self.source(), RECONCILER_NAMESPACE, RECONCILER, binary).await
     }
 
     async fn install_in(
@@ -251,6 +287,8 @@ impl Hybrid {
                     .unwrap_or_default();
                 !self.setup.leaves_out().contains(&unit)
             })
+            // Pods of a schedule would take room at times of their own. Tests run what it runs.
+            .filter(|(_, object)| object["kind"] != "CronJob")
             .map(|(_, object)| object)
             .collect();
         objects.sort_by_key(|object| install_order(object["kind"].as_str().unwrap_or_default()));
@@ -346,14 +384,36 @@ pub async fn get(port: u16, path: &str) -> Result<String> {
     Ok(body.to_owned())
 }
 
+/// Runs a replica of the reconciler.
+pub(crate) fn run_replica(source: &Cluster, replica: u32, mut program: Program) -> Result<()> {
+    let name = replica_name(replica);
+    let port = Port::reserve()?;
+    // A pod has an address of its own, a process has not.
+    program
+        .arguments
+        .push(format!("--listen=127.0.0.1:{}", port.number));
+    for (variable, value) in &mut program.environment {
+        if variable == "POD_NAME" {
+            value.clone_from(&name);
+        }
+    }
+    program.name.clone_from(&name);
+    fs::write(
+        source.file(&format!("{name}.port")),
+        port.number.to_string(),
+    )?;
+    source.keep(port);
+    source.run_as(&name, program)
+}
+
 /// The name of a replica of the reconciler, and of its process.
 pub fn replica_name(replica: u32) -> String {
-    format!("hcb-reconciler-{replica}")
+    format!("{RECONCILER}-{replica}")
 }
 
 /// Engines apply kinds in such an order. The token controller removes the Secret of a service account
 /// that is not there yet.
-fn install_order(kind: &str) -> usize {
+pub(crate) fn install_order(kind: &str) -> usize {
     const FIRST: &[&str] = &[
         "Namespace",
         "PriorityClass",
@@ -395,6 +455,16 @@ pub fn hcb_binary() -> Result<PathBuf> {
     ]);
     if profile.ends_with("release") {
         cargo.arg("--release");
+    }
+    // What cargo tells of the test's own package: the build script of `ring` would take it for news, and
+    // half of the dependencies would be built again at each turn.
+    let told = std::env::vars_os().map(|(name, _)| name);
+    let of_package = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_EXE_"];
+    for name in told.filter(|name| {
+        let name = name.to_string_lossy();
+        of_package.iter().any(|prefix| name.starts_with(prefix))
+    }) {
+        cargo.env_remove(name);
     }
     let status = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status()?;
     anyhow::ensure!(status.success(), "hcb does not build");

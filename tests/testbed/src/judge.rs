@@ -13,12 +13,25 @@ use std::time::Duration;
 const JOB_NAME: &str = "multicluster.admiralty.io/job-name";
 /// The scheduler of such pods.
 const CANDIDATE_SCHEDULER: &str = "admiralty-candidate";
-/// A job that waits longer than this beside room for it is stranded. Admiralty looks again at a pod that
-/// fits nowhere after a minute at the latest, unless something changes before.
-const STRANDED_AFTER: f64 = 60.0;
+/// A job that waits longer than this beside room for it, while nobody is placed anywhere, is stranded.
+const STRANDED_AFTER: f64 = 30.0;
+/// Admiralty's scheduler places one pod after another, in a second or two each: who waits for his turn is
+/// not stranded. For so long after each binding it is at work.
+const PACE: Duration = Duration::from_secs(5);
 /// What an earlier tier got free less than this before is held against nobody, in any set-up: Admiralty
 /// takes a second or two for each of its decisions, and asks for what is free at their beginning.
 const REACTION: Duration = Duration::from_secs(2);
+
+/// When the last of the pods that hold room in the first tier at a time is bound.
+fn filled(model: &Model, records: &[ClusterRecord], full: Timestamp) -> Timestamp {
+    let first = model.clusters.iter().zip(records);
+    let pods = first
+        .filter(|(cluster, _)| cluster.tier == 0)
+        .flat_map(|(_, record)| &record.pods);
+    pods.filter(|pod| pod.holds_at(full))
+        .filter_map(|pod| pod.bound.as_ref().map(|(bound, _)| *bound))
+        .fold(full, Timestamp::max)
+}
 
 /// What became of a job's pod.
 #[derive(Debug, Clone, Serialize)]
@@ -37,7 +50,7 @@ pub struct Placement {
     pub premature: bool,
     /// Candidates in a later tier that were made while an earlier tier had room.
     pub speculative_candidates: usize,
-    /// Seconds that it waited while a cluster that it may run in had a node with room.
+    /// Seconds that it waited while a cluster that it may run in had a node with room, and nobody was placed.
     pub waited_beside_room: f64,
 }
 
@@ -73,10 +86,11 @@ pub struct Verdict {
     /// to the end of the experiment.
     pub cost: f64,
     /// Seconds from the first tier's being full, with a job waiting, to the first binding in a later one.
+    /// It is full once the last of the pods that fill it is bound.
     pub first_burst_after: Option<f64>,
     /// Seconds from the first bought node's being there to the first binding on one.
     pub first_burst_after_node: Option<f64>,
-    /// Jobs that waited for more than a minute beside room, or to the end.
+    /// Jobs that waited for more than half a minute beside room while nobody was placed, or to the end.
     pub stranded: usize,
     /// Jobs that never ran.
     pub never_ran: usize,
@@ -132,15 +146,23 @@ pub fn verdict(model: &Model, setup: Setup, records: &[ClusterRecord], end: Time
         }
     }
     let may_run_in = |job: &str| -> Vec<usize> {
-        // The name of a job is its workload's, a dash and a number.
-        let workload = job.rsplit_once('-').map_or(job, |(workload, _)| workload);
-        let workload = model.workloads.iter().find(|known| known.name == workload);
+        let name = workload_of(job);
+        let workload = model.workloads.iter().find(|known| known.name == name);
         workload.map_or_else(
             || (0..records.len()).collect(),
             |workload| workload.clusters.clone(),
         )
     };
-    // The moments at which room appears or goes.
+    let bindings: Vec<_> = candidates
+        .iter()
+        .filter_map(|candidate| candidate.pod.bound.as_ref().map(|(bound, _)| *bound))
+        .collect();
+    let at_work_until = |bound: &Timestamp| bound.checked_add(PACE).unwrap_or(Timestamp::MAX);
+    let is_at_work = |time: Timestamp| {
+        let mut bindings = bindings.iter();
+        bindings.any(|bound| (*bound..at_work_until(bound)).contains(&time))
+    };
+    // The moments at which room appears or goes, or the scheduler has nothing more to do.
     let mut moments: Vec<Timestamp> = records
         .iter()
         .flat_map(|record| {
@@ -155,6 +177,7 @@ pub fn verdict(model: &Model, setup: Setup, records: &[ClusterRecord], end: Time
             pods.chain(nodes).flatten()
         })
         .chain(source.jobs.values().copied())
+        .chain(bindings.iter().map(at_work_until))
         .chain([end])
         .filter(|time| (start..=end).contains(time))
         .collect();
@@ -196,12 +219,14 @@ pub fn verdict(model: &Model, setup: Setup, records: &[ClusterRecord], end: Time
             .filter(|candidate| candidate.pod.bound.is_some())
             .min_by_key(|candidate| candidate.pod.bound.clone());
         let bound = ran.and_then(|candidate| candidate.pod.bound.clone());
-        let shape = own.first().map(|candidate| candidate.pod).or_else(|| {
-            source
-                .pods
-                .iter()
-                .find(|pod| pod.labels.get("job-name") == Some(job))
-        });
+        // A job that was never tried asks for what the others of its workload ask for. Its own pod would
+        // not do: Admiralty has bound it to virtual nodes.
+        let same = |candidate: &&Candidate| workload_of(candidate.job) == workload_of(job);
+        let shape = own
+            .first()
+            .copied()
+            .or_else(|| candidates.iter().find(same))
+            .map(|candidate| candidate.pod);
         let until = bound.as_ref().map_or(end, |(time, _)| *time);
         let allowed = may_run_in(job);
         let mut waited_beside_room = 0.0;
@@ -212,7 +237,7 @@ pub fn verdict(model: &Model, setup: Setup, records: &[ClusterRecord], end: Time
                 .filter(|(_, time)| **time >= *created && **time < until)
             {
                 let room_in = |cluster: usize| has_room(&free[index][cluster], shape);
-                if allowed.iter().any(|&cluster| room_in(cluster)) {
+                if !is_at_work(*time) && allowed.iter().any(|&cluster| room_in(cluster)) {
                     let next = moments.get(index + 1).copied().unwrap_or(end);
                     waited_beside_room += seconds(next.min(until)) - seconds(*time);
                 }
@@ -307,6 +332,7 @@ pub fn verdict(model: &Model, setup: Setup, records: &[ClusterRecord], end: Time
                 .map(|(node, price)| hours(node.created, node.removed.unwrap_or(end)) * price)
                 .sum::<f64>(),
         first_burst_after: full_since
+            .map(|full| filled(model, records, full))
             .zip(bursts(false))
             .map(|(full, burst)| seconds(burst) - seconds(full)),
         first_burst_after_node: first_node
@@ -338,6 +364,11 @@ pub fn verdict(model: &Model, setup: Setup, records: &[ClusterRecord], end: Time
         seconds: seconds(end),
         placements,
     }
+}
+
+/// The name of a job is its workload's, a dash and a number.
+fn workload_of(job: &str) -> &str {
+    job.rsplit_once('-').map_or(job, |(workload, _)| workload)
 }
 
 fn waiting_at(placements: &[Placement], time: f64) -> usize {

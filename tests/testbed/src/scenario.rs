@@ -1,6 +1,8 @@
 //! What happens in an experiment, and when.
 
-use crate::hybrid::Hybrid;
+use crate::cluster::{API_SERVER, Cluster};
+use crate::hybrid::{Hybrid, Setup};
+use crate::process::Process;
 use anyhow::{Context, Result};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
@@ -42,6 +44,25 @@ pub enum Act {
         cluster: &'static str,
         /// The node.
         node: &'static str,
+    },
+    /// The replica of the reconciler that leads is killed, where there is one, and comes back later.
+    LoseLeader {
+        /// When it comes back.
+        back_after: Duration,
+    },
+    /// The API server of a cluster is killed, and comes back later.
+    LoseServer {
+        /// The cluster.
+        cluster: &'static str,
+        /// When it comes back.
+        back_after: Duration,
+    },
+    /// Nobody hears from the API server of a cluster for a while; what it was told waits.
+    Silence {
+        /// The cluster.
+        cluster: &'static str,
+        /// How long.
+        lasts: Duration,
     },
 }
 
@@ -122,7 +143,11 @@ impl Scenario {
 }
 
 impl Act {
-    async fn play(&self, hybrid: &Hybrid, number: &mut u32) -> Result<()> {
+    /// Does it. `number` counts what it makes.
+    ///
+    /// # Errors
+    /// Where the API server refuses something.
+    pub async fn play(&self, hybrid: &Hybrid, number: &mut u32) -> Result<()> {
         match self {
             Self::Jobs {
                 workload,
@@ -175,13 +200,43 @@ impl Act {
             Self::LoseNode { cluster, node } => {
                 hybrid.testbed.cluster(cluster).lose_node(node).await?;
             }
+            Self::LoseLeader { back_after } => {
+                if hybrid.setup == Setup::Reconciled {
+                    let leader = hybrid.leader().await?.context("nobody leads")?;
+                    crash(hybrid.source(), &leader, *back_after).await?;
+                }
+            }
+            Self::LoseServer {
+                cluster,
+                back_after,
+            } => {
+                let cluster = hybrid.testbed.cluster(cluster);
+                crash(cluster, API_SERVER, *back_after).await?;
+                cluster.wait_until_ready().await?;
+            }
+            Self::Silence { cluster, lasts } => {
+                let cluster = hybrid.testbed.cluster(cluster);
+                cluster.with_process(API_SERVER, |server| server.signal("STOP"))?;
+                tokio::time::sleep(*lasts).await;
+                cluster.with_process(API_SERVER, |server| server.signal("CONT"))?;
+            }
         }
         Ok(())
     }
 }
 
+/// Kills a process and starts it again later.
+async fn crash(cluster: &Cluster, name: &str, back_after: Duration) -> Result<()> {
+    cluster.with_process(name, |process| {
+        process.kill();
+        Ok(())
+    })?;
+    tokio::time::sleep(back_after).await;
+    cluster.with_process(name, Process::resume)
+}
+
 /// A Job of its own like one of the tree's.
-fn copy(template: &Value, name: &str, run_for: Duration) -> Value {
+pub fn copy(template: &Value, name: &str, run_for: Duration) -> Value {
     let mut job = template.clone();
     job["metadata"]["name"] = name.into();
     job["spec"]["template"]["metadata"]["annotations"][RUNS_FOR] = seconds(run_for).into();

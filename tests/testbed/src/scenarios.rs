@@ -88,6 +88,56 @@ pub fn all() -> Vec<Scenario> {
             )
         },
         Scenario {
+            spec: "fits-beside-nodes",
+            ..scenario(
+                "lost-leader",
+                "20 jobs at once, room for 16 in private; the leading reconciler is killed under them",
+                &[
+                    (NOW, jobs("train", 20, 0, LONG)),
+                    (
+                        seconds(3),
+                        Act::LoseLeader {
+                            back_after: seconds(30),
+                        },
+                    ),
+                ],
+            )
+        },
+        Scenario {
+            spec: "fits-beside-nodes",
+            ..scenario(
+                "lost-api-server",
+                "20 jobs at once, room for 16 in private; the source's API server is killed under them",
+                &[
+                    (NOW, jobs("train", 20, 0, LONG)),
+                    (
+                        seconds(5),
+                        Act::LoseServer {
+                            cluster: "private",
+                            back_after: seconds(3),
+                        },
+                    ),
+                ],
+            )
+        },
+        Scenario {
+            spec: "fits-beside-nodes",
+            ..scenario(
+                "silence",
+                "20 jobs at once, room for 16 in private; public is not heard from for 40 s",
+                &[
+                    (NOW, jobs("train", 20, 0, LONG)),
+                    (
+                        seconds(5),
+                        Act::Silence {
+                            cluster: "public",
+                            lasts: seconds(40),
+                        },
+                    ),
+                ],
+            )
+        },
+        Scenario {
             most: seconds(600),
             ..scenario(
                 "many",

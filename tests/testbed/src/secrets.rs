@@ -10,6 +10,9 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// Who External Secrets is for the API server.
+const CONTROLLER: &str = "system:serviceaccount:external-secrets:external-secrets";
+
 /// The secret store that all clusters share.
 #[derive(Debug, Default)]
 pub struct Store {
@@ -86,6 +89,8 @@ impl Store {
     /// # Errors
     /// Where a template is none that this can fill.
     pub async fn pull(&self, cluster: &Cluster) -> Result<()> {
+        // Policies go by who writes a value.
+        let client = cluster.client_as(CONTROLLER).await?;
         for object in list(cluster, "/apis/external-secrets.io/v1/externalsecrets").await? {
             let namespace = object["metadata"]["namespace"]
                 .as_str()
@@ -142,7 +147,7 @@ impl Store {
                 "data": data,
             });
             let parameters = PatchParams::apply("external-secrets").force();
-            let secrets: Api<Secret> = Api::namespaced(cluster.client.clone(), namespace);
+            let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
             secrets
                 .patch(name, &parameters, &Patch::Apply(&secret))
                 .await?;

@@ -17,6 +17,9 @@ use std::sync::Arc;
 pub struct Testbed {
     /// The clusters, in the order in which they were asked for.
     pub clusters: Vec<Cluster>,
+    tools: Tools,
+    authority: Arc<Authority>,
+    etcd_url: String,
     // Dropped in this order: first the servers, then what they wrote.
     _etcd: Process,
     _ports: Vec<Port>,
@@ -58,25 +61,38 @@ impl Testbed {
         let starts = plans.iter().map(|plan| {
             let path = folder.path().join(&plan.name);
             let (tools, authority, etcd_url) = (&tools, &authority, &etcd_url);
-            async move {
-                Cluster::start(plan, tools, authority, etcd_url, &path)
-                    .await
-                    .with_context(|| {
-                        format!(
-                            "starting {}; the end of its log:\n{}",
-                            plan.name,
-                            tail(&path.join("kube-apiserver.log"), 10)
-                        )
-                    })
-            }
+            async move { start(plan, tools, authority, etcd_url, &path).await }
         });
         let clusters = try_join_all(starts).await?;
         Ok(Self {
             clusters,
+            tools,
+            authority,
+            etcd_url,
             _etcd: etcd,
             _ports: ports,
             folder,
         })
+    }
+
+    /// Starts one more cluster, which may have the name of one that is lost: it has nothing of it.
+    ///
+    /// # Errors
+    /// Where a server does not become ready.
+    pub async fn add(&mut self, plan: &ClusterPlan) -> Result<()> {
+        let mut path = self.folder.path().join(&plan.name);
+        while path.exists() {
+            path.as_mut_os_string().push("-new");
+        }
+        let (tools, authority) = (&self.tools, &self.authority);
+        let cluster = start(plan, tools, authority, &self.etcd_url, &path).await?;
+        self.clusters.push(cluster);
+        Ok(())
+    }
+
+    /// Loses a cluster with all that it has.
+    pub fn lose(&mut self, name: &str) {
+        self.clusters.retain(|cluster| cluster.name != name);
     }
 
     /// A cluster by name.
@@ -152,6 +168,25 @@ impl Testbed {
         }
         Ok(root.canonicalize()?)
     }
+}
+
+async fn start(
+    plan: &ClusterPlan,
+    tools: &Tools,
+    authority: &Arc<Authority>,
+    etcd_url: &str,
+    path: &Path,
+) -> Result<Cluster> {
+    let described = || {
+        format!(
+            "starting {}; the end of its log:\n{}",
+            plan.name,
+            tail(&path.join("kube-apiserver.log"), 10)
+        )
+    };
+    Cluster::start(plan, tools, authority, etcd_url, path)
+        .await
+        .with_context(described)
 }
 
 /// The last lines of a file.

@@ -72,6 +72,11 @@ const MODULES: &[Module] = &[
         )),
     },
     Module {
+        folder: "testbed/versitygw",
+        packages: &[("github.com/versity/versitygw/cmd/versitygw", "versitygw")],
+        files: None,
+    },
+    Module {
         folder: "charts",
         packages: &[("helm.sh/helm/v4/cmd/helm", "helm")],
         files: None,

@@ -2,27 +2,14 @@
 //! some leave without it. `examples/experiment.rs` runs all of it.
 
 use anyhow::Result;
-use hcb_testbed::admiralty::Admiralty;
 use hcb_testbed::hybrid::{Hybrid, Setup};
 use hcb_testbed::judge::{Verdict, judge};
-use hcb_testbed::scenarios;
 use std::time::Duration;
 
 async fn run(name: &str, setup: Setup) -> Result<Option<Verdict>> {
-    if !hcb_testbed::is_available() {
-        return Ok(None);
-    }
-    let Some(admiralty) = tokio::task::spawn_blocking(Admiralty::get).await?? else {
+    let Some((scenario, hybrid)) = Hybrid::of(name, setup).await? else {
         return Ok(None);
     };
-    let scenario = scenarios::named(name);
-    let hybrid = Hybrid::start(
-        &scenarios::spec(&scenario),
-        setup,
-        &admiralty,
-        scenario.node_delay,
-    )
-    .await?;
     scenario.play(&hybrid, Duration::from_secs(25)).await?;
     // Where what follows fails, this is what it is looked into with.
     hybrid.testbed.keep(&format!("{name}-{setup:?}")).await?;

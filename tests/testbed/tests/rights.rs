@@ -1,9 +1,7 @@
 //! What the reconciler may do with the rights that hcb gives it, and what it may not.
 
 use anyhow::{Context, Result};
-use hcb_testbed::admiralty::Admiralty;
 use hcb_testbed::hybrid::{Hybrid, Setup};
-use hcb_testbed::scenarios;
 use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod, Secret};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
@@ -20,20 +18,9 @@ fn refusal<T>(result: kube::Result<T>) -> Result<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_reconciler_may_let_pods_through_gates_and_nothing_else() -> Result<()> {
-    if !hcb_testbed::is_available() {
-        return Ok(());
-    }
-    let Some(admiralty) = tokio::task::spawn_blocking(Admiralty::get).await?? else {
+    let Some((_, hybrid)) = Hybrid::of("fits-beside-nodes", Setup::Static).await? else {
         return Ok(());
     };
-    let scenario = scenarios::named("fits-beside-nodes");
-    let hybrid = Hybrid::start(
-        &scenarios::spec(&scenario),
-        Setup::Static,
-        &admiralty,
-        Duration::ZERO,
-    )
-    .await?;
     let source = hybrid.source();
     let (_, job) = hybrid.jobs.first().context("a Job")?;
     hcb_testbed::apply::Applier::new(source).apply(job).await?;
@@ -110,6 +97,60 @@ async fn the_reconciler_may_let_pods_through_gates_and_nothing_else() -> Result<
     )?;
     anyhow::ensure!(found.contains("takes conditions off"), "{found}");
 
+    // Of virtual nodes it may change the gate: it closes the first tier's to a crowd, and those of
+    // clusters that are drained. Other taints, and all other nodes, are not its own.
+    let nodes = Api::<Node>::all(client.clone());
+    let first = "admiralty-private";
+    let taints = serde_json::to_value(nodes.get(first).await?.spec.and_then(|spec| spec.taints))?;
+    let with = |more: Value| {
+        let mut taints = taints.clone();
+        taints.as_array_mut().expect("a list").push(more);
+        json!({"spec": {"taints": taints}})
+    };
+    let patch = async |patch: Value| {
+        nodes
+            .patch(first, &PatchParams::default(), &Patch::Merge(patch))
+            .await
+    };
+    let gate = json!({"key": "hcb.dev/gate", "value": "private", "effect": "NoSchedule"});
+    patch(with(gate))
+        .await
+        .context("a gate of the first tier")?;
+    patch(json!({"spec": {"taints": taints}}))
+        .await
+        .context("the gate taken away")?;
+    let other = json!({"key": "other", "effect": "NoExecute"});
+    for (change, message) in [
+        (with(other), "changes no taint of a node but hcb.dev/gate"),
+        (
+            json!({"spec": {"taints": []}}),
+            "changes no taint of a node",
+        ),
+        (json!({"spec": {"unschedulable": true}}), "changes no taint"),
+        (
+            json!({"metadata": {"labels": {"other": "label"}}}),
+            "changes no metadata of a node",
+        ),
+    ] {
+        let found = refusal(patch(change.clone()).await).with_context(|| change.to_string())?;
+        anyhow::ensure!(found.contains(message), "{change}: {found}");
+    }
+
+    let unwanted = json!({"spec": {"taints": [{"key": "other", "effect": "NoExecute"}]}});
+    let found = refusal(
+        nodes
+            .patch(
+                "admiralty-public",
+                &PatchParams::default(),
+                &Patch::Merge(unwanted),
+            )
+            .await,
+    )?;
+    anyhow::ensure!(
+        found.contains("changes no taint of a node but hcb.dev/gate"),
+        "{found}"
+    );
+
     let map = json!({"metadata": {"name": "other"}});
     let forbidden = [
         refusal(
@@ -126,7 +167,7 @@ async fn the_reconciler_may_let_pods_through_gates_and_nothing_else() -> Result<
         refusal(
             Api::<Node>::all(client.clone())
                 .patch(
-                    "admiralty-public",
+                    "private-0",
                     &PatchParams::default(),
                     &Patch::Merge(json!({})),
                 )

@@ -1,0 +1,377 @@
+//! How fast hcb is beside other tools that make the same objects, and beside `cp -r`:
+//!
+//! ```sh
+//! cargo bench --bench compare            # everything, and docs/benchmarks.md with its plots
+//! cargo bench --bench compare -- peers   # a part: scale, disk, policies, peers, schemas, report
+//! ```
+//!
+//! It needs Go for the other tools (`benches/peers/` pins them) and Cargo's registry for jrsonnet. What it
+//! writes is below `HCB_BENCH_DIR`; by default in memory where the system has a folder for that, since a disk
+//! says more of itself than of hcb. Figures are kept in `target/bench/`, so that parts can be measured one by one.
+#![allow(clippy::print_stdout, reason = "it says how far it is")]
+
+mod fleet;
+mod peers;
+mod report;
+
+use fleet::{Size, compile, copy, count, run, spread, write_spec};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// How often everything small is measured.
+const TURNS: usize = 5;
+
+/// No single run of a peer shall take longer than this; what would is told from how it grew.
+const PATIENCE: Duration = Duration::from_secs(25);
+
+/// Only checks the schemas of a tree, in a process of its own as the other tool is.
+const VALIDATE: &str = "validate-tree";
+
+/// Measures one part in a folder of its own, and says what was seen.
+type Part = fn(&Path) -> Value;
+
+fn main() {
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    // `cargo test --benches` only asks whether it builds.
+    if !arguments.iter().any(|argument| argument == "--bench") {
+        return;
+    }
+    arguments.retain(|argument| argument != "--bench");
+    if let [first, tree] = arguments.as_slice()
+        && first == VALIDATE
+    {
+        validate(Path::new(tree));
+        return;
+    }
+    let is_wanted =
+        |part: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == part);
+    let folder = tempfile::Builder::new()
+        .prefix("hcb-bench-")
+        .tempdir_in(work_folder())
+        .expect("a folder");
+    let parts: [(&str, Part); 5] = [
+        ("scale", scale),
+        ("disk", disk),
+        ("policies", policies),
+        ("peers", beside_peers),
+        ("schemas", schemas),
+    ];
+    for (name, part) in parts {
+        if is_wanted(name) {
+            let start = Instant::now();
+            keep(name, &part(folder.path()));
+            println!("{name}: measured in {:.0} s", start.elapsed().as_secs_f64());
+        }
+    }
+    if is_wanted("report") {
+        report::write(&results());
+    }
+}
+
+fn work_folder() -> PathBuf {
+    let named = std::env::var_os("HCB_BENCH_DIR").map(PathBuf::from);
+    let memory = PathBuf::from("/dev/shm");
+    named.unwrap_or_else(|| {
+        if memory.is_dir() {
+            memory
+        } else {
+            std::env::temp_dir()
+        }
+    })
+}
+
+fn results_file() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench/results.json")
+}
+
+fn results() -> Value {
+    let text = fs::read(results_file()).unwrap_or_else(|_| b"{}".to_vec());
+    serde_json::from_slice(&text).expect("JSON")
+}
+
+fn keep(part: &str, figures: &Value) {
+    let mut results = results();
+    results[part] = figures.clone();
+    let file = results_file();
+    fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+    fs::write(file, format!("{results:#}\n")).expect("a file");
+}
+
+fn all_policies() -> usize {
+    fleet::policies().len()
+}
+
+fn fresh(folder: &Path, name: &str) -> PathBuf {
+    let path = folder.join(name);
+    let _ = fs::remove_dir_all(&path);
+    path
+}
+
+/// The time of a compilation beside `cp -r` of what it wrote, turn by turn.
+fn turns(folder: &Path, size: Size, turns: usize) -> Value {
+    let spec = fresh(folder, "spec");
+    write_spec(&spec, size);
+    let (out, copied) = (folder.join("out"), folder.join("copy"));
+    let mut figures = vec![Vec::new(); 5];
+    let mut phases: Vec<(String, Vec<f64>)> = Vec::new();
+    let mut peak = 0;
+    let mut written = (0, 0);
+    for turn in 0..turns {
+        fresh(folder, "out");
+        fresh(folder, "copy");
+        let compiled = compile(&spec, &out, false);
+        let copying = copy(&out, &copied).as_secs_f64();
+        if turn == 0 {
+            written = count(&out);
+        }
+        // One workload is another, and what is there is not yet.
+        let text = fs::read_to_string(spec.join("workloads.yaml")).expect("a text");
+        fs::write(
+            spec.join("workloads.yaml"),
+            text.replacen(":1.0.0", ":1.0.1", 1),
+        )
+        .expect("a file");
+        let checked = drift(&spec, &out);
+        fs::write(spec.join("workloads.yaml"), text).expect("a file");
+        let took = compiled.ran.took.as_secs_f64();
+        for (kept, figure) in
+            figures
+                .iter_mut()
+                .zip([took, copying, took / copying, checked, checked / took])
+        {
+            kept.push(figure);
+        }
+        peak = peak.max(compiled.ran.peak);
+        for (phase, took) in compiled.phases {
+            match phases.iter_mut().find(|(known, _)| *known == phase) {
+                Some((_, all)) => all.push(took),
+                None => phases.push((phase, vec![took])),
+            }
+        }
+    }
+    fresh(folder, "out");
+    fresh(folder, "copy");
+    let [compile, cp, ratio, check, check_ratio]: [Vec<f64>; 5] = figures.try_into().expect("five");
+    let phases: Vec<_> = phases
+        .into_iter()
+        .map(|(phase, all)| (phase, spread(all)[0]))
+        .collect();
+    println!(
+        "  {size:?}: {} files, {:.2} s, {:.2} times cp -r",
+        written.0,
+        spread(compile.clone())[0],
+        spread(ratio.clone())[0]
+    );
+    json!({
+        "size": size, "files": written.0, "bytes": written.1, "turns": turns, "peak": peak,
+        "compile": spread(compile), "cp": spread(cp), "ratio": spread(ratio),
+        "check": spread(check), "checkRatio": spread(check_ratio), "phases": phases,
+    })
+}
+
+/// How long `hcb compile --check` takes where it finds a difference.
+fn drift(spec: &Path, out: &Path) -> f64 {
+    let start = Instant::now();
+    let status = Command::new(env!("CARGO_BIN_EXE_hcb"))
+        .args([
+            "compile",
+            "--check",
+            "--format",
+            "json",
+            "--today",
+            "2026-01-01",
+            "--out",
+        ])
+        .arg(out)
+        .arg(spec)
+        .output()
+        .expect("hcb starts")
+        .status;
+    assert_eq!(status.code(), Some(1), "one workload differs");
+    start.elapsed().as_secs_f64()
+}
+
+fn scale(folder: &Path) -> Value {
+    let mut rows = Vec::new();
+    for workloads in [10, 100] {
+        for clusters in [10, 100, 1000] {
+            let size = Size {
+                clusters,
+                workloads,
+                policies: all_policies(),
+            };
+            rows.push(turns(folder, size, if clusters < 1000 { TURNS } else { 3 }));
+        }
+    }
+    rows.into()
+}
+
+/// The large one again, on a disk.
+fn disk(_: &Path) -> Value {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");
+    fs::create_dir_all(&root).expect("a folder");
+    let folder = tempfile::tempdir_in(root).expect("a folder");
+    turns(
+        folder.path(),
+        Size {
+            clusters: 1000,
+            workloads: 10,
+            policies: all_policies(),
+        },
+        1,
+    )
+}
+
+fn policies(folder: &Path) -> Value {
+    let all = all_policies();
+    let rows = [0, all / 3, 2 * all / 3, all].map(|policies| {
+        turns(
+            folder,
+            Size {
+                clusters: 300,
+                workloads: 10,
+                policies,
+            },
+            3,
+        )
+    });
+    rows.to_vec().into()
+}
+
+/// Every peer at growing sizes, as long as it keeps up.
+fn beside_peers(folder: &Path) -> Value {
+    let mut rows = Vec::new();
+    let mut slow: Vec<&str> = Vec::new();
+    for (clusters, workloads) in [(10, 10), (100, 10), (10, 100), (100, 100), (1000, 10)] {
+        let size = Size {
+            clusters,
+            workloads,
+            policies: all_policies(),
+        };
+        let spec = fresh(folder, "spec");
+        write_spec(&spec, size);
+        let tree = fresh(folder, "tree");
+        let ours: Vec<_> = (0..3)
+            .map(|_| {
+                fresh(folder, "tree");
+                compile(&spec, &tree, false).ran.took.as_secs_f64()
+            })
+            .collect();
+        let objects = peers::objects(&tree, &fleet::cluster(1)).len() * (clusters - 1);
+        let mut row = json!({"size": size, "objects": objects, "hcb": spread(ours)});
+        for peer in peers::PEERS {
+            if slow.contains(&peer.name) {
+                continue;
+            }
+            let took = peers::measure(peer, &tree, size, &folder.join("peer"));
+            println!("  {} makes {objects} objects in {took:.2?}", peer.name);
+            row["peers"][peer.name] = took.as_secs_f64().into();
+            // The next size has up to ten times as many.
+            if took * 4 > PATIENCE {
+                slow.push(peer.name);
+            }
+        }
+        rows.push(row);
+    }
+    let versions: Vec<_> = peers::PEERS
+        .iter()
+        .map(|peer| (peer.name, peers::version(peer.name), peer.how))
+        .collect();
+    json!({"rows": rows, "versions": versions})
+}
+
+/// The schemas of all manifests of a tree, checked by hcb and by kubeconform with the same schemas.
+fn schemas(folder: &Path) -> Value {
+    let size = Size {
+        clusters: 100,
+        workloads: 10,
+        policies: all_policies(),
+    };
+    let (spec, tree) = (fresh(folder, "spec"), fresh(folder, "tree"));
+    write_spec(&spec, size);
+    compile(&spec, &tree, false);
+    let catalogue = fresh(folder, "schemas");
+    fs::create_dir_all(&catalogue).expect("a folder");
+    let version = "1.34".parse().expect("a version");
+    for (api_version, kind) in hcb::schema::kinds(version) {
+        let validator = hcb::schema::validator(version, api_version, kind).expect("a known kind");
+        // As kubeconform names them: the core group is called as its version.
+        let (group, version) = api_version
+            .split_once('/')
+            .unwrap_or((api_version, api_version));
+        let name = format!("{}-{group}-{version}.json", kind.to_lowercase());
+        fs::write(catalogue.join(name), validator.schema().to_string()).expect("a file");
+    }
+    let name = "{{.ResourceKind}}-{{.Group}}-{{.ResourceAPIVersion}}.json";
+    let location = format!("{}/{name}", catalogue.display());
+    let cores = std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .to_string();
+    let mut theirs = Vec::new();
+    let mut ours = Vec::new();
+    let mut checked = Value::Null;
+    for _ in 0..3 {
+        let ran = run(Command::new(peers::kubeconform())
+            .args([
+                "-strict",
+                "-summary",
+                "-output",
+                "json",
+                "-n",
+                &cores,
+                "-schema-location",
+                &location,
+            ])
+            .arg(&tree));
+        theirs.push(ran.took.as_secs_f64());
+        let said: Value = serde_json::from_slice(&ran.stdout).expect("JSON");
+        checked = said["summary"].clone();
+        assert_eq!(checked["invalid"], 0, "{checked}");
+        assert_eq!(checked["skipped"], 0, "{checked}");
+        let this = std::env::current_exe().expect("this program");
+        let ran = run(Command::new(this).args(["--bench", VALIDATE]).arg(&tree));
+        ours.push(ran.took.as_secs_f64());
+    }
+    json!({
+        "files": count(&tree).0, "summary": checked, "version": peers::version("kubeconform"),
+        "kubeconform": spread(theirs), "hcb": spread(ours),
+    })
+}
+
+/// Reads all files of a tree and checks each against its schema, as kubeconform does: none is known from
+/// another, as they are when hcb compiles.
+fn validate(tree: &Path) {
+    use rayon::prelude::*;
+    let version = "1.34".parse().expect("a version");
+    let mut folders = vec![tree.to_owned()];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path
+                .extension()
+                .is_some_and(|extension| extension == "yaml")
+            {
+                files.push(path);
+            }
+        }
+    }
+    files.par_iter().for_each(|path| {
+        let text = fs::read_to_string(path).expect("a text");
+        let mut found = hcb::diag::Diagnostics::default();
+        let mut sources = hcb::source::Sources::default();
+        let file = sources.add(path.clone(), text.as_str());
+        for node in hcb::yaml::read(file, &text, &mut found) {
+            let object = node.to_json();
+            let field = |name: &str| object[name].as_str().unwrap_or_default();
+            let validator = hcb::schema::validator(version, field("apiVersion"), field("kind"))
+                .expect("a known kind");
+            assert!(validator.check(&object).is_empty(), "{}", path.display());
+        }
+    });
+}

@@ -1,0 +1,381 @@
+//! The page with the figures, and its plots.
+
+use crate::fleet::HUB;
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+const MANIFESTS: &str = "manifests";
+
+pub(crate) fn write(results: &Value) {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let scale = list(&results["scale"]);
+    if !scale.is_empty() {
+        fs::write(docs.join("benchmarks-scale.svg"), scale_plot(scale)).expect("a file");
+    }
+    if results["peers"].is_object() {
+        fs::write(
+            docs.join("benchmarks-peers.svg"),
+            peers_plot(&results["peers"]),
+        )
+        .expect("a file");
+    }
+    fs::write(docs.join("benchmarks.md"), page(results)).expect("a file");
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or(f64::NAN)
+}
+
+/// `median (smallest to largest)`.
+fn seconds(value: &Value) -> String {
+    let [middle, least, most] = [0, 1, 2].map(|index| number(&value[index]));
+    format!("{middle:.2} ({least:.2} to {most:.2})")
+}
+
+fn machine() -> String {
+    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .map_or("unknown", |rest| rest.trim_start_matches([' ', '\t', ':']));
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let memory: f64 = memory
+        .lines()
+        .find_map(|line| {
+            line.strip_prefix("MemTotal:")?
+                .trim()
+                .split(' ')
+                .next()?
+                .parse()
+                .ok()
+        })
+        .unwrap_or(0.0);
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    format!(
+        "{cores} cores of {model}, {:.0} GiB, Linux {}",
+        memory / 1024.0 / 1024.0,
+        kernel.trim()
+    )
+}
+
+fn page(results: &Value) -> String {
+    let mut page = format!(
+        "# Benchmarks
+
+`cargo bench --bench compare` runs all of this and writes this page. hcb {} on {}; {}. Times are medians in seconds, with the smallest and the largest in brackets. Other programs ran on the same machine, so that ratios, each of two runs one right after the other, say more than times.
+
+The specs are generated: one private cluster, all others public with Karpenter, jobs of ten teams, an object store, Argo CD, all built-in policies. Everything that hcb does is counted: reading, all checks of the spec, rendering, the strict schema of every manifest, every policy on every manifest, and the write. Files are in memory (`/dev/shm`) unless said otherwise.
+
+",
+        env!("CARGO_PKG_VERSION"),
+        jiff::Zoned::now().date(),
+        machine(),
+    );
+    scale(&mut page, results);
+    peers(&mut page, &results["peers"]);
+    schemas(&mut page, &results["schemas"]);
+    page.push_str(
+        "
+## A guard
+
+`cargo bench --bench guard` measures three ratios (compiling to `cp -r`, `--check` to `cp -r`, memory to what is written), compares them with those in `benches/guard.json`, and fails where one is larger than it was by more than the tolerance in that file. Ratios are much the same on every machine, times are not. `cargo bench --bench guard -- --update` writes the file anew.
+",
+    );
+    page
+}
+
+fn scale(page: &mut String, results: &Value) {
+    let rows = list(&results["scale"]);
+    if rows.is_empty() {
+        return;
+    }
+    page.push_str(
+        "## Size
+
+![Time by the number of manifests](benchmarks-scale.svg)
+
+`cp -r` of the files that were written is the least that writing them takes. `--check` runs against that tree after one workload was changed; nothing is kept between runs.
+
+| clusters | workloads | manifests | MiB | `hcb compile` | `cp -r` | ratio | `--check` | of compiling | peak MiB |
+|---|---|---|---|---|---|---|---|---|---|
+",
+    );
+    let mebibytes = |value: &Value| number(value) / 1024.0 / 1024.0;
+    let row = |page: &mut String, row: &Value, note: &str| {
+        let _ = writeln!(
+            page,
+            "| {}{note} | {} | {} | {:.0} | {} | {} | {} | {} | {:.2} | {:.0} |",
+            row["size"]["clusters"],
+            row["size"]["workloads"],
+            row["files"],
+            mebibytes(&row["bytes"]),
+            seconds(&row["compile"]),
+            seconds(&row["cp"]),
+            seconds(&row["ratio"]),
+            seconds(&row["check"]),
+            number(&row["checkRatio"][0]),
+            mebibytes(&row["peak"]),
+        );
+    };
+    for figures in rows {
+        row(page, figures, "");
+    }
+    if results["disk"].is_object() {
+        row(page, &results["disk"], ", on a disk");
+    }
+    let largest = rows.iter().max_by_key(|row| row["files"].as_u64());
+    if let Some(largest) = largest {
+        let per = number(&largest["compile"][0]) / number(&largest["files"]);
+        let memory = mebibytes(&largest["peak"]) / number(&largest["files"]);
+        let _ = writeln!(
+            page,
+            "\nOn paper, 1,000,000 manifests take {:.0} s and {:.1} GiB: the largest that was measured, in proportion.",
+            per * 1e6,
+            memory * 1e6 / 1024.0
+        );
+    }
+    page.push_str("\nWhere the time goes, in milliseconds:\n\n");
+    phases(page, rows, |row| {
+        format!("{} x {}", row["size"]["clusters"], row["size"]["workloads"])
+    });
+    let policies = list(&results["policies"]);
+    if !policies.is_empty() {
+        page.push_str("\nWith more policies, 300 clusters and 10 workloads each (a policy is also two or three manifests in every cluster):\n\n");
+        phases(page, policies, |row| {
+            format!(
+                "{} policies, {} {MANIFESTS}",
+                row["size"]["policies"], row["files"]
+            )
+        });
+    }
+}
+
+fn phases(page: &mut String, rows: &[Value], title: impl Fn(&Value) -> String) {
+    let names: Vec<_> = rows
+        .first()
+        .map_or(&[][..], |row| list(&row["phases"]))
+        .iter()
+        .map(|phase| &phase[0])
+        .collect();
+    page.push_str("| |");
+    for name in &names {
+        let _ = write!(page, " {} |", name.as_str().unwrap_or_default());
+    }
+    page.push_str("\n|---|");
+    page.push_str(&"---|".repeat(names.len()));
+    page.push('\n');
+    for row in rows {
+        let _ = write!(page, "| {} |", title(row));
+        for phase in list(&row["phases"]) {
+            let _ = write!(page, " {:.1} |", number(&phase[1]) * 1000.0);
+        }
+        page.push('\n');
+    }
+}
+
+/// What a peer takes for a size: measured, or told from the largest that was, in proportion to the objects.
+fn expected(rows: &[Value], at: usize, peer: &str) -> Option<(f64, bool)> {
+    if let Some(took) = rows[at]["peers"][peer].as_f64() {
+        return Some((took, true));
+    }
+    let measured = rows.iter().filter(|row| row["peers"][peer].is_number());
+    let largest = measured.max_by_key(|row| row["objects"].as_u64())?;
+    let per = number(&largest["peers"][peer]) / number(&largest["objects"]);
+    Some((per * number(&rows[at]["objects"]), false))
+}
+
+fn peers(page: &mut String, results: &Value) {
+    let rows = list(&results["rows"]);
+    if rows.is_empty() {
+        return;
+    }
+    let versions = list(&results["versions"]);
+    let _ = writeln!(
+        page,
+        "
+## Beside other tools
+
+![Time of each tool by the number of objects](benchmarks-peers.svg)
+
+The same objects: all that each cluster but `{HUB}` gets, and what tells the engine to deliver it. What a tool makes is counted, and for three clusters compared with what hcb makes, object by object. hcb also reads and checks the spec, checks every schema and policy, and makes the hub; the others only render and write, which is all that they do. In brackets: how many times as long as hcb.
+
+| clusters x workloads | objects | hcb |{}
+|---|---|---|{}",
+        versions.iter().fold(String::new(), |mut text, peer| {
+            let _ = write!(text, " {} {} |", peer[0].as_str().unwrap_or_default(), peer[1].as_str().unwrap_or_default());
+            text
+        }),
+        "---|".repeat(versions.len())
+    );
+    for (at, row) in rows.iter().enumerate() {
+        let ours = number(&row["hcb"][0]);
+        let _ = write!(
+            page,
+            "| {} x {} | {} | {} |",
+            row["size"]["clusters"],
+            row["size"]["workloads"],
+            row["objects"],
+            seconds(&row["hcb"])
+        );
+        for peer in versions {
+            match expected(rows, at, peer[0].as_str().unwrap_or_default()) {
+                Some((took, measured)) => {
+                    let mark = if measured { "" } else { "≈ " };
+                    let _ = write!(page, " {mark}{took:.1} ({:.0}) |", took / ours);
+                }
+                None => page.push_str(" |"),
+            }
+        }
+        page.push('\n');
+    }
+    page.push_str("\n≈: not run; told from the largest size that was, in proportion to the objects. A tool is not run at the next size when a run took more than six seconds.\n\nHow each is used:\n\n");
+    for peer in versions {
+        let _ = writeln!(
+            page,
+            "- {}: {}.",
+            peer[0].as_str().unwrap_or_default(),
+            peer[2].as_str().unwrap_or_default()
+        );
+    }
+    page.push_str("\nHolos, Timoni, Tanka and KCL's command line are not in the module mirror that this was measured behind, in no version asked for, and nowhere on npm, PyPI or crates.io (PyPI has KCL as a library for Python only). They are not compared.\n");
+}
+
+fn schemas(page: &mut String, results: &Value) {
+    if !results.is_object() {
+        return;
+    }
+    let _ = writeln!(
+        page,
+        "
+## Schemas alone
+
+All {} files of a tree, read and checked strictly against the same schemas, offline, on all cores. What hcb knows from another cluster is not used here.
+
+| | seconds |
+|---|---|
+| hcb | {} |
+| kubeconform {} | {} |
+
+{:.1} times as fast. kubeconform says: `{}`.",
+        results["files"],
+        seconds(&results["hcb"]),
+        results["version"].as_str().unwrap_or_default(),
+        seconds(&results["kubeconform"]),
+        number(&results["kubeconform"][0]) / number(&results["hcb"][0]),
+        results["summary"],
+    );
+}
+
+/// Lines of (x, y) in a plot whose axes are both logarithmic, with a name each; a dashed line has a `~` before it.
+fn plot(title: &str, x: &str, lines: &[(String, Vec<(f64, f64)>)]) -> String {
+    const COLORS: [&str; 8] = [
+        "#0969da", "#57606a", "#cf222e", "#1a7f37", "#9a6700", "#8250df", "#bf3989", "#0a3069",
+    ];
+    let points = || lines.iter().flat_map(|(_, points)| points);
+    let bounds = |of: fn(&(f64, f64)) -> f64| {
+        let all = points().map(of).map(f64::log10);
+        (
+            all.clone().fold(f64::INFINITY, f64::min).floor(),
+            all.fold(f64::NEG_INFINITY, f64::max).ceil(),
+        )
+    };
+    let ((left, right), (bottom, top)) = (bounds(|point| point.0), bounds(|point| point.1));
+    let across = |x: f64| 60.0 + 480.0 * (x.log10() - left) / (right - left);
+    let up = |y: f64| 330.0 - 290.0 * (y.log10() - bottom) / (top - bottom);
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 720 370\" font-family=\"sans-serif\" font-size=\"12\" role=\"img\" aria-label=\"{title}\">\n<rect width=\"720\" height=\"370\" fill=\"white\"/>\n<text x=\"60\" y=\"20\" font-size=\"14\">{title}</text>\n<text x=\"300\" y=\"364\" text-anchor=\"middle\">{x}</text>\n"
+    );
+    let mut at = left;
+    while at <= right {
+        let x = across(10f64.powf(at));
+        let _ = writeln!(
+            svg,
+            "<path d=\"M{x:.1} 40V330\" stroke=\"#d0d7de\"/><text x=\"{x:.1}\" y=\"346\" text-anchor=\"middle\">{}</text>",
+            10f64.powf(at)
+        );
+        at += 1.0;
+    }
+    at = bottom;
+    while at <= top {
+        let y = up(10f64.powf(at));
+        let _ = writeln!(
+            svg,
+            "<path d=\"M60 {y:.1}H540\" stroke=\"#d0d7de\"/><text x=\"54\" y=\"{:.1}\" text-anchor=\"end\">{} s</text>",
+            y + 4.0,
+            10f64.powf(at)
+        );
+        at += 1.0;
+    }
+    for (number, (name, points)) in lines.iter().enumerate() {
+        let color = COLORS[number % COLORS.len()];
+        let path: Vec<_> = points
+            .iter()
+            .map(|(x, y)| format!("{:.1} {:.1}", across(*x), up(*y)))
+            .collect();
+        let _ = writeln!(
+            svg,
+            "<path d=\"M{}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"2\"/>",
+            path.join("L")
+        );
+        for (x, y) in points {
+            let _ = writeln!(
+                svg,
+                "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\" fill=\"{color}\"/>",
+                across(*x),
+                up(*y)
+            );
+        }
+        let _ = writeln!(
+            svg,
+            "<text x=\"550\" y=\"{}\" fill=\"{color}\">{name}</text>",
+            52 + 18 * number
+        );
+    }
+    svg.push_str("</svg>\n");
+    svg
+}
+
+fn scale_plot(rows: &[Value]) -> String {
+    let line = |name: &str, field: &str| {
+        let mut points: Vec<_> = rows
+            .iter()
+            .map(|row| (number(&row["files"]), number(&row[field][0])))
+            .collect();
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        (name.to_owned(), points)
+    };
+    plot(
+        "Compiling, checking and writing a fleet",
+        MANIFESTS,
+        &[
+            line("hcb compile", "compile"),
+            line("cp -r", "cp"),
+            line("hcb compile --check", "check"),
+        ],
+    )
+}
+
+fn peers_plot(results: &Value) -> String {
+    let rows = list(&results["rows"]);
+    let points = |of: &dyn Fn(&Value) -> Option<f64>| {
+        let mut points: Vec<_> = rows
+            .iter()
+            .filter_map(|row| Some((number(&row["objects"]), of(row)?)))
+            .collect();
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        points
+    };
+    let mut lines = vec![("hcb".to_owned(), points(&|row| row["hcb"][0].as_f64()))];
+    for peer in list(&results["versions"]) {
+        let name = peer[0].as_str().unwrap_or_default();
+        lines.push((name.to_owned(), points(&|row| row["peers"][name].as_f64())));
+    }
+    plot("The same objects by other tools", "objects", &lines)
+}

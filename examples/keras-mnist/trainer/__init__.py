@@ -1,0 +1,1 @@
+"""The parts of the training program: settings, store, data, model, checkpoints, training, report."""

@@ -1,0 +1,88 @@
+//! `hcb cancel`.
+
+use super::access::{Access, ask};
+use super::follow::Watched;
+use super::{Look, Outcome, show};
+use crate::submission::CANCELLED;
+use anyhow::bail;
+use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
+use kube::ResourceExt;
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PropagationPolicy};
+use serde_json::json;
+
+/// Stop a job. Its pods end; what they wrote, and the Job with its record, stay.
+///
+/// With --delete, the Job goes too; what it wrote to the object store stays in any case. A cancelled job can
+/// be let go on: `kubectl patch job JOB -p '{"spec":{"suspend":false}}'`; a program that writes checkpoints
+/// goes on where it was.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  hcb cancel train-digits-k7m2xq9p               stop it\n  hcb cancel train-digits-k7m2xq9p --delete      and remove the Job"
+)]
+pub(super) struct Args {
+    /// The Job.
+    job: String,
+    /// Its namespace. Default: the only one that has a Job of this name.
+    #[arg(long, short, value_name = "NAME")]
+    namespace: Option<String>,
+    /// Remove the Job as well.
+    #[arg(long)]
+    delete: bool,
+    #[command(flatten)]
+    access: Access,
+}
+
+/// By these, engines know what they apply.
+const MARKS: [&str; 3] = [
+    "argocd.argoproj.io/tracking-id",
+    "app.kubernetes.io/instance",
+    "kustomize.toolkit.fluxcd.io/name",
+];
+
+pub(super) fn run(args: &Args, _: Look) -> anyhow::Result<Outcome> {
+    ask(async {
+        let namespace = args.namespace.as_deref();
+        let (watched, seen, state) = Watched::seen(&args.access, &args.job, namespace).await?;
+        let jobs: Api<Job> = Api::namespaced(watched.client.clone(), &watched.namespace);
+        if args.delete {
+            let is_marked = |mark: &&&str| {
+                seen.job.labels().contains_key(**mark)
+                    || seen.job.annotations().contains_key(**mark)
+            };
+            if let Some(mark) = MARKS.iter().find(is_marked) {
+                bail!(
+                    "{} is applied from Git (it has `{mark}`), and would be made and run again; take its workload out of the spec instead, or cancel it without --delete",
+                    args.job
+                );
+            }
+            let parameters = DeleteParams {
+                propagation_policy: Some(PropagationPolicy::Background),
+                ..DeleteParams::default()
+            };
+            jobs.delete(&args.job, &parameters).await?;
+            show::say(&format!(
+                "{} is removed; what it wrote to the object store stays",
+                args.job
+            ));
+            return Ok(Outcome::Ok);
+        }
+        if state.is_final() {
+            bail!("{} is {} already", args.job, state.word());
+        }
+        let patch = json!({
+            "metadata": {
+                "uid": seen.job.uid(),
+                "annotations": {CANCELLED: format!("{:.0}", Timestamp::now())},
+            },
+            "spec": {"suspend": true},
+        });
+        jobs.patch(&args.job, &PatchParams::default(), &Patch::Merge(patch))
+            .await?;
+        show::say(&format!(
+            "{} is cancelled; its pods end, what they wrote stays",
+            args.job
+        ));
+        Ok(Outcome::Ok)
+    })
+}

@@ -1,0 +1,141 @@
+//! `hcb policy list`.
+
+use crate::cli::input::Input;
+use crate::cli::{Format, Look, Outcome, show};
+use crate::diag::Diagnostics;
+use crate::model::Model;
+use crate::policy::settings::InForce;
+use crate::policy::{Policy, library};
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+/// List policies: name, what each is about, what is done where it is broken, title.
+///
+/// Without a spec, the built-in policies with their defaults.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  hcb policy list                      those of `hybrid/`, or the built-in ones\n  hcb policy list examples/large       with the actions that a spec sets\n  hcb policy list --format json        for a program: the action in each cluster"
+)]
+pub(super) struct Args {
+    #[command(flatten)]
+    pub(super) input: Input,
+}
+
+/// The policies of a spec, or the built-in ones where there is none.
+pub(super) enum Known {
+    OfSpec(Box<Model>, Vec<InForce>),
+    BuiltIn(&'static [Arc<Policy>]),
+}
+
+impl Known {
+    pub(super) fn policies(&self) -> Vec<&Arc<Policy>> {
+        match self {
+            Self::OfSpec(_, all) => all.iter().map(|in_force| &in_force.policy).collect(),
+            Self::BuiltIn(all) => all.iter().collect(),
+        }
+    }
+}
+
+/// Reads them. `None` where the spec has findings, which were shown.
+pub(super) fn known(input: &Input, look: Look) -> anyhow::Result<Option<Known>> {
+    if input.is_absent() {
+        return Ok(Some(Known::BuiltIn(library::built_in())));
+    }
+    let mut diagnostics = Diagnostics::default();
+    let texts = input.read(&mut diagnostics)?;
+    let found = crate::compile::policies(&texts.sources, input.options(), &mut diagnostics);
+    show::findings(&diagnostics, &texts.sources, look);
+    if diagnostics.has_errors() {
+        if look.format == Format::Json {
+            let findings = show::findings_json(&diagnostics, &texts.sources);
+            show::json_data(&json!({ "valid": false, "findings": findings }))?;
+        }
+        return Ok(None);
+    }
+    Ok(found.map(|(model, policies)| Known::OfSpec(Box::new(model), policies)))
+}
+
+pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
+    let Some(known) = known(&args.input, look)? else {
+        return Ok(Outcome::Findings);
+    };
+    match look.format {
+        Format::Json => show::json_data(&to_json(&known))?,
+        Format::Text => {
+            show::data(&format!("{}\n", table(&known)))?;
+            if let Known::BuiltIn(_) = known {
+                show::say(
+                    "There is no spec here: these are the built-in policies, with what they do by default.",
+                );
+            }
+        }
+    }
+    Ok(Outcome::Ok)
+}
+
+fn to_json(known: &Known) -> Value {
+    let row = |policy: &Policy| {
+        json!({
+            "name": policy.name,
+            "title": policy.rule.title,
+            "scope": policy.scope(),
+            "builtIn": policy.location.is_none(),
+            "action": policy.default,
+        })
+    };
+    match known {
+        Known::BuiltIn(policies) => policies.iter().map(|policy| row(policy)).collect(),
+        Known::OfSpec(model, policies) => policies
+            .iter()
+            .map(|in_force| {
+                let mut row = row(&in_force.policy);
+                let clusters: Map<_, _> = model
+                    .clusters
+                    .iter()
+                    .zip(&in_force.actions)
+                    .map(|(cluster, action)| (cluster.name.clone(), json!(action)))
+                    .collect();
+                row["action"] = json!(in_force.action);
+                row["clusters"] = clusters.into();
+                row["params"] = json!(in_force.params);
+                row["exceptions"] = in_force.exceptions.len().into();
+                row
+            })
+            .collect(),
+    }
+}
+
+fn table(known: &Known) -> String {
+    let mut table = show::table();
+    table.set_header(["name", "scope", "action", "title"]);
+    match known {
+        Known::BuiltIn(policies) => {
+            for policy in *policies {
+                table.add_row([
+                    &policy.name,
+                    policy.scope(),
+                    policy.default.word(),
+                    &policy.rule.title,
+                ]);
+            }
+        }
+        Known::OfSpec(model, policies) => {
+            for in_force in policies {
+                let policy = &in_force.policy;
+                let other: Vec<_> = model
+                    .clusters
+                    .iter()
+                    .zip(&in_force.actions)
+                    .filter(|(_, action)| **action != in_force.action)
+                    .map(|(cluster, action)| format!("{}: {}", cluster.name, action.word()))
+                    .collect();
+                let mut action = in_force.action.word().to_owned();
+                if !other.is_empty() {
+                    action = format!("{action} ({})", other.join(", "));
+                }
+                table.add_row([&policy.name, policy.scope(), &action, &policy.rule.title]);
+            }
+        }
+    }
+    show::plain(&table)
+}

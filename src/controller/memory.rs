@@ -1,0 +1,94 @@
+//! What is remembered between decisions, and what of it outlives a leader or a configuration.
+
+use super::config::Config;
+use super::decide::{Decision, hourly_cost};
+use super::ledger::Ledger;
+use super::observation::{JobPod, Observation};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is remembered between decisions.
+#[derive(Debug, Clone, Default)]
+pub struct Memory {
+    /// When a place was first seen to be kept for a pod, or when it was last woken, and whether it was.
+    pub kept_since: BTreeMap<String, (Timestamp, bool)>,
+    /// What was spent this month, in the currency of the budget.
+    pub ledger: Ledger,
+    /// By how much each cluster is behind its share, in pods times the weights of its tier.
+    pub credits: Vec<f64>,
+    /// The tiers, as they were left.
+    pub tiers: Vec<TierState>,
+}
+
+/// Whether pods may leave for a tier at once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TierState {
+    /// Whether they may: otherwise each must have waited as long as the spec says.
+    pub is_open: bool,
+    /// Since when it is so.
+    pub since: Option<Timestamp>,
+    /// When a pod last waited for it.
+    pub wanted: Option<Timestamp>,
+}
+
+impl Memory {
+    /// Takes in what is seen before anything is decided of it.
+    pub fn see(&mut self, observation: &Observation, config: &Config, now: Timestamp) {
+        let waiting = observation.pods.values().filter(|pod| pod.waits());
+        let is_kept = |pod: &&JobPod| observation.keeper(&pod.uid).is_some();
+        let kept: BTreeSet<_> = waiting.filter(is_kept).map(|pod| pod.uid.clone()).collect();
+        self.kept_since.retain(|uid, _| kept.contains(uid));
+        for uid in kept {
+            self.kept_since.entry(uid).or_insert((now, false));
+        }
+        self.ledger.count(hourly_cost(observation, config), now);
+    }
+
+    /// Takes in what was decided.
+    pub fn keep(&mut self, decision: &Decision) {
+        self.credits.clone_from(&decision.credits);
+        self.tiers.clone_from(&decision.tiers);
+    }
+
+    /// What the next leader, or the next configuration, goes on from.
+    pub fn legacy(&self, config: &Config) -> Legacy {
+        let clusters = config.clusters.iter().map(|cluster| cluster.name.clone());
+        Legacy {
+            ledger: self.ledger.clone(),
+            credits: clusters.zip(self.credits.iter().copied()).collect(),
+            tiers: config
+                .tiers
+                .iter()
+                .cloned()
+                .zip(self.tiers.iter().copied())
+                .collect(),
+        }
+    }
+
+    /// Goes on from what was left. A cluster or a tier that was not there before begins anew.
+    pub fn go_on_from(&mut self, legacy: &Legacy, config: &Config) {
+        let credit = |name: &String| legacy.credits.get(name).copied().unwrap_or_default();
+        let tier = |name: &String| legacy.tiers.get(name).copied().unwrap_or_default();
+        self.ledger = legacy.ledger.clone();
+        self.credits = config
+            .clusters
+            .iter()
+            .map(|cluster| credit(&cluster.name))
+            .collect();
+        self.tiers = config.tiers.iter().map(tier).collect();
+    }
+}
+
+/// What outlives a leader and a configuration, by the names of clusters and tiers.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Legacy {
+    /// What was spent this month.
+    pub ledger: Ledger,
+    /// By how much each cluster is behind its share.
+    pub credits: BTreeMap<String, f64>,
+    /// The tiers, as they were left.
+    pub tiers: BTreeMap<String, TierState>,
+}

@@ -1,0 +1,263 @@
+//! What runs over the same spec leave for each other, so that after a small change little is done again.
+//!
+//! A [`Memo`] belongs to whoever calls the compiler, and is given to it. Everything in it is found by the
+//! content that it was made of, never by time or place, so that a run with a memo makes what a run without
+//! one makes. The templates are not among that content: other templates need another memo.
+
+use crate::manifest::Rendered;
+use crate::manifest::templates::Problem;
+use crate::policy::check::Judged;
+use crate::schema::Violation;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What is not used for so many runs is forgotten: what is changed and changed back is still there.
+const KEPT_FOR: u64 = 8;
+
+/// The content of something in 128 bits: things of one fingerprint are taken for the same. It says nothing
+/// outside of the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fingerprint(u64, u64);
+
+impl Fingerprint {
+    /// The fingerprint of something.
+    pub fn of(content: impl Hash) -> Self {
+        let mut hashers = Both::new();
+        content.hash(&mut hashers);
+        hashers.fingerprint()
+    }
+
+    /// The fingerprint of JSON, in which the order of keys counts, as it does where JSON is written.
+    pub fn of_json(value: &Value) -> Self {
+        let mut hashers = Both::new();
+        hash_json(value, &mut hashers);
+        hashers.fingerprint()
+    }
+}
+
+/// Two hashes that have nothing to do with each other: one of 64 bits alone could be that of two things
+/// some day.
+struct Both(DefaultHasher, DefaultHasher);
+
+impl Both {
+    fn new() -> Self {
+        let mut second = DefaultHasher::new();
+        second.write_u8(1);
+        Self(DefaultHasher::new(), second)
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint(self.0.finish(), self.1.finish())
+    }
+}
+
+impl Hasher for Both {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.write(bytes);
+        self.1.write(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0.finish()
+    }
+}
+
+fn hash_json(value: &Value, to: &mut impl Hasher) {
+    match value {
+        Value::Null => to.write_u8(0),
+        Value::Bool(value) => to.write_u8(1 + u8::from(*value)),
+        Value::Number(value) => {
+            to.write_u8(3);
+            value.hash(to);
+        }
+        Value::String(value) => {
+            to.write_u8(4);
+            value.hash(to);
+        }
+        Value::Array(items) => {
+            to.write_u8(5);
+            to.write_usize(items.len());
+            for item in items {
+                hash_json(item, to);
+            }
+        }
+        Value::Object(entries) => {
+            to.write_u8(6);
+            to.write_usize(entries.len());
+            for (key, value) in entries {
+                key.hash(to);
+                hash_json(value, to);
+            }
+        }
+    }
+}
+
+/// What was made, by the fingerprint of what it was made of.
+#[derive(Debug)]
+pub(crate) struct Cache<V> {
+    /// Whether anything is kept.
+    keeps: bool,
+    /// Each with the run that last used it.
+    made: Mutex<HashMap<Fingerprint, (u64, V)>>,
+    run: u64,
+}
+
+impl<V: Clone> Cache<V> {
+    fn new(keeps: bool) -> Self {
+        Self {
+            keeps,
+            made: Mutex::default(),
+            run: 0,
+        }
+    }
+
+    /// What was made of something before, or is made of it now. `of` must tell all apart that `make` does.
+    pub(crate) fn recall(&self, of: impl FnOnce() -> Fingerprint, make: impl FnOnce() -> V) -> V {
+        if !self.keeps {
+            return make();
+        }
+        let of = of();
+        if let Some((run, made)) = self.lock().get_mut(&of) {
+            *run = self.run;
+            return made.clone();
+        }
+        // Others go on meanwhile; that two make the same is no harm.
+        let made = make();
+        self.lock().insert(of, (self.run, made.clone()));
+        made
+    }
+
+    fn end_run(&mut self) {
+        self.run += 1;
+        let run = self.run;
+        let made = self.made.get_mut().unwrap_or_else(PoisonError::into_inner);
+        made.retain(|_, (used, _)| *used + KEPT_FOR > run);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Fingerprint, (u64, V)>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What earlier runs made with one set of templates.
+#[derive(Debug)]
+pub struct Memo {
+    /// What templates rendered to, by template and context.
+    pub(crate) rendered: Cache<Arc<Rendered>>,
+    /// The values of charts, by template and context.
+    pub(crate) values: Cache<Arc<Result<Option<Arc<Value>>, Problem>>>,
+    /// What schemas have against manifests.
+    pub(crate) violations: Cache<Arc<[Violation]>>,
+    /// What policies have against manifests.
+    pub(crate) judged: Cache<Arc<Judged>>,
+    /// The texts of files.
+    pub(crate) texts: Cache<Arc<str>>,
+}
+
+impl Memo {
+    /// A memo that keeps nothing, for a run that no other follows.
+    pub fn none() -> Self {
+        Self::keeping(false)
+    }
+
+    /// A memo that is empty yet.
+    pub fn empty() -> Self {
+        Self::keeping(true)
+    }
+
+    fn keeping(keeps: bool) -> Self {
+        Self {
+            rendered: Cache::new(keeps),
+            values: Cache::new(keeps),
+            violations: Cache::new(keeps),
+            judged: Cache::new(keeps),
+            texts: Cache::new(keeps),
+        }
+    }
+
+    /// Ends a run: what has not been used for some runs is forgotten.
+    pub fn end_run(&mut self) {
+        self.rendered.end_run();
+        self.values.end_run();
+        self.violations.end_run();
+        self.judged.end_run();
+        self.texts.end_run();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use std::cell::Cell;
+
+    #[test]
+    fn what_is_written_alike_is_the_same_and_nothing_else_is() {
+        let different = [
+            json!(null),
+            json!(true),
+            json!(1),
+            json!(1.0),
+            json!("1"),
+            json!(""),
+            json!([]),
+            json!([[]]),
+            json!([1, 2]),
+            json!([[1], 2]),
+            json!(["ab", "c"]),
+            json!(["a", "bc"]),
+            json!({}),
+            json!({"a": 1, "b": 2}),
+            json!({"b": 2, "a": 1}),
+            json!({"a": {"b": 2}}),
+            json!([{"a": 1}, {"b": 2}]),
+        ];
+        for (index, one) in different.iter().enumerate() {
+            assert_eq!(
+                Fingerprint::of_json(one),
+                Fingerprint::of_json(&one.clone())
+            );
+            for other in &different[..index] {
+                assert_ne!(
+                    Fingerprint::of_json(one),
+                    Fingerprint::of_json(other),
+                    "{one} {other}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_used_is_made_once_and_what_is_not_is_forgotten() {
+        let mut cache = Cache::new(true);
+        let made = Cell::new(0);
+        let recall = |cache: &Cache<&'static str>, of: &str| {
+            cache.recall(
+                || Fingerprint::of(of),
+                || {
+                    made.set(made.get() + 1);
+                    "made"
+                },
+            );
+            made.get()
+        };
+        assert_eq!(recall(&cache, "a"), 1);
+        assert_eq!(recall(&cache, "b"), 2);
+        for _ in 0..KEPT_FOR {
+            cache.end_run();
+            assert_eq!(recall(&cache, "a"), 2);
+        }
+        assert_eq!(recall(&cache, "b"), 3);
+    }
+
+    #[test]
+    fn a_memo_that_keeps_nothing_does_not() {
+        let cache = Cache::new(false);
+        for round in 0..3 {
+            let fingerprint = || unreachable!("it is not asked for");
+            assert_eq!(cache.recall(fingerprint, || round), round);
+        }
+    }
+}

@@ -1,0 +1,400 @@
+//! A Job that a person submits: what was compiled, with a name, with parameters and with places for its
+//! data of its own. Pure; `cli::submit` uploads and creates.
+
+use crate::compile::Output;
+use crate::diag::suggest;
+use crate::model::Workload;
+use crate::plan::workloads::CHECKPOINTS;
+use crate::transfer::layout::Place;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// The label of a Job that names its workload.
+pub const WORKLOAD: &str = "hcb.dev/workload";
+/// The annotation of a Job that was submitted: the URL at which its submitter reached the object store.
+pub const ENDPOINT: &str = "hcb.dev/object-store";
+/// The annotation that says when a Job was cancelled.
+pub const CANCELLED: &str = "hcb.dev/cancelled-at";
+/// How many characters a run's name has after that of the workload, with the dash.
+const SUFFIX: usize = 8;
+
+/// Environment variables by name.
+pub type Variables = BTreeMap<String, String>;
+
+/// The workload of a name, `NAME` or `NAMESPACE/NAME`.
+///
+/// # Errors
+/// In words, where there is none or there are several.
+pub fn workload<'a>(output: &'a Output, name: &str) -> Result<&'a Workload, String> {
+    let all = &output.model.workloads;
+    let full = |workload: &Workload| format!("{}/{}", workload.namespace, workload.name);
+    let found: Vec<_> = all
+        .iter()
+        .filter(|workload| workload.name == name || full(workload) == name)
+        .collect();
+    match &found[..] {
+        [workload] => Ok(workload),
+        [] => {
+            let hint = suggest(name, all.iter().map(|workload| workload.name.as_str()));
+            let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+            Err(format!("there is no workload `{name}` in the spec{hint}"))
+        }
+        several => {
+            let names: Vec<_> = several.iter().map(|workload| full(workload)).collect();
+            Err(format!(
+                "there are several workloads `{name}`: say {}",
+                names.join(" or ")
+            ))
+        }
+    }
+}
+
+/// The Job that was compiled of a workload; of a cron job, what each run would be.
+pub fn compiled(output: &Output, workload: &Workload) -> Option<Value> {
+    let manifests = output.units.iter().flat_map(|unit| &unit.manifests);
+    let mut own = manifests.filter(|manifest| {
+        let label = manifest.value.pointer("/metadata/labels/hcb.dev~1workload");
+        matches!(manifest.kind(), "Job" | "CronJob")
+            && label.and_then(Value::as_str) == Some(&workload.name)
+            && manifest.namespace() == Some(&workload.namespace)
+    });
+    let manifest = &own.next()?.value;
+    if manifest["kind"] == "Job" {
+        return Some(Value::clone(manifest));
+    }
+    let template = manifest.pointer("/spec/jobTemplate")?;
+    Some(json!({
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "namespace": workload.namespace,
+            "labels": manifest.pointer("/metadata/labels"),
+        },
+        "spec": template["spec"],
+    }))
+}
+
+/// The name of a run: that of the workload and a suffix that is hardly ever given twice.
+pub fn run_name(workload: &str, random: u64) -> String {
+    // No vowel and no digit that looks like one, so that no word comes of it.
+    const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+    let base = LETTERS.len() as u64;
+    let suffix = (0..SUFFIX).scan(random, |rest, _| {
+        let letter = LETTERS[usize::try_from(*rest % base).unwrap_or_default()];
+        *rest /= base;
+        Some(char::from(letter))
+    });
+    format!("{workload}-{}", suffix.collect::<String>())
+}
+
+/// Parameters `NAME=VALUE` as environment variables. A name is that of a variable in `env` of the
+/// workload, in any case, with dashes or underscores.
+///
+/// # Errors
+/// In words, one line for each that is wrong.
+pub fn parameters(workload: &Workload, given: &[String]) -> Result<Variables, String> {
+    let known = &workload.spec.env;
+    let mut variables = Variables::new();
+    let mut problems = Vec::new();
+    for text in given {
+        let Some((name, value)) = text.split_once('=') else {
+            problems.push(format!(
+                "`{text}` is no parameter; write `--param NAME=VALUE`"
+            ));
+            continue;
+        };
+        let upper = name.to_uppercase().replace('-', "_");
+        let Some(variable) = [name, &upper]
+            .into_iter()
+            .find(|name| known.contains_key(*name))
+        else {
+            let hint = suggest(&upper, known.keys().map(String::as_str));
+            let hint = hint.unwrap_or_else(|| "`env` of the workload has none".to_owned());
+            problems.push(format!(
+                "the workload `{}` has no parameter `{name}`; {hint}",
+                workload.name
+            ));
+            continue;
+        };
+        if variables
+            .insert(variable.to_owned(), value.to_owned())
+            .is_some()
+        {
+            problems.push(format!("the parameter `{variable}` is given twice"));
+        }
+    }
+    if problems.is_empty() {
+        Ok(variables)
+    } else {
+        Err(problems.join("\n"))
+    }
+}
+
+/// The input that data is uploaded for: the one of this name, or the only one.
+///
+/// # Errors
+/// In words, where there is none or it is not clear which.
+pub fn input<'a>(
+    workload: &'a Workload,
+    name: Option<&str>,
+) -> Result<&'a crate::spec::DataReference, String> {
+    let inputs = &workload.spec.data.inputs;
+    let names: Vec<_> = inputs.iter().map(|input| input.name.as_str()).collect();
+    match (name, &inputs[..]) {
+        (_, []) => Err(format!(
+            "the workload `{}` reads no data: it has no `data.in`",
+            workload.name
+        )),
+        (None, [only]) => Ok(only),
+        (None, _) => Err(format!(
+            "say which data this is, with --input: {}",
+            names.join(" or ")
+        )),
+        (Some(name), _) => inputs
+            .iter()
+            .find(|input| input.name == name)
+            .ok_or_else(|| {
+                let hint = suggest(name, names.iter().copied());
+                let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+                format!(
+                    "the workload `{}` has no input `{name}`{hint}",
+                    workload.name
+                )
+            }),
+    }
+}
+
+/// Where a run writes: the places of the spec, each with a folder of the run's own, so that no run
+/// overwrites what another wrote.
+pub fn outputs(workload: &Workload, run: &str) -> Variables {
+    let data = &workload.spec.data;
+    let of_run = |url: &str| {
+        Place::parse(url).map_or_else(|| url.to_owned(), |place| place.of_run(run).to_string())
+    };
+    let mut variables: Variables = data
+        .outputs
+        .iter()
+        .map(|output| (output.variable("OUTPUT"), of_run(&output.url)))
+        .collect();
+    let below_output = data.outputs.first().filter(|_| data.checkpoints.is_none());
+    let folder = match (below_output, data.checkpoint_folder()) {
+        // Below what the run writes, not beside it.
+        (Some(output), _) => Place::parse(&output.url)
+            .map(|place| place.of_run(run).below("checkpoints/").to_string()),
+        (None, Some(folder)) => Some(of_run(&folder)),
+        (None, None) => None,
+    };
+    if let Some(folder) = folder {
+        variables.insert(CHECKPOINTS.to_owned(), folder);
+    }
+    variables
+}
+
+/// The Job of a run. It has no label and no annotation of an engine, so none takes it away.
+pub fn job(compiled: &Value, run: &str, variables: &Variables, endpoint: Option<&str>) -> Value {
+    let mut job = compiled.clone();
+    job["metadata"]["name"] = run.into();
+    if let Some(endpoint) = endpoint {
+        job["metadata"]["annotations"][ENDPOINT] = endpoint.into();
+    }
+    let environment = job
+        .pointer_mut("/spec/template/spec/containers/0/env")
+        .and_then(Value::as_array_mut);
+    for variable in environment.into_iter().flatten() {
+        let value = variable["name"]
+            .as_str()
+            .and_then(|name| variables.get(name));
+        if let Some(value) = value {
+            variable["value"] = value.as_str().into();
+        }
+    }
+    job
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compile::{Options, Timings, compile};
+    use crate::diag::Diagnostics;
+    use crate::manifest::Templates;
+    use crate::source::Sources;
+    use std::path::Path;
+
+    const CLOUD: &str = include_str!("../tests/codes/base.yaml");
+
+    /// Compiles one workload beside a good cloud.
+    fn output(workload: &str) -> Output {
+        let mut sources = Sources::default();
+        let cloud = CLOUD.split("\n---").next().expect("a cloud");
+        let store = "  objectStore: {endpoint: \"https://s3.example.com\"}";
+        sources.add("cloud.yaml", format!("{cloud}\n{store}\n"));
+        sources.add("workload.yaml", workload.to_owned());
+        let mut diagnostics = Diagnostics::default();
+        let output = compile(
+            &sources,
+            Path::new(""),
+            &Templates::built_in(),
+            Options::default(),
+            &mut diagnostics,
+            &mut Timings::default(),
+        );
+        let messages: Vec<_> = diagnostics
+            .sorted()
+            .iter()
+            .map(|found| found.message.clone())
+            .collect();
+        output.unwrap_or_else(|| panic!("{messages:?}"))
+    }
+
+    fn train(more: &str) -> Output {
+        output(&format!(
+            "apiVersion: hcb.dev/v1alpha1\nkind: Workload\nmetadata: {{name: train, namespace: ml}}\nspec:\n  image: example.com/train:1\n  env: {{EPOCHS: \"12\", LEARNING_RATE: \"0.1\"}}\n  resources: {{cpu: 1, memory: 1Gi}}\n{more}"
+        ))
+    }
+
+    const DATA: &str = "  data:\n    in: [{name: dataset, url: \"s3://datasets/digits/\"}]\n    out: [{name: model, url: \"s3://models/digits/\"}]\n";
+
+    fn owned(text: &[&str]) -> Vec<String> {
+        text.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_submitted_job_is_what_was_compiled_with_its_own_name_and_places() {
+        let output = train(&format!("  run: onSubmit\n{DATA}"));
+        let workload = workload(&output, "ml/train").expect("a workload");
+        let compiled = compiled(&output, workload).expect("a Job");
+        let mut variables = parameters(workload, &owned(&["epochs=3"])).expect("parameters");
+        variables.extend(outputs(workload, "train-x"));
+        variables.insert(
+            "HCB_INPUT_DATASET".into(),
+            "s3://datasets/digits/train-x/d.npz".into(),
+        );
+        let job = job(
+            &compiled,
+            "train-x",
+            &variables,
+            Some("https://s3.example.com"),
+        );
+        let environment = job["spec"]["template"]["spec"]["containers"][0]["env"]
+            .as_array()
+            .expect("variables");
+        let value = |name: &str| {
+            let found = environment.iter().find(|variable| variable["name"] == name);
+            found
+                .and_then(|variable| variable["value"].as_str())
+                .unwrap_or_default()
+        };
+        assert_eq!(value("EPOCHS"), "3");
+        assert_eq!(value("LEARNING_RATE"), "0.1");
+        assert_eq!(
+            value("HCB_INPUT_DATASET"),
+            "s3://datasets/digits/train-x/d.npz"
+        );
+        assert_eq!(value("HCB_OUTPUT_MODEL"), "s3://models/digits/train-x/");
+        assert_eq!(
+            value("HCB_CHECKPOINTS"),
+            "s3://models/digits/train-x/checkpoints/"
+        );
+        assert_eq!(job["metadata"]["name"], "train-x");
+        // What engines know their own by.
+        let metadata = job["metadata"].to_string();
+        for mark in [
+            "argocd.argoproj.io",
+            "app.kubernetes.io/instance",
+            "kustomize.toolkit.fluxcd.io",
+            "helm.toolkit.fluxcd.io",
+        ] {
+            assert!(!metadata.contains(mark), "{metadata}");
+        }
+    }
+
+    #[test]
+    fn engines_get_everything_of_it_but_the_job() {
+        let output = train(&format!("  run: onSubmit\n{DATA}"));
+        let is_job = |path: &&String| path.contains("/job-");
+        let jobs: Vec<_> = output.tree.files.keys().filter(is_job).collect();
+        assert_eq!(
+            jobs,
+            [&format!(
+                "submit/{}/ml/job-train.yaml",
+                output.model.source().name
+            )]
+        );
+        let delivery: String = output
+            .tree
+            .files
+            .iter()
+            .filter(|(path, _)| !path.starts_with("submit/") && !path.starts_with('.'))
+            .map(|(_, text)| text.as_str())
+            .collect();
+        assert!(!delivery.contains("/submit/"));
+        assert!(
+            output
+                .tree
+                .files
+                .keys()
+                .any(|path| path.ends_with("ml/serviceaccount-train.yaml"))
+        );
+    }
+
+    #[test]
+    fn a_cron_job_is_run_as_it_would_be_by_its_schedule() {
+        let output = train("  schedule: 0 3 * * *\n");
+        let workload = workload(&output, "train").expect("a workload");
+        let compiled = compiled(&output, workload).expect("a Job");
+        assert_eq!(compiled["kind"], "Job");
+        assert_eq!(
+            compiled["spec"]["template"]["spec"]["containers"][0]["image"],
+            "example.com/train:1"
+        );
+    }
+
+    #[test]
+    fn what_is_not_there_is_told_with_what_is() {
+        let output = train(DATA);
+        assert_eq!(
+            workload(&output, "tarin").err().as_deref(),
+            Some("there is no workload `tarin` in the spec; did you mean `train`?")
+        );
+        let workload = workload(&output, "train").expect("a workload");
+        let told = parameters(workload, &owned(&["EPOHCS=3", "x", "EPOCHS=1", "epochs=2"]));
+        assert_eq!(
+            told.err().as_deref(),
+            Some(
+                "the workload `train` has no parameter `EPOHCS`; did you mean `EPOCHS`?\n`x` is no parameter; write `--param NAME=VALUE`\nthe parameter `EPOCHS` is given twice"
+            )
+        );
+        assert_eq!(
+            input(workload, Some("dateset")).err().as_deref(),
+            Some("the workload `train` has no input `dateset`; did you mean `dataset`?")
+        );
+    }
+
+    #[test]
+    fn checkpoints_of_their_own_place_stay_there() {
+        let output = train(
+            "  data:\n    out: [{name: model, url: \"s3://models/final.keras\"}]\n    checkpoints: s3://scratch/train/\n",
+        );
+        let workload = workload(&output, "train").expect("a workload");
+        let outputs = outputs(workload, "train-x");
+        assert_eq!(outputs["HCB_CHECKPOINTS"], "s3://scratch/train/train-x/");
+        assert_eq!(
+            outputs["HCB_OUTPUT_MODEL"],
+            "s3://models/train-x/final.keras"
+        );
+    }
+
+    #[test]
+    fn names_of_runs_are_names_of_jobs() {
+        for random in [0, 1, u64::MAX, 0x1234_5678_9abc_def0] {
+            let name = run_name("train", random);
+            assert_eq!(
+                crate::model::names::dns_label_of_at_most(&name, 63),
+                None,
+                "{name}"
+            );
+            assert_eq!(name.len(), 14);
+        }
+        assert_ne!(run_name("train", 7), run_name("train", 8));
+    }
+}

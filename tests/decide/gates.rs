@@ -1,0 +1,224 @@
+//! The gates of the first tier: closed while a crowd waits for a full cluster, open otherwise.
+
+use super::*;
+use hcb::controller::gates::{CROWD, Gate, GateChange};
+
+const CLOSE: GateChange = GateChange {
+    cluster: PRIVATE,
+    gate: Gate::Closed,
+};
+const OPEN: GateChange = GateChange {
+    cluster: PRIVATE,
+    gate: Gate::Open,
+};
+
+fn pods(count: usize, cpu: i128) -> Vec<JobPod> {
+    let names = (0..count).map(|index| format!("p{index:02}"));
+    names.map(|name| pod(&name, cpu)).collect()
+}
+
+fn decided(seen: &Observation) -> Decision {
+    decide(seen, &plain(), &Memory::default(), START)
+}
+
+/// Private full but for so much on its second node, with its gate closed.
+fn closed(free: i128, pods: Vec<JobPod>) -> Observation {
+    let mut seen = observation([4, 4 - free], pods);
+    seen.clusters[PRIVATE].gate = Gate::Closed;
+    seen
+}
+
+#[test]
+fn a_crowd_that_a_full_cluster_would_be_asked_for_in_vain_closes_its_gate() {
+    assert_eq!(decided(&observation([4, 4], pods(CROWD - 1, 1))).gates, []);
+    assert_eq!(decided(&observation([4, 4], pods(CROWD, 1))).gates, [CLOSE]);
+}
+
+#[test]
+fn who_was_tried_there_already_is_no_crowd() {
+    let mut seen = observation([4, 4], pods(CROWD, 1));
+    candidate(&mut seen.clusters[PRIVATE], "p00", 1);
+    assert_eq!(decided(&seen).gates, []);
+}
+
+#[test]
+fn who_fits_is_no_crowd() {
+    assert_eq!(decided(&observation([4, 0], pods(4, 1))).gates, []);
+}
+
+#[test]
+fn a_gate_opens_when_the_crowd_is_gone_and_does_not_flap() {
+    for (left, gates) in [
+        (CROWD, vec![]),
+        (2, vec![]),
+        (1, vec![OPEN]),
+        (0, vec![OPEN]),
+    ] {
+        assert_eq!(decided(&closed(0, pods(left, 1))).gates, gates, "{left}");
+    }
+}
+
+#[test]
+fn the_gate_of_a_cluster_that_cannot_be_seen_stays_as_it_is() {
+    let mut seen = closed(0, Vec::new());
+    seen.clusters[PRIVATE].is_seen = false;
+    assert_eq!(decided(&seen).gates, []);
+}
+
+#[test]
+fn who_fits_behind_a_closed_gate_is_let_through_one_by_one() {
+    let decision = decided(&closed(4, pods(5, 1)));
+    let released: Vec<_> = decision
+        .releases
+        .iter()
+        .map(|release| (release.name.as_str(), release.cluster.as_str()))
+        .collect();
+    assert_eq!(released, [("p00", "private")]);
+    let outcomes: Vec<_> = decision
+        .verdicts
+        .into_iter()
+        .map(|verdict| verdict.outcome)
+        .collect();
+    let fits = Outcome::Fits("private".into());
+    let next = Outcome::Next("private".into());
+    assert_eq!(
+        outcomes,
+        [fits, next.clone(), next.clone(), next.clone(), next]
+    );
+}
+
+#[test]
+fn no_more_are_let_through_than_there_is_room_for() {
+    let decision = decided(&closed(1, pods(3, 1)));
+    assert_eq!(decision.releases.len(), 1);
+}
+
+#[test]
+fn who_has_a_place_behind_a_closed_gate_is_let_through_to_it() {
+    let mut seen = closed(0, vec![pod("a", 1)]);
+    keep(&mut seen.clusters[PRIVATE], "a", 1);
+    let decision = decided(&seen);
+    let released: Vec<_> = decision
+        .releases
+        .iter()
+        .map(|release| release.cluster.as_str())
+        .collect();
+    assert_eq!((released, decision.wakes), (vec!["private"], vec![]));
+}
+
+#[test]
+fn who_was_let_through_and_found_no_room_may_leave() {
+    let mut seen = closed(0, pods(1, 1));
+    let released = &mut seen.pods.get_mut("p00").expect("a pod").released;
+    released.insert("private".into(), START);
+    candidate(&mut seen.clusters[PRIVATE], "p00", 1);
+    let found = outcomes(&seen, &plain());
+    assert_eq!(found, [Outcome::Released("public".into())]);
+}
+
+#[test]
+fn who_was_let_go_is_called_back_to_room_that_came_free() {
+    let mut seen = closed(1, vec![released_to_public("a", 1)]);
+    candidate(&mut seen.clusters[PUBLIC], "a", 1);
+    let released = |seen: &Observation| -> Vec<String> {
+        let releases = decided(seen).releases.into_iter();
+        releases.map(|release| release.cluster).collect()
+    };
+    assert_eq!(released(&seen), ["private"]);
+    // It takes the place that it has.
+    keep(&mut seen.clusters[PUBLIC], "a", 1);
+    assert_eq!(released(&seen), [""; 0]);
+}
+
+/// The plain cloud with clusters drained.
+fn drained(names: &[&str]) -> Config {
+    let mut config = plain();
+    for cluster in &mut config.clusters {
+        cluster.drain = names.contains(&cluster.name.as_str());
+    }
+    config
+}
+
+#[test]
+fn a_cluster_that_is_drained_has_a_gate_that_nobody_passes() {
+    let (private, public) = (drained(&["private"]), drained(&["public"]));
+    for (config, cluster, before, after) in [
+        (&private, PRIVATE, Gate::Open, Gate::Drained),
+        (&private, PRIVATE, Gate::Closed, Gate::Drained),
+        (&public, PUBLIC, Gate::Closed, Gate::Drained),
+        (&plain(), PRIVATE, Gate::Drained, Gate::Open),
+        (&plain(), PUBLIC, Gate::Drained, Gate::Closed),
+    ] {
+        let mut seen = observation([0, 0], vec![]);
+        for state in &mut seen.clusters[1..] {
+            state.gate = Gate::Closed;
+        }
+        seen.clusters[cluster].gate = before;
+        // Whether it answers is no matter: its gate is in the source cluster.
+        seen.clusters[cluster].is_seen = false;
+        let decision = decide(&seen, config, &Memory::default(), START);
+        let expected = [GateChange {
+            cluster,
+            gate: after,
+        }];
+        assert_eq!(decision.gates, expected, "{before:?}");
+    }
+    assert_eq!(
+        Gate::Drained.value("public"),
+        Some("drained.public".to_owned())
+    );
+    assert_eq!(Gate::of_value("drained.public"), Gate::Drained);
+    assert_eq!(Gate::of_value("public"), Gate::Closed);
+}
+
+#[test]
+fn nobody_is_let_go_to_a_cluster_that_is_drained() {
+    let go = |config: &Config, pod: JobPod| {
+        let seen = observation([4, 4], vec![pod]);
+        let decision = decide(&seen, config, &Memory::default(), START);
+        let releases = decision.releases.into_iter();
+        releases.map(|release| release.cluster).collect::<Vec<_>>()
+    };
+    let public = drained(&["public"]);
+    assert_eq!(go(&public, pod("a", 1)), ["other"]);
+    // Who was let go there before goes elsewhere.
+    assert_eq!(go(&plain(), released_to_public("a", 1)), [""; 0]);
+    assert_eq!(go(&public, released_to_public("a", 1)), ["other"]);
+    // Even with room, the first tier is left when it is drained.
+    let seen = observation([0, 0], vec![pod("a", 1)]);
+    let decision = decide(&seen, &drained(&["private"]), &Memory::default(), START);
+    assert_eq!(decision.releases[0].cluster, "public");
+}
+
+proptest! {
+    #[test]
+    fn a_gate_that_was_changed_stays_so_while_nothing_else_changes(
+        used in prop::array::uniform2(0i128..=4),
+        sizes in prop::collection::vec(1i128..=4, 0..30),
+        is_closed: bool,
+    ) {
+        let pods = sizes.iter().enumerate().map(|(index, size)| pod(&format!("p{index:02}"), *size));
+        let mut seen = observation(used, pods.collect());
+        seen.clusters[PRIVATE].gate = if is_closed { Gate::Closed } else { Gate::Open };
+        for change in decided(&seen).gates {
+            seen.clusters[change.cluster].gate = change.gate;
+            prop_assert_eq!(decided(&seen).gates, []);
+        }
+    }
+
+    #[test]
+    fn nobody_leaves_for_public_because_a_gate_of_private_is_closed(
+        used in prop::array::uniform2(0i128..=4),
+        sizes in prop::collection::vec(1i128..=4, 0..30),
+    ) {
+        let pods = sizes.iter().enumerate().map(|(index, size)| pod(&format!("p{index:02}"), *size));
+        let mut seen = observation(used, pods.collect());
+        let away = |seen: &Observation| -> Vec<_> {
+            let releases = decided(seen).releases.into_iter();
+            releases.filter(|release| release.cluster != "private").collect()
+        };
+        let before = away(&seen);
+        seen.clusters[PRIVATE].gate = Gate::Closed;
+        prop_assert_eq!(away(&seen), before);
+    }
+}

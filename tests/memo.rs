@@ -1,0 +1,174 @@
+//! A run with what earlier runs left makes what a run of its own makes: the same files, and the same findings
+//! at the same places, whatever was changed before.
+
+mod common;
+
+use common::{example, read};
+use hcb::compile::{Options, Timings, compile, compile_with};
+use hcb::diag::Diagnostics;
+use hcb::manifest::Templates;
+use hcb::memo::Memo;
+use hcb::source::Sources;
+use hcb::spec::GitOpsEngine;
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+
+/// What is replaced by what, wherever it stands first: what each kind of finding and file goes by, so that
+/// nothing of it can be missing among what is kept by.
+const CHANGES: [(&str, &str); 19] = [
+    ("", ""),
+    // Values of one manifest, of all, and of names.
+    ("retries: 10", "retries: 11"),
+    ("  name: large", "  name: larger"),
+    ("weight: 50", "weight: 60"),
+    ("EPOCHS: \"12\"", "EPOCHS: \"13\""),
+    ("name: sweep", "name: swept"),
+    // Versions, by which schemas and policies differ.
+    ("kubernetes: \"1.34\"", "kubernetes: \"1.33\""),
+    ("kubernetes: \"1.34\"", "kubernetes: \"1.12\""),
+    // What breaks a policy, what is done about it, with which parameters, and exceptions from it.
+    (
+        "ghcr.io/example/keras-mnist:1.0.0",
+        "quay.io/keras-mnist:latest",
+    ),
+    ("hcb-budget: {action: deny}", "hcb-budget: {action: warn}"),
+    (
+        "registries: [ghcr.io/example/]",
+        "registries: [ghcr.io/other/]",
+    ),
+    ("deadlineSeconds: 432000", "deadlineSeconds: 4320"),
+    (
+        "clusters: {dc-munich: warn}",
+        "clusters: {dc-frankfurt: warn}",
+    ),
+    ("workload: {name: pretrain,", "workload: {name: sweep,"),
+    ("expires: 2030-12-31", "expires: 2020-12-31"),
+    // The team's own policies.
+    (
+        "request.namespace != 'production'",
+        "request.namespace != 'research'",
+    ),
+    (
+        "message: only production is urgent",
+        "message: nobody is urgent",
+    ),
+    ("priority: batch", "priority: urgent"),
+    // The rest is still read.
+    ("deadline: 2h", "deadlines: 2h"),
+];
+
+/// All that a run makes, to be compared.
+#[derive(Debug, PartialEq)]
+struct Made {
+    files: Option<BTreeMap<String, String>>,
+    findings: Vec<String>,
+}
+
+fn changed(from: &str, to: &str) -> Sources {
+    let mut sources = Sources::default();
+    let mut is_open = true;
+    for (_, file) in read(&example("large")).iter() {
+        let here = is_open && !from.is_empty() && file.text.contains(from);
+        is_open &= !here;
+        let text = if here {
+            file.text.replacen(from, to, 1)
+        } else {
+            file.text.clone()
+        };
+        sources.add_as(file.role, &file.path, text);
+    }
+    assert!(
+        from.is_empty() || !is_open,
+        "`{from}` is not in the example"
+    );
+    sources
+}
+
+fn made(
+    sources: &Sources,
+    compile: impl FnOnce(Options, &mut Diagnostics) -> Option<hcb::compile::Output>,
+    engine: GitOpsEngine,
+) -> Made {
+    let options = Options {
+        engine: Some(engine),
+        today: Some("2026-12-01".parse().expect("a date")),
+    };
+    let mut diagnostics = Diagnostics::default();
+    let output = compile(options, &mut diagnostics);
+    let findings = diagnostics.sorted().into_iter().map(|found| {
+        let places = found.labels.iter().map(|label| {
+            let at = sources.line_column(label.location);
+            format!(
+                "{}:{}:{}",
+                sources.path(label.location).display(),
+                at.line,
+                at.column
+            )
+        });
+        format!("{found:?} {:?}", places.collect::<Vec<_>>())
+    });
+    Made {
+        files: output.map(|output| output.tree.files),
+        findings: findings.collect(),
+    }
+}
+
+#[test]
+fn what_is_kept_changes_nothing_but_the_time() {
+    let root = example("large");
+    let templates = Templates::built_in();
+    // Each is a change of the example itself, so every turn takes the one before it back.
+    let engines = [
+        GitOpsEngine::Argocd,
+        GitOpsEngine::Argocd,
+        GitOpsEngine::Flux,
+    ];
+    let turns: Vec<_> = CHANGES
+        .into_iter()
+        .zip(engines.into_iter().cycle())
+        .map(|((from, to), engine)| (from, to, engine, changed(from, to)))
+        .collect();
+    let alone: Vec<_> = turns
+        .par_iter()
+        .map(|(_, _, engine, sources)| {
+            let run = |options, diagnostics: &mut Diagnostics| {
+                let mut timings = Timings::default();
+                compile(
+                    sources,
+                    &root,
+                    &templates,
+                    options,
+                    diagnostics,
+                    &mut timings,
+                )
+            };
+            made(sources, run, *engine)
+        })
+        .collect();
+    assert!(alone.iter().any(|made| made.files.is_some()));
+    assert!(alone.iter().any(|made| made.findings.len() > 1));
+
+    let mut memo = Memo::empty();
+    for ((from, to, engine, sources), alone) in turns.iter().zip(alone) {
+        let run = |options, diagnostics: &mut Diagnostics| {
+            let mut timings = Timings::default();
+            compile_with(
+                &memo,
+                sources,
+                &root,
+                &templates,
+                options,
+                diagnostics,
+                &mut timings,
+            )
+        };
+        let with = made(sources, run, *engine);
+        assert!(
+            with == alone,
+            "`{from}` to `{to}`: {:#?}\nalone: {:#?}",
+            with.findings,
+            alone.findings
+        );
+        memo.end_run();
+    }
+}
