@@ -10,6 +10,7 @@
 mod access;
 pub mod admiralty;
 pub mod apply;
+pub mod argocd;
 pub mod certificates;
 pub mod cluster;
 pub mod container;

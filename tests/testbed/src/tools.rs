@@ -77,6 +77,14 @@ const MODULES: &[Module] = &[
         files: None,
     },
     Module {
+        folder: "testbed/argocd",
+        packages: &[("github.com/argoproj/argo-cd/v3/cmd", "argocd")],
+        files: Some((
+            "github.com/argoproj/argo-cd/v3",
+            &["manifests/install.yaml"],
+        )),
+    },
+    Module {
         folder: "charts",
         packages: &[("helm.sh/helm/v4/cmd/helm", "helm")],
         files: None,
