@@ -6,9 +6,10 @@
 //
 // Usage:
 //
-//	internet -listen 127.0.0.1:PORT -ca CERTIFICATE -ca-key KEY [-git URL=FOLDER]... [-registry HOST]... [-files URL=FOLDER]...
+//	internet -listen 127.0.0.1:PORT -ca CERTIFICATE -ca-key KEY [-git URL=FOLDER]... [-registry HOST]... [-files URL=FOLDER]... [-services FILE]
 //
-// Registries are empty at first and take what is pushed.
+// Registries are empty at first and take what is pushed. With -services it is also the way from an API
+// server to the services of its cluster, as a gateway for egress is.
 package main
 
 import (
@@ -43,6 +44,11 @@ func run() error {
 	flag.Func("git", "serve the bare repository in a folder: `URL=FOLDER`", sites.addGit)
 	flag.Func("registry", "serve an OCI registry in memory: `HOST`", sites.addRegistry)
 	flag.Func("files", "serve the files of a folder: `URL=FOLDER`", sites.addFiles)
+	var own *services
+	flag.Func("services", "be an API server's way to services, answered by the processes in a `FILE`", func(file string) error {
+		own = &services{file: file}
+		return nil
+	})
 	flag.Parse()
 
 	authority, err := readAuthority(*ca, *caKey)
@@ -54,7 +60,7 @@ func run() error {
 		return err
 	}
 	log.Printf("listens on %s", listener.Addr())
-	return (&proxy{sites: sites, authority: authority}).serve(listener)
+	return (&proxy{sites: sites, services: own, authority: authority}).serve(listener)
 }
 
 // sites are the hosts that are served, by name.

@@ -11,6 +11,7 @@ import (
 // proxy answers CONNECT for the hosts that it serves itself, and for no others.
 type proxy struct {
 	sites     sites
+	services  *services
 	authority *authority
 }
 
@@ -31,7 +32,8 @@ func (p *proxy) serve(listener net.Listener) error {
 func (p *proxy) connect(tunnels *tunnels) http.Handler {
 	return http.HandlerFunc(func(response http.ResponseWriter, request *http.Request) {
 		host, port, err := net.SplitHostPort(request.Host)
-		if request.Method != http.MethodConnect || err != nil || port != "443" || p.sites[host] == nil {
+		isOurs := p.services.isOwn(host) || port == "443" && p.sites[host] != nil
+		if request.Method != http.MethodConnect || err != nil || !isOurs {
 			log.Printf("refused %s %s", request.Method, request.Host)
 			http.Error(response, "no such host on this internet", http.StatusForbidden)
 			return
@@ -45,12 +47,20 @@ func (p *proxy) connect(tunnels *tunnels) http.Handler {
 			_ = connection.Close()
 			return
 		}
+		if address := net.ParseIP(host); address.IsLoopback() {
+			p.services.through(connection, request.Host)
+			return
+		}
 		tunnels.accepted <- connection
 	})
 }
 
 // answer is what a host says inside of a tunnel.
 func (p *proxy) answer(response http.ResponseWriter, request *http.Request) {
+	if p.services.isService(request.TLS.ServerName) {
+		p.services.answer(response, request)
+		return
+	}
 	site := p.sites[request.TLS.ServerName]
 	if site == nil || request.Host != request.TLS.ServerName && request.Host != request.TLS.ServerName+":443" {
 		log.Printf("refused %s inside of a tunnel to %s", request.Host, request.TLS.ServerName)
