@@ -5,6 +5,7 @@
 //
 //	charts [-o DIR] INSTALLS    render and check every INSTALLS/*.json
 //	charts -prepare             build helm and download the charts, then stop
+//	charts -shelve DIR CHARTS   copy each chart, NAME@VERSION, to DIR/NAME, then stop
 //
 // Each install is rendered by the real `helm template`. Helm itself ignores a
 // value that no template reads, so every key is also looked up in what the
@@ -44,8 +45,12 @@ func run(arguments []string, stdout, stderr io.Writer) (int, error) {
 	flags.SetOutput(stderr)
 	output := flags.String("o", "", "write the rendered manifests to this `folder`")
 	prepareOnly := flags.Bool("prepare", false, "build helm and download the charts, then stop")
+	shelve := flags.String("shelve", "", "copy charts, each given as NAME@VERSION, to this `folder`, then stop")
 	if err := flags.Parse(arguments); err != nil {
 		return exitBroken, nil // The flag package has said why.
+	}
+	if *shelve != "" {
+		return shelveCharts(*shelve, flags.Args(), stderr)
 	}
 
 	var installs []install

@@ -65,6 +65,35 @@ func (s *shelf) chart(name, version string) (*chart, error) {
 	return ready()
 }
 
+// shelveCharts copies charts, made ready under the version that is asked for, below a folder. One that
+// cannot be had is said and left out.
+func shelveCharts(folder string, names []string, stderr io.Writer) (int, error) {
+	shelf, err := newShelf()
+	if err != nil {
+		return exitBroken, err
+	}
+	defer shelf.remove()
+	for _, full := range names {
+		name, version, _ := strings.Cut(full, "@")
+		if _, listed := catalogue[name]; !listed || version == "" {
+			return exitBroken, fmt.Errorf("%q is not NAME@VERSION of a chart that is listed", full)
+		}
+		chart, err := shelf.chart(name, version)
+		var missing *notToBeHad
+		if errors.As(err, &missing) {
+			fmt.Fprintf(stderr, "SKIPPED  %s: %s\n", full, missing)
+			continue
+		}
+		if err != nil {
+			return exitBroken, err
+		}
+		if err := os.CopyFS(filepath.Join(folder, name), os.DirFS(chart.folder)); err != nil {
+			return exitBroken, err
+		}
+	}
+	return exitFine, nil
+}
+
 func (s *shelf) prepare(name, version string) (*chart, error) {
 	source := catalogue[name]
 	root, err := s.root(name, source)

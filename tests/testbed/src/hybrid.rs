@@ -6,17 +6,14 @@ use crate::apply::{Applier, manifests};
 use crate::cluster::{Cluster, ClusterPlan, NodePool};
 use crate::ports::Port;
 use crate::process::Program;
+use crate::repository::compiled;
 use crate::scenario::Scenario;
 use crate::secrets::Store;
 use crate::testbed::Testbed;
 use crate::{definitions, deployment, karpenter, scenarios};
 use anyhow::{Context, Result};
 use futures::future::try_join_all;
-use hcb::compile::{Options, Output, Timings, compile};
-use hcb::diag::Diagnostics;
-use hcb::manifest::Templates;
 use hcb::model::{Model, Provider};
-use hcb::source::Sources;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Node;
 use kube::api::Api;
@@ -93,7 +90,7 @@ impl Hybrid {
         admiralty: &Admiralty,
         node_delay: Duration,
     ) -> Result<Self> {
-        let output = compiled(folder)?;
+        let output = compiled(folder, None)?;
         let plans: Vec<_> = output.model.clusters.iter().map(plan).collect();
         let testbed = Testbed::start(&plans).await?;
         let tree = testbed.folder().join("tree");
@@ -495,39 +492,8 @@ async fn run_admiralty(admiralty: &Admiralty, cluster: &Cluster, is_source: bool
     Ok(())
 }
 
-/// Compiles the spec in a folder, which must be right.
-fn compiled(folder: &Path) -> Result<Output> {
-    let mut sources = Sources::default();
-    for (path, _) in manifests(folder)? {
-        if sources.iter().all(|(_, file)| file.path != path) {
-            sources.add(path.clone(), fs::read_to_string(folder.join(&path))?);
-        }
-    }
-    let mut diagnostics = Diagnostics::default();
-    let output = compile(
-        &sources,
-        Path::new(""),
-        &Templates::built_in(),
-        Options::default(),
-        &mut diagnostics,
-        &mut Timings::default(),
-    );
-    let described = || {
-        let found: Vec<_> = diagnostics
-            .sorted()
-            .iter()
-            .map(|found| found.message.clone())
-            .collect();
-        format!(
-            "{} does not compile: {}",
-            folder.display(),
-            found.join("; ")
-        )
-    };
-    output.with_context(described)
-}
-
-fn plan(cluster: &hcb::model::Cluster) -> ClusterPlan {
+/// A cluster with the nodes that a spec says are always there.
+pub(crate) fn plan(cluster: &hcb::model::Cluster) -> ClusterPlan {
     let pools = cluster
         .pools
         .iter()

@@ -104,6 +104,16 @@ impl Testbed {
         found.unwrap_or_else(|| panic!("no cluster {name}"))
     }
 
+    /// The binaries.
+    pub fn tools(&self) -> &Tools {
+        &self.tools
+    }
+
+    /// What signs its certificates.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
     /// The folder of everything that it writes, which goes with it.
     pub fn folder(&self) -> &Path {
         self.folder.path()

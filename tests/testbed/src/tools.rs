@@ -19,18 +19,29 @@ struct Module {
     packages: &'static [(&'static str, &'static str)],
     /// Files of the module `.0` that are kept beside the binaries: paths below its root.
     files: Option<(&'static str, &'static [&'static str])>,
+    /// The module whose version the binaries say that they are of, as its own build tells them.
+    release: Option<&'static str>,
 }
+
+/// The packages in which programs of Kubernetes look for their version. Without it they say `v0.0.0`,
+/// and charts that ask for a version of Kubernetes are refused.
+const VERSION_PACKAGES: &[&str] = &[
+    "k8s.io/component-base/version",
+    "k8s.io/client-go/pkg/version",
+];
 
 const MODULES: &[Module] = &[
     Module {
         folder: "testbed/guard",
         packages: &[("hcb.dev/testbed/guard", "guard")],
         files: None,
+        release: None,
     },
     Module {
         folder: "testbed/etcd",
         packages: &[("go.etcd.io/etcd/server/v3", "etcd")],
         files: None,
+        release: None,
     },
     Module {
         folder: "testbed/kubernetes",
@@ -43,6 +54,7 @@ const MODULES: &[Module] = &[
             ("k8s.io/kubernetes/cmd/kube-scheduler", "kube-scheduler"),
         ],
         files: None,
+        release: Some("k8s.io/kubernetes"),
     },
     Module {
         folder: "testbed/kwok",
@@ -56,6 +68,7 @@ const MODULES: &[Module] = &[
                 "kustomize/stage/pod/fast/pod-delete.yaml",
             ],
         )),
+        release: None,
     },
     Module {
         folder: "testbed/karpenter",
@@ -70,11 +83,32 @@ const MODULES: &[Module] = &[
                 "kwok/charts/crds/autoscaling.x-k8s.io_capacitybuffers.yaml",
             ],
         )),
+        release: None,
     },
     Module {
         folder: "testbed/versitygw",
         packages: &[("github.com/versity/versitygw/cmd/versitygw", "versitygw")],
         files: None,
+        release: None,
+    },
+    Module {
+        folder: "testbed/internet",
+        packages: &[("hcb.dev/testbed/internet", "internet")],
+        files: None,
+        release: None,
+    },
+    Module {
+        folder: "testbed/flux",
+        packages: &[
+            ("github.com/fluxcd/source-controller", "source-controller"),
+            (
+                "github.com/fluxcd/kustomize-controller",
+                "kustomize-controller",
+            ),
+            ("github.com/fluxcd/helm-controller", "helm-controller"),
+        ],
+        files: None,
+        release: None,
     },
     Module {
         folder: "testbed/argocd",
@@ -86,8 +120,12 @@ const MODULES: &[Module] = &[
     },
     Module {
         folder: "charts",
-        packages: &[("helm.sh/helm/v4/cmd/helm", "helm")],
+        packages: &[
+            ("helm.sh/helm/v4/cmd/helm", "helm"),
+            ("hcb.dev/hcb/tests/charts", "charts"),
+        ],
         files: None,
+        release: None,
     },
 ];
 
@@ -184,10 +222,18 @@ fn built(tests: &Path, module: &Module) -> Result<PathBuf> {
     for (package, name) in module.packages {
         hash.update(format!("{package} {name}\n"));
     }
+    if let Some(release) = module.release {
+        hash.update(format!("{release} {}\n", VERSION_PACKAGES.join(" ")));
+    }
     let name = module.folder.rsplit('/').next().unwrap_or_default();
     cached(&format!("{name}-{}", short(hash)), |folder| {
+        let version = module
+            .release
+            .map(|release| version_flags(&source, release))
+            .transpose()?
+            .unwrap_or_default();
         for (package, name) in module.packages {
-            build(&source, package, &folder.join(name))?;
+            link(&source, package, &folder.join(name), &version)?;
         }
         if let Some((path, files)) = &module.files {
             let root = go(&source, &["list", "-m", "-f", "{{.Dir}}", path])?;
@@ -221,8 +267,30 @@ fn sorted(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
+/// What the linker is told, so that a program of Kubernetes knows the version that the module in
+/// `source` pins.
+fn version_flags(source: &Path, release: &str) -> Result<String> {
+    let version = go(source, &["list", "-m", "-f", "{{.Version}}", release])?;
+    let version = version.trim();
+    let numbers: Vec<_> = version.trim_start_matches('v').split('.').collect();
+    let [major, minor, ..] = numbers[..] else {
+        bail!("{release} is of no version: {version}");
+    };
+    Ok(VERSION_PACKAGES
+        .iter()
+        .map(|package| {
+            format!(" -X {package}.gitVersion={version} -X {package}.gitMajor={major} -X {package}.gitMinor={minor}")
+        })
+        .collect())
+}
+
 /// Builds one package of the module in `source` to `binary`.
 pub(crate) fn build(source: &Path, package: &str, binary: &Path) -> Result<()> {
+    link(source, package, binary, "")
+}
+
+/// Builds one package with further flags for the linker.
+fn link(source: &Path, package: &str, binary: &Path, flags: &str) -> Result<()> {
     let binary = binary.to_str().context("a path in UTF-8")?;
     let name = package
         .rsplit('/')
@@ -244,7 +312,7 @@ pub(crate) fn build(source: &Path, package: &str, binary: &Path) -> Result<()> {
         &[
             "build",
             "-trimpath",
-            "-ldflags=-s -w",
+            &format!("-ldflags=-s -w{flags}"),
             "-o",
             binary,
             package,
