@@ -2,8 +2,8 @@ module hcb.dev/testbed/argocd
 
 go 1.26.0
 
-// Argo CD. Its later minor releases (3.3 and up) keep their engine in a folder of their own repository
-// that no registry of modules serves, so this is the last one that can be built from modules alone.
+// Argo CD. The minor releases after this one keep their engine in a folder of their own repository that
+// no registry of modules serves, and 3.2.12 does not compile as it was published.
 tool github.com/argoproj/argo-cd/v3/cmd
 
 require (
@@ -38,8 +38,8 @@ require (
 	github.com/RocketChat/Rocket.Chat.Go.SDK v0.0.0-20240116134246-a8cbe886bab0 // indirect
 	github.com/TomOnTime/utfutil v1.0.0 // indirect
 	github.com/alicebob/miniredis/v2 v2.35.0 // indirect
-	github.com/argoproj/argo-cd/v3 v3.2.12 // indirect
-	github.com/argoproj/gitops-engine v0.7.1-0.20260512161450-ff8d2f5207dc // indirect
+	github.com/argoproj/argo-cd/v3 v3.2.11 // indirect
+	github.com/argoproj/gitops-engine v0.7.1-0.20251217140045-5baed5604d2d // indirect
 	github.com/argoproj/notifications-engine v0.5.1-0.20260316232552-d27ba0152c1c // indirect
 	github.com/argoproj/pkg v0.13.6 // indirect
 	github.com/argoproj/pkg/v2 v2.0.1 // indirect

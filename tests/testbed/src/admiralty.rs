@@ -215,10 +215,21 @@ impl Admiralty {
     }
 }
 
-/// The port that the cluster's webhook configuration calls.
+/// The port that the cluster's webhook configuration calls. Where it calls a service, as in a cluster
+/// that an engine delivers to, that is answered by a port of this machine from now on.
 async fn webhook_port(cluster: &Cluster) -> Result<u16> {
     let path = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/admiralty";
     let configuration: Value = cluster.client.request(get(path)?).await?;
+    let service = &configuration["webhooks"][0]["clientConfig"]["service"];
+    if let (Some(name), Some(namespace)) = (service["name"].as_str(), service["namespace"].as_str())
+    {
+        let port = Port::reserve()?;
+        let number = port.number;
+        let services = json!({format!("{name}.{namespace}.svc"): format!("127.0.0.1:{number}")});
+        fs::write(cluster.file(crate::cluster::SERVICES), services.to_string())?;
+        cluster.keep(port);
+        return Ok(number);
+    }
     let url = configuration["webhooks"][0]["clientConfig"]["url"]
         .as_str()
         .unwrap_or_default();

@@ -56,6 +56,22 @@ impl<'a> Applier<'a> {
             .with_context(described)
     }
 
+    /// Applies an object as `kubectl apply --server-side --field-manager=MANAGER` does: a field that
+    /// another manager has is a conflict.
+    ///
+    /// # Errors
+    /// What the API server says against the object.
+    pub async fn apply_beside_others(
+        &self,
+        object: &Value,
+        manager: &str,
+    ) -> Result<DynamicObject> {
+        let (api, name) = self.api(object).await?;
+        api.patch(&name, &PatchParams::apply(manager), &Patch::Apply(object))
+            .await
+            .with_context(|| format!("{} {name} in {}", object["kind"], self.cluster.name))
+    }
+
     /// Applies `CustomResourceDefinitions` and waits until they are served.
     ///
     /// # Errors

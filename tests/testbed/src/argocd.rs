@@ -7,7 +7,6 @@ use crate::ports::Port;
 use crate::process::Program;
 use anyhow::{Context, Result};
 use k8s_openapi::ByteString;
-use kube::api::{DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
@@ -60,7 +59,9 @@ pub fn is_available() -> bool {
     let output = Command::new(REDIS).arg("--version").output();
     let is_there = output.is_ok_and(|output| output.status.success());
     if !is_there {
-        crate::say("SKIPPED, what Argo CD delivers: there is no redis-server, which it keeps its cache in");
+        crate::say(
+            "SKIPPED, what Argo CD delivers: there is no redis-server, which it keeps its cache in",
+        );
     }
     is_there
 }
@@ -86,7 +87,7 @@ pub async fn install(hub: &Cluster) -> Result<()> {
         if !is_of_cluster {
             object["metadata"]["namespace"] = NAMESPACE.into();
         }
-        apply_as(&applier, object, "kubectl").await?;
+        applier.apply_beside_others(object, "kubectl").await?;
     }
     let key: String = (0..32)
         .map(|_| char::from(rand::random_range(b'a'..=b'z')))
@@ -97,30 +98,10 @@ pub async fn install(hub: &Cluster) -> Result<()> {
         "metadata": {"name": "argocd-secret", "namespace": NAMESPACE},
         "data": {"server.secretkey": ByteString(key.into_bytes())},
     });
-    apply_as(&applier, &secret, "argocd-server").await?;
+    applier
+        .apply_beside_others(&secret, "argocd-server")
+        .await?;
     Ok(())
-}
-
-/// `kubectl apply --server-side --field-manager=MANAGER`: a field that another has is a conflict.
-///
-/// # Errors
-/// What the API server says against it.
-pub async fn apply_as(
-    applier: &Applier<'_>,
-    object: &Value,
-    manager: &str,
-) -> Result<DynamicObject> {
-    let (api, name) = applier.api(object).await?;
-    let described = || {
-        format!(
-            "{} {name} in {}",
-            object["kind"].as_str().unwrap_or_default(),
-            applier.cluster().name
-        )
-    };
-    api.patch(&name, &PatchParams::apply(manager), &Patch::Apply(object))
-        .await
-        .with_context(described)
 }
 
 /// Runs what delivers. `outside` is the environment in which the repo server reaches Git and charts.
@@ -161,11 +142,7 @@ async fn run_redis(hub: &Cluster) -> Result<u16> {
     Ok(number)
 }
 
-async fn run_repo_server(
-    hub: &Cluster,
-    redis: u16,
-    outside: &[(String, String)],
-) -> Result<u16> {
+async fn run_repo_server(hub: &Cluster, redis: u16, outside: &[(String, String)]) -> Result<u16> {
     let (port, metrics) = (Port::reserve()?, Port::reserve()?);
     let folder = hub.file(REPO_SERVER);
     // It calls `helm` by its name.
@@ -193,6 +170,9 @@ async fn run_repo_server(
         ("ARGOCD_GPG_ENABLED".to_owned(), "false".to_owned()),
     ]);
     environment.extend(outside.iter().cloned());
+    // Git knows an authority by a variable of its own.
+    let authority = outside.iter().find(|(name, _)| name == "SSL_CERT_FILE");
+    environment.extend(authority.map(|(_, file)| ("GIT_SSL_CAINFO".to_owned(), file.clone())));
     let number = port.number;
     let program = Program {
         name: REPO_SERVER.to_owned(),
@@ -219,7 +199,9 @@ async fn run_controller(hub: &Cluster, redis: u16, repo_server: u16) -> Result<(
     let metrics = Port::reserve()?;
     let folder = hub.file(CONTROLLER);
     fs::create_dir_all(&folder)?;
-    let kubeconfig = hub.service_account_kubeconfig(NAMESPACE, CONTROLLER).await?;
+    let kubeconfig = hub
+        .service_account_kubeconfig(NAMESPACE, CONTROLLER)
+        .await?;
     let mut environment = common(&folder);
     environment.extend([
         ("KUBECONFIG".to_owned(), kubeconfig.display().to_string()),
@@ -260,14 +242,19 @@ fn common(folder: &Path) -> Vec<(String, String)> {
     ["TLS", "SSH", "GPG"]
         .map(|what| {
             let path = folder.join(what.to_lowercase());
-            (format!("ARGOCD_{what}_DATA_PATH"), path.display().to_string())
+            (
+                format!("ARGOCD_{what}_DATA_PATH"),
+                path.display().to_string(),
+            )
         })
         .into()
 }
 
 async fn listens(name: &str, port: u16) -> Result<()> {
     crate::wait_for(name, READY, async || {
-        Ok(tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok())
+        Ok(tokio::net::TcpStream::connect(("127.0.0.1", port))
+            .await
+            .is_ok())
     })
     .await
 }
@@ -297,7 +284,13 @@ fn seen(object: &Value) -> (String, Application) {
         let value = status.pointer(path).and_then(Value::as_str);
         value.unwrap_or_default().to_owned()
     };
-    let list = |path: &str| status.pointer(path).and_then(Value::as_array).into_iter().flatten();
+    let list = |path: &str| {
+        status
+            .pointer(path)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+    };
     let troubled = list("/resources").filter(|resource| {
         resource["status"] != "Synced"
             || resource["health"]["status"]

@@ -37,6 +37,14 @@ const CONTROLLERS: &[&str] = &[
     "validatingadmissionpolicy-status-controller",
 ];
 
+/// The controllers that run as well where an engine delivers: it asks whether Deployments are well.
+const CONTROLLERS_OF_DEPLOYMENTS: &[&str] = &[
+    "daemonset-controller",
+    "deployment-controller",
+    "replicaset-controller",
+    "statefulset-controller",
+];
+
 /// How long a server has to become ready on a machine that does much else.
 const READY: Duration = Duration::from_secs(120);
 
@@ -75,6 +83,20 @@ pub struct ClusterPlan {
     pub pools: Vec<NodePool>,
 }
 
+/// What clusters are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// What a test applies itself. What would run in pods of Deployments it runs as processes.
+    Tests,
+    /// What an engine delivers: Deployments have pods, which do nothing, and the API server calls the
+    /// webhooks of what is installed, as far as somebody answers (see [`SERVICES`]).
+    Delivery,
+}
+
+/// The file of a cluster's that says which processes answer for its services:
+/// `{"NAME.NAMESPACE.svc": "127.0.0.1:PORT"}`. A webhook that none answers for allows everything.
+pub const SERVICES: &str = "services.json";
+
 /// A cluster that runs.
 pub struct Cluster {
     /// Its name.
@@ -93,6 +115,7 @@ pub struct Cluster {
 impl Cluster {
     pub(crate) async fn start(
         plan: &ClusterPlan,
+        purpose: Purpose,
         tools: &Tools,
         authority: &Arc<Authority>,
         etcd: &str,
@@ -136,37 +159,43 @@ impl Cluster {
             processes: Mutex::default(),
             ports: Mutex::new(ports.into()),
         };
-        cluster.run(
-            API_SERVER,
-            &[],
-            &[
-                format!("--etcd-servers={etcd}"),
-                format!(
-                    "--etcd-prefix=/{}",
-                    folder.file_name().unwrap_or_default().display()
-                ),
-                format!("--secure-port={api_port}"),
-                "--bind-address=127.0.0.1".into(),
-                "--advertise-address=127.0.0.1".into(),
-                "--endpoint-reconciler-type=none".into(),
-                format!("--tls-cert-file={certificate}"),
-                format!("--tls-private-key-file={key}"),
-                format!("--client-ca-file={ca}"),
-                format!("--requestheader-client-ca-file={ca}"),
-                "--requestheader-allowed-names=front-proxy".into(),
-                "--service-account-issuer=https://kubernetes.default.svc".into(),
-                format!("--service-account-key-file={token_public}"),
-                format!("--service-account-signing-key-file={token_key}"),
-                "--service-cluster-ip-range=10.96.0.0/16".into(),
-                "--authorization-mode=RBAC".into(),
-                "--allow-privileged=true".into(),
-                "--profiling=false".into(),
-                // The names of simulated nodes are known to no DNS.
-                "--kubelet-preferred-address-types=InternalIP".into(),
-                format!("--audit-policy-file={audit_policy}"),
-                format!("--audit-log-path={}", cluster.audit_log().display()),
-            ],
-        )?;
+        let mut arguments = vec![
+            format!("--etcd-servers={etcd}"),
+            format!(
+                "--etcd-prefix=/{}",
+                folder.file_name().unwrap_or_default().display()
+            ),
+            format!("--secure-port={api_port}"),
+            "--bind-address=127.0.0.1".into(),
+            "--advertise-address=127.0.0.1".into(),
+            "--endpoint-reconciler-type=none".into(),
+            format!("--tls-cert-file={certificate}"),
+            format!("--tls-private-key-file={key}"),
+            format!("--client-ca-file={ca}"),
+            format!("--requestheader-client-ca-file={ca}"),
+            "--requestheader-allowed-names=front-proxy".into(),
+            "--service-account-issuer=https://kubernetes.default.svc".into(),
+            format!("--service-account-key-file={token_public}"),
+            format!("--service-account-signing-key-file={token_key}"),
+            "--service-cluster-ip-range=10.96.0.0/16".into(),
+            "--authorization-mode=RBAC".into(),
+            "--allow-privileged=true".into(),
+            "--profiling=false".into(),
+            // The names of simulated nodes are known to no DNS.
+            "--kubelet-preferred-address-types=InternalIP".into(),
+            format!("--audit-policy-file={audit_policy}"),
+            format!("--audit-log-path={}", cluster.audit_log().display()),
+        ];
+        let mut environment = Vec::new();
+        let mut controllers = CONTROLLERS.to_vec();
+        if purpose == Purpose::Delivery {
+            let egress = cluster.run_egress(&ca, &ca_key)?;
+            arguments.push(format!("--egress-selector-config-file={egress}"));
+            // Webhooks whose configuration names no authority are trusted as the machine's are.
+            environment.push(("SSL_CERT_FILE", ca.clone()));
+            controllers.extend(CONTROLLERS_OF_DEPLOYMENTS);
+        }
+        cluster.run(API_SERVER, &environment, &arguments)?;
         cluster.wait_until_ready().await?;
         cluster.run(
             "kube-controller-manager",
@@ -182,7 +211,7 @@ impl Cluster {
                 format!("--cluster-signing-key-file={ca_key}"),
                 format!("--authentication-kubeconfig={kubeconfig}"),
                 format!("--authorization-kubeconfig={kubeconfig}"),
-                format!("--controllers={}", CONTROLLERS.join(",")),
+                format!("--controllers={}", controllers.join(",")),
                 "--use-service-account-credentials=false".into(),
                 "--concurrent-job-syncs=20".into(),
                 "--kube-api-qps=500".into(),
@@ -224,6 +253,39 @@ impl Cluster {
             cluster.add_nodes(pool, 0..pool.nodes).await?;
         }
         Ok(cluster)
+    }
+
+    /// Runs the way of the API server to the services of its cluster, and returns the file that tells it.
+    fn run_egress(&self, ca: &str, ca_key: &str) -> Result<String> {
+        let port = Port::reserve()?;
+        let address = format!("127.0.0.1:{}", port.number);
+        let program = Program {
+            name: "egress".to_owned(),
+            binary: self.tools.binary("internet"),
+            arguments: vec![
+                format!("-listen={address}"),
+                format!("-ca={ca}"),
+                format!("-ca-key={ca_key}"),
+                format!("-services={}", self.file(SERVICES).display()),
+            ],
+            environment: Vec::new(),
+        };
+        self.run_as("egress", program)?;
+        self.keep(port);
+        let selection = json!({
+            "apiVersion": "apiserver.k8s.io/v1beta1",
+            "kind": "EgressSelectorConfiguration",
+            "egressSelections": [{
+                "name": "cluster",
+                "connection": {
+                    "proxyProtocol": "HTTPConnect",
+                    "transport": {"tcp": {"url": format!("http://{address}")}},
+                },
+            }],
+        });
+        let path = self.file("egress.yaml");
+        fs::write(&path, selection.to_string())?;
+        Ok(path.display().to_string())
     }
 
     /// Waits until the API server says that it is ready.

@@ -479,7 +479,11 @@ pub fn is_ready(node: &Node) -> bool {
         .any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
-async fn run_admiralty(admiralty: &Admiralty, cluster: &Cluster, is_source: bool) -> Result<()> {
+pub(crate) async fn run_admiralty(
+    admiralty: &Admiralty,
+    cluster: &Cluster,
+    is_source: bool,
+) -> Result<()> {
     admiralty.run_agent(cluster).await?;
     admiralty
         .run_scheduler(cluster, "admiralty-candidate-scheduler")

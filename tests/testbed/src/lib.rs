@@ -15,6 +15,7 @@ pub mod certificates;
 pub mod cluster;
 pub mod container;
 pub mod definitions;
+pub mod delivery;
 pub mod deployment;
 pub mod external_secrets;
 pub mod hybrid;

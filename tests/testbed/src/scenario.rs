@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 /// The annotation that says how long a pod of the testbed runs.
-const RUNS_FOR: &str = "testbed.hcb.dev/runs-for";
+pub(crate) const RUNS_FOR: &str = "testbed.hcb.dev/runs-for";
 
 /// Something that happens.
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 
 use crate::access::get;
 use crate::certificates::Authority;
-use crate::cluster::{Cluster, ClusterPlan};
+use crate::cluster::{Cluster, ClusterPlan, Purpose};
 use crate::ports::Port;
 use crate::process::{Folder, Process, Program};
 use crate::tools::Tools;
@@ -17,6 +17,7 @@ use std::sync::Arc;
 pub struct Testbed {
     /// The clusters, in the order in which they were asked for.
     pub clusters: Vec<Cluster>,
+    purpose: Purpose,
     tools: Tools,
     authority: Arc<Authority>,
     etcd_url: String,
@@ -32,6 +33,14 @@ impl Testbed {
     /// # Errors
     /// Where a server cannot be built or does not become ready.
     pub async fn start(plans: &[ClusterPlan]) -> Result<Self> {
+        Self::start_for(Purpose::Tests, plans).await
+    }
+
+    /// Starts clusters for a purpose.
+    ///
+    /// # Errors
+    /// Where a server cannot be built or does not become ready.
+    pub async fn start_for(purpose: Purpose, plans: &[ClusterPlan]) -> Result<Self> {
         let tools = tokio::task::spawn_blocking(Tools::get).await??;
         let folder = Folder::new(&tools)?;
         let ports = vec![Port::reserve()?, Port::reserve()?];
@@ -61,11 +70,12 @@ impl Testbed {
         let starts = plans.iter().map(|plan| {
             let path = folder.path().join(&plan.name);
             let (tools, authority, etcd_url) = (&tools, &authority, &etcd_url);
-            async move { start(plan, tools, authority, etcd_url, &path).await }
+            async move { start(plan, purpose, tools, authority, etcd_url, &path).await }
         });
         let clusters = try_join_all(starts).await?;
         Ok(Self {
             clusters,
+            purpose,
             tools,
             authority,
             etcd_url,
@@ -85,7 +95,7 @@ impl Testbed {
             path.as_mut_os_string().push("-new");
         }
         let (tools, authority) = (&self.tools, &self.authority);
-        let cluster = start(plan, tools, authority, &self.etcd_url, &path).await?;
+        let cluster = start(plan, self.purpose, tools, authority, &self.etcd_url, &path).await?;
         self.clusters.push(cluster);
         Ok(())
     }
@@ -182,6 +192,7 @@ impl Testbed {
 
 async fn start(
     plan: &ClusterPlan,
+    purpose: Purpose,
     tools: &Tools,
     authority: &Arc<Authority>,
     etcd_url: &str,
@@ -194,7 +205,7 @@ async fn start(
             tail(&path.join("kube-apiserver.log"), 10)
         )
     };
-    Cluster::start(plan, tools, authority, etcd_url, path)
+    Cluster::start(plan, purpose, tools, authority, etcd_url, path)
         .await
         .with_context(described)
 }

@@ -117,6 +117,7 @@ const MODULES: &[Module] = &[
             "github.com/argoproj/argo-cd/v3",
             &["manifests/install.yaml"],
         )),
+        release: None,
     },
     Module {
         folder: "charts",

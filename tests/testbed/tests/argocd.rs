@@ -2,8 +2,8 @@
 //! API servers.
 
 use anyhow::{Context, Result};
-use hcb_testbed::{ClusterPlan, Testbed, argocd, wait_for};
 use hcb_testbed::apply::Applier;
+use hcb_testbed::{ClusterPlan, Testbed, argocd, wait_for};
 use serde_json::json;
 use std::time::Duration;
 
@@ -12,7 +12,10 @@ async fn an_application_is_delivered() -> Result<()> {
     if !hcb_testbed::is_available() || !argocd::is_available() {
         return Ok(());
     }
-    let plan = ClusterPlan { name: "private".to_owned(), pools: Vec::new() };
+    let plan = ClusterPlan {
+        name: "private".to_owned(),
+        pools: Vec::new(),
+    };
     let testbed = Testbed::start(&[plan]).await?;
     testbed.run("argocd-one", async |testbed| {
         let hub = testbed.cluster("private");
