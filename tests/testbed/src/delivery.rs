@@ -10,7 +10,7 @@ use crate::hybrid::{
 };
 use crate::internet::Internet;
 use crate::repository::{Repository, compiled};
-use crate::scenario::copy;
+use crate::scenario::{RUNS_FOR, copy};
 use crate::secrets::Store;
 use crate::testbed::Testbed;
 use crate::{access, definitions, deployment};
@@ -39,7 +39,7 @@ const GROUPS: &[&str] = &[
 /// When a status was last changed, for all that is played: a clock would change it at each turn.
 const ONCE: &str = "2026-01-01T00:00:00Z";
 /// How long the program of a job of the spec runs.
-const RUNS_FOR: &str = "2000ms";
+const A_MOMENT: &str = "2000ms";
 
 /// A cloud before anything is delivered to it.
 #[derive(Debug)]
@@ -86,6 +86,16 @@ impl Delivery {
         };
         delivery.prepare().await?;
         Ok(delivery)
+    }
+
+    /// Compiles and pushes what was edited, and returns the commit.
+    ///
+    /// # Errors
+    /// Where the spec is wrong.
+    pub fn push(&mut self, message: &str) -> Result<String> {
+        let (commit, output) = self.repository.push(message)?;
+        self.output = output;
+        Ok(commit)
     }
 
     /// The cluster that jobs are created in, and that the engine runs in.
@@ -183,6 +193,10 @@ impl Delivery {
     /// # Errors
     /// Where an API server does not answer as it should.
     pub async fn surroundings(&self) -> Result<()> {
+        let namespace = self.job()?["metadata"]["namespace"]
+            .as_str()
+            .context("a namespace")?
+            .to_owned();
         loop {
             for cluster in &self.testbed.clusters {
                 let mut store = self.store.lock().await;
@@ -191,7 +205,7 @@ impl Delivery {
                 drop(store);
                 secrets_are_told(cluster).await?;
                 cloud(cluster).await?;
-                programs_end(cluster).await?;
+                programs_end(cluster, &namespace).await?;
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
@@ -220,6 +234,18 @@ impl Delivery {
         Ok(())
     }
 
+    /// The Job of a workload of the spec.
+    ///
+    /// # Errors
+    /// Where the tree has none.
+    pub fn job(&self) -> Result<Value> {
+        let tree = self.repository.tree(&self.output).join("clusters");
+        let found = manifests(&tree.join(&self.hub().name))?
+            .into_iter()
+            .find(|(_, object)| object["kind"] == "Job");
+        Ok(found.context("a Job in the tree")?.1)
+    }
+
     /// Creates and waits for jobs, now few and now many, and returns how many there were and how many
     /// pods ran outside of the source.
     ///
@@ -227,16 +253,7 @@ impl Delivery {
     /// Where one fails, or they do not end.
     pub async fn load(&self, most: Duration) -> Result<(usize, usize)> {
         let hub = self.hub();
-        let tree = self
-            .repository
-            .tree(&self.output)
-            .join("clusters")
-            .join(&hub.name);
-        let template = manifests(&tree)?
-            .into_iter()
-            .find(|(_, object)| object["kind"] == "Job")
-            .context("a Job in the tree")?
-            .1;
+        let template = self.job()?;
         let namespace = template["metadata"]["namespace"]
             .as_str()
             .context("a namespace")?;
@@ -403,21 +420,14 @@ async fn cloud(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-/// The programs of the spec's jobs end.
-async fn programs_end(cluster: &Cluster) -> Result<()> {
-    let selector = ListParams::default().labels("hcb.dev/workload");
-    for pod in Api::<Pod>::all(cluster.client.clone())
-        .list(&selector)
-        .await?
-        .items
-    {
-        if pod.annotations().contains_key(crate::scenario::RUNS_FOR) {
+/// The programs of the spec's jobs end, in whichever cluster they run.
+async fn programs_end(cluster: &Cluster, namespace: &str) -> Result<()> {
+    let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), namespace);
+    for pod in pods.list(&ListParams::default()).await?.items {
+        if pod.annotations().contains_key(RUNS_FOR) {
             continue;
         }
-        let pods: Api<Pod> =
-            Api::namespaced(cluster.client.clone(), &pod.namespace().unwrap_or_default());
-        let annotation =
-            json!({"metadata": {"annotations": {crate::scenario::RUNS_FOR: RUNS_FOR}}});
+        let annotation = json!({"metadata": {"annotations": {RUNS_FOR: A_MOMENT}}});
         match pods
             .patch(
                 &pod.name_any(),
