@@ -99,15 +99,39 @@ const MODULES: &[Module] = &[
     },
     Module {
         folder: "testbed/flux",
-        packages: &[
-            ("github.com/fluxcd/source-controller", "source-controller"),
-            (
-                "github.com/fluxcd/kustomize-controller",
-                "kustomize-controller",
-            ),
-            ("github.com/fluxcd/helm-controller", "helm-controller"),
-        ],
-        files: None,
+        packages: &[("github.com/fluxcd/source-controller", "source-controller")],
+        files: Some((
+            "github.com/fluxcd/source-controller",
+            &[
+                "config/crd/bases/source.toolkit.fluxcd.io_buckets.yaml",
+                "config/crd/bases/source.toolkit.fluxcd.io_externalartifacts.yaml",
+                "config/crd/bases/source.toolkit.fluxcd.io_gitrepositories.yaml",
+                "config/crd/bases/source.toolkit.fluxcd.io_helmcharts.yaml",
+                "config/crd/bases/source.toolkit.fluxcd.io_helmrepositories.yaml",
+                "config/crd/bases/source.toolkit.fluxcd.io_ocirepositories.yaml",
+            ],
+        )),
+        release: None,
+    },
+    Module {
+        folder: "testbed/flux",
+        packages: &[(
+            "github.com/fluxcd/kustomize-controller",
+            "kustomize-controller",
+        )],
+        files: Some((
+            "github.com/fluxcd/kustomize-controller",
+            &["config/crd/bases/kustomize.toolkit.fluxcd.io_kustomizations.yaml"],
+        )),
+        release: None,
+    },
+    Module {
+        folder: "testbed/flux",
+        packages: &[("github.com/fluxcd/helm-controller", "helm-controller")],
+        files: Some((
+            "github.com/fluxcd/helm-controller",
+            &["config/crd/bases/helm.toolkit.fluxcd.io_helmreleases.yaml"],
+        )),
         release: None,
     },
     Module {
