@@ -333,12 +333,13 @@ fn version_flags(source: &Path, release: &str) -> Result<String> {
     let [major, minor, ..] = numbers[..] else {
         bail!("{release} is of no version: {version}");
     };
-    Ok(VERSION_PACKAGES
+    let flags: Vec<_> = VERSION_PACKAGES
         .iter()
         .map(|package| {
             format!(" -X {package}.gitVersion={version} -X {package}.gitMajor={major} -X {package}.gitMinor={minor}")
         })
-        .collect())
+        .collect();
+    Ok(flags.concat())
 }
 
 /// Builds one package of the module in `source` to `binary`.

@@ -33,7 +33,7 @@ async fn argo_cd_delivers_the_tree_and_fights_nobody() -> Result<()> {
         return Ok(());
     };
     let mut delivery = Delivery::start(GitOpsEngine::Argocd).await?;
-    let result = scenario(&mut delivery, &admiralty).await;
+    let result = Box::pin(scenario(&mut delivery, &admiralty)).await;
     if result.is_err() {
         say(&described(
             &argocd::applications(delivery.hub())
@@ -51,7 +51,9 @@ async fn scenario(delivery: &mut Delivery, admiralty: &Admiralty) -> Result<()> 
     remove(delivery).await.context("a removed workload")?;
     replace(delivery).await.context("a changed Job")?;
     heal(delivery).await.context("an edit by hand")?;
-    live(delivery).await.context("live fields under load")
+    Box::pin(live(delivery))
+        .await
+        .context("live fields under load")
 }
 
 /// Waits for something while what is around the clusters goes on.
@@ -147,8 +149,10 @@ async fn delivered(delivery: &Delivery, commit: &str) -> Result<Applications> {
 
 fn described(all: &Applications) -> String {
     let open = all.iter().filter(|(_, one)| !one.is_settled());
-    open.map(|(name, one)| format!("{name}: {one:#?}\n"))
-        .collect()
+    let lines: Vec<_> = open
+        .map(|(name, one)| format!("{name}: {one:#?}"))
+        .collect();
+    lines.join("\n")
 }
 
 /// A setting of the reconciler reaches its configuration in the cluster.

@@ -278,8 +278,10 @@ pub async fn meanwhile<T>(
 
 fn described(seen: &Seen) -> String {
     let open = seen.parts.iter().filter(|(_, part)| !part.is_settled);
-    open.map(|(name, part)| format!("{name}: {}\n", part.said))
-        .collect()
+    let lines: Vec<_> = open
+        .map(|(name, part)| format!("{name}: {}", part.said))
+        .collect();
+    lines.join("\n")
 }
 
 async fn configuration(delivery: &Delivery) -> Result<BTreeMap<String, String>> {
