@@ -209,6 +209,7 @@ impl Delivery {
                 drop(store);
                 secrets_are_told(cluster).await?;
                 cloud(cluster).await?;
+                authorities(cluster).await?;
                 programs_end(cluster, &namespace).await?;
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -420,6 +421,33 @@ async fn cloud(cluster: &Cluster) -> Result<()> {
                 &Patch::Merge(status),
             )
             .await?;
+    }
+    Ok(())
+}
+
+/// cert-manager writes by what a webhook is trusted, in place of what the chart has there.
+async fn authorities(cluster: &Cluster) -> Result<()> {
+    let path = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations";
+    let list: Value = cluster.client.request(access::get(path)?).await?;
+    let ca = json!(k8s_openapi::ByteString(cluster.ca().into_bytes()));
+    for object in list["items"].as_array().into_iter().flatten() {
+        if object["metadata"]["annotations"]["cert-manager.io/inject-ca-from"].is_null() {
+            continue;
+        }
+        let webhooks = object["webhooks"].as_array().into_iter().flatten();
+        let changes: Vec<_> = webhooks
+            .enumerate()
+            .filter(|(_, webhook)| webhook["clientConfig"]["caBundle"] != ca)
+            .map(|(number, _)| json!({"op": "add", "path": format!("/webhooks/{number}/clientConfig/caBundle"), "value": ca}))
+            .collect();
+        if changes.is_empty() {
+            continue;
+        }
+        let name = object["metadata"]["name"].as_str().context("a name")?;
+        let request = http::Request::patch(format!("{path}/{name}"))
+            .header("content-type", "application/json-patch+json")
+            .body(serde_json::to_vec(&changes)?)?;
+        cluster.client.request::<Value>(request).await?;
     }
     Ok(())
 }
