@@ -38,7 +38,7 @@ func main() {
 
 func run() error {
 	sites := sites{}
-	listen := flag.String("listen", "127.0.0.1:0", "the `address` of the proxy")
+	listen := flag.String("listen", "127.0.0.1:0", "the `address` of the proxy, or unix:PATH")
 	ca := flag.String("ca", "", "the `file` of the authority's certificate")
 	caKey := flag.String("ca-key", "", "the `file` of the authority's key")
 	flag.Func("git", "serve the bare repository in a folder: `URL=FOLDER`", sites.addGit)
@@ -55,7 +55,11 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", *listen)
+	network, address := "tcp", *listen
+	if path, isSocket := strings.CutPrefix(*listen, "unix:"); isSocket {
+		network, address = "unix", path
+	}
+	listener, err := net.Listen(network, address)
 	if err != nil {
 		return err
 	}

@@ -257,13 +257,12 @@ impl Cluster {
 
     /// Runs the way of the API server to the services of its cluster, and returns the file that tells it.
     fn run_egress(&self, ca: &str, ca_key: &str) -> Result<String> {
-        let port = Port::reserve()?;
-        let address = format!("127.0.0.1:{}", port.number);
+        let socket = self.file("egress.sock");
         let program = Program {
             name: "egress".to_owned(),
             binary: self.tools.binary("internet"),
             arguments: vec![
-                format!("-listen={address}"),
+                format!("-listen=unix:{}", socket.display()),
                 format!("-ca={ca}"),
                 format!("-ca-key={ca_key}"),
                 format!("-services={}", self.file(SERVICES).display()),
@@ -271,7 +270,7 @@ impl Cluster {
             environment: Vec::new(),
         };
         self.run_as("egress", program)?;
-        self.keep(port);
+        // By TCP an API server wants TLS for it.
         let selection = json!({
             "apiVersion": "apiserver.k8s.io/v1beta1",
             "kind": "EgressSelectorConfiguration",
@@ -279,7 +278,7 @@ impl Cluster {
                 "name": "cluster",
                 "connection": {
                     "proxyProtocol": "HTTPConnect",
-                    "transport": {"tcp": {"url": format!("http://{address}")}},
+                    "transport": {"uds": {"udsName": socket}},
                 },
             }],
         });

@@ -2,6 +2,8 @@
 //! no process of this machine can be: the secret store's operator, the cloud's load balancers and metrics,
 //! and the programs of jobs, which end after a moment.
 
+pub mod steps;
+
 use crate::admiralty::Admiralty;
 use crate::apply::{Applier, manifests};
 use crate::cluster::{Cluster, Purpose};

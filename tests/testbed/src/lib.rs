@@ -18,6 +18,7 @@ pub mod definitions;
 pub mod delivery;
 pub mod deployment;
 pub mod external_secrets;
+pub mod flux;
 pub mod hybrid;
 pub mod internet;
 pub mod judge;

@@ -21,6 +21,8 @@ struct Module {
     files: Option<(&'static str, &'static [&'static str])>,
     /// The module whose version the binaries say that they are of, as its own build tells them.
     release: Option<&'static str>,
+    /// Whether it is only built once a test asks for something of it: what takes long to build and few need.
+    on_demand: bool,
 }
 
 /// The packages in which programs of Kubernetes look for their version. Without it they say `v0.0.0`,
@@ -36,12 +38,14 @@ const MODULES: &[Module] = &[
         packages: &[("hcb.dev/testbed/guard", "guard")],
         files: None,
         release: None,
+        on_demand: false,
     },
     Module {
         folder: "testbed/etcd",
         packages: &[("go.etcd.io/etcd/server/v3", "etcd")],
         files: None,
         release: None,
+        on_demand: false,
     },
     Module {
         folder: "testbed/kubernetes",
@@ -55,6 +59,7 @@ const MODULES: &[Module] = &[
         ],
         files: None,
         release: Some("k8s.io/kubernetes"),
+        on_demand: false,
     },
     Module {
         folder: "testbed/kwok",
@@ -69,6 +74,7 @@ const MODULES: &[Module] = &[
             ],
         )),
         release: None,
+        on_demand: false,
     },
     Module {
         folder: "testbed/karpenter",
@@ -84,31 +90,61 @@ const MODULES: &[Module] = &[
             ],
         )),
         release: None,
+        on_demand: false,
     },
     Module {
         folder: "testbed/versitygw",
         packages: &[("github.com/versity/versitygw/cmd/versitygw", "versitygw")],
         files: None,
         release: None,
+        on_demand: false,
     },
     Module {
         folder: "testbed/internet",
         packages: &[("hcb.dev/testbed/internet", "internet")],
         files: None,
         release: None,
+        on_demand: false,
     },
     Module {
         folder: "testbed/flux",
-        packages: &[
-            ("github.com/fluxcd/source-controller", "source-controller"),
-            (
-                "github.com/fluxcd/kustomize-controller",
-                "kustomize-controller",
-            ),
-            ("github.com/fluxcd/helm-controller", "helm-controller"),
-        ],
-        files: None,
+        packages: &[("github.com/fluxcd/source-controller", "source-controller")],
+        files: Some((
+            "github.com/fluxcd/source-controller",
+            &[
+                "config/crd/bases/source.toolkit.fluxcd.io_buckets.yaml",
+                "config/crd/bases/source.toolkit.fluxcd.io_externalartifacts.yaml",
+                "config/crd/bases/source.toolkit.fluxcd.io_gitrepositories.yaml",
+                "config/crd/bases/source.toolkit.fluxcd.io_helmcharts.yaml",
+                "config/crd/bases/source.toolkit.fluxcd.io_helmrepositories.yaml",
+                "config/crd/bases/source.toolkit.fluxcd.io_ocirepositories.yaml",
+            ],
+        )),
         release: None,
+        on_demand: true,
+    },
+    Module {
+        folder: "testbed/flux",
+        packages: &[(
+            "github.com/fluxcd/kustomize-controller",
+            "kustomize-controller",
+        )],
+        files: Some((
+            "github.com/fluxcd/kustomize-controller",
+            &["config/crd/bases/kustomize.toolkit.fluxcd.io_kustomizations.yaml"],
+        )),
+        release: None,
+        on_demand: true,
+    },
+    Module {
+        folder: "testbed/flux",
+        packages: &[("github.com/fluxcd/helm-controller", "helm-controller")],
+        files: Some((
+            "github.com/fluxcd/helm-controller",
+            &["config/crd/bases/helm.toolkit.fluxcd.io_helmreleases.yaml"],
+        )),
+        release: None,
+        on_demand: true,
     },
     Module {
         folder: "testbed/argocd",
@@ -118,6 +154,7 @@ const MODULES: &[Module] = &[
             &["manifests/install.yaml"],
         )),
         release: None,
+        on_demand: true,
     },
     Module {
         folder: "charts",
@@ -127,6 +164,7 @@ const MODULES: &[Module] = &[
         ],
         files: None,
         release: None,
+        on_demand: false,
     },
 ];
 
@@ -142,36 +180,54 @@ impl Tools {
     /// # Errors
     /// Where Go is missing or a build fails.
     pub fn get() -> Result<Self> {
-        let tests = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .parent()
-            .context("the folder of the tests")?;
+        let tests = folder_of_tests()?;
         let folders = MODULES
             .iter()
+            .filter(|module| !module.on_demand)
             .map(|module| {
-                built(tests, module).with_context(|| format!("building {}", module.folder))
+                built(&tests, module).with_context(|| format!("building {}", module.folder))
             })
             .collect::<Result<_>>()?;
         Ok(Self { folders })
     }
 
-    /// A binary by name.
+    /// A binary by name. Blocks for minutes where it has to be built first.
     ///
     /// # Panics
-    /// Where no module has it.
+    /// Where no module has it, or it does not build.
     pub fn binary(&self, name: &str) -> PathBuf {
         self.file(name)
     }
 
-    /// A file that came with a module, by its name without folders.
+    /// A file that came with a module, by its name without folders. Blocks for minutes where the module has to
+    /// be built first.
     ///
     /// # Panics
-    /// Where no module has it.
+    /// Where no module has it, or the module does not build.
     pub fn file(&self, name: &str) -> PathBuf {
         let mut candidates = self.folders.iter().map(|folder| folder.join(name));
-        candidates
-            .find(|path| path.exists())
-            .unwrap_or_else(|| panic!("no module of the testbed has {name}"))
+        if let Some(found) = candidates.find(|path| path.exists()) {
+            return found;
+        }
+        let module = MODULES.iter().find(|module| has(module, name));
+        let module = module.unwrap_or_else(|| panic!("no module of the testbed has {name}"));
+        let folder = folder_of_tests().and_then(|tests| built(&tests, module));
+        folder
+            .unwrap_or_else(|error| panic!("building {}: {error:#}", module.folder))
+            .join(name)
     }
+}
+
+/// Whether a module that is built on demand has a file.
+fn has(module: &Module, name: &str) -> bool {
+    let is_binary = module.packages.iter().any(|(_, binary)| *binary == name);
+    let mut files = module.files.iter().flat_map(|(_, files)| files.iter());
+    module.on_demand && (is_binary || files.any(|file| file.rsplit('/').next() == Some(name)))
+}
+
+fn folder_of_tests() -> Result<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    Ok(folder.context("the folder of the tests")?.to_owned())
 }
 
 /// The cache: `HCB_TESTBED_CACHE`, or a folder of the user's.
