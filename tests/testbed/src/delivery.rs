@@ -63,6 +63,8 @@ impl Delivery {
     /// # Errors
     /// Where a server does not start or the spec does not compile.
     pub async fn start(engine: GitOpsEngine) -> Result<Self> {
+        // Its build may take minutes, in which nothing has to wait for it yet.
+        tokio::task::spawn_blocking(hcb_binary).await??;
         let spec = Path::new(env!("CARGO_MANIFEST_DIR")).join("delivery");
         let planned = compiled(&spec, Some(engine))?;
         let plans: Vec<_> = planned.model.clusters.iter().map(plan).collect();

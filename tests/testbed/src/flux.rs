@@ -222,11 +222,18 @@ fn is_action(event: &Event) -> bool {
 
 fn part(object: &Value) -> Part {
     let status = &object["status"];
-    let ready = status["conditions"].as_array().and_then(|conditions| {
-        conditions
-            .iter()
-            .find(|condition| condition["type"] == "Ready")
+    let condition = |kind: &str| {
+        let conditions = status["conditions"].as_array().into_iter().flatten();
+        let mut of_kind = conditions.filter(|condition| condition["type"] == kind);
+        of_kind.next()
+    };
+    let ready = condition("Ready");
+    // Whatever waits for another looks at it again and again, and waits while that one looks at its cluster.
+    let waits = ["DependencyNotReady", "Progressing"];
+    let has_failed = ready.is_some_and(|ready| {
+        ready["status"] == "False" && !waits.iter().any(|reason| ready["reason"] == *reason)
     });
+    let has_drifted = condition("Drifted").is_some_and(|drifted| drifted["status"] == "True");
     let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
     let is_current = status["observedGeneration"] == object["metadata"]["generation"];
     // `refs/heads/main@sha1:COMMIT`
@@ -238,6 +245,7 @@ fn part(object: &Value) -> Part {
     let commit = revision.rsplit_once("@sha1:").map(|(_, commit)| commit);
     Part {
         is_settled: is_current && ready.is_some_and(|ready| ready["status"] == "True"),
+        is_drifted: has_failed || has_drifted,
         commit: commit.map(str::to_owned),
         said: text(ready.and_then(|ready| ready.get("message"))),
     }

@@ -28,6 +28,8 @@ const MINUTES: &str = "HCB_DELIVERY_MINUTES";
 pub struct Part {
     /// Whether all of it is as declared, and well.
     pub is_settled: bool,
+    /// Whether a cluster is seen not to be as declared.
+    pub is_drifted: bool,
     /// The commit that was delivered last; none for a chart.
     pub commit: Option<String>,
     /// What it says of itself.
@@ -224,8 +226,8 @@ impl<Look: AsyncFn(&Cluster) -> Result<Seen>> Engine<Look> {
         let watch = async {
             loop {
                 let seen = (self.look)(delivery.hub()).await?;
-                let open = seen.parts.iter().filter(|(_, part)| !part.is_settled);
-                drifts.extend(open.map(|(name, part)| format!("{name}: {}", part.said)));
+                let drifted = seen.parts.iter().filter(|(_, part)| part.is_drifted);
+                drifts.extend(drifted.map(|(name, part)| format!("{name}: {}", part.said)));
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         };
@@ -250,8 +252,8 @@ impl<Look: AsyncFn(&Cluster) -> Result<Seen>> Engine<Look> {
         let mut last = (0, Instant::now());
         wait_for("the engine to have nothing to do", SOON, async || {
             let seen = (self.look)(delivery.hub()).await?;
-            let is_settled = seen.parts.values().all(|part| part.is_settled);
-            if seen.actions != last.0 || !is_settled {
+            let is_drifted = seen.parts.values().any(|part| part.is_drifted);
+            if seen.actions != last.0 || is_drifted {
                 last = (seen.actions, Instant::now());
             }
             Ok(last.1.elapsed() > QUIET)
