@@ -293,6 +293,7 @@ fn part(status: &Value) -> Part {
     let is_commit = revision.len() == 40 && revision.chars().all(|c| c.is_ascii_hexdigit());
     Part {
         is_settled: sync == "Synced" && health == "Healthy" && phase == "Succeeded",
+        is_drifted: sync == "OutOfSync",
         commit: is_commit.then(|| revision.to_owned()),
         said: format!(
             "{sync}, {health}, {phase}: {} {} {troubled:?}",
