@@ -3,12 +3,14 @@
 
 use crate::apply::{Applier, documents};
 use crate::cluster::Cluster;
+use crate::delivery::steps::{Part, Seen};
 use crate::ports::Port;
 use crate::process::Program;
 use anyhow::{Context, Result};
 use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Event;
+use kube::api::{Api, ListParams};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -26,33 +28,8 @@ const REDIS: &str = "redis-server";
 const LOOKS_EVERY: &str = "3s";
 const READY: Duration = Duration::from_secs(120);
 
-/// What is seen of an Application.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Application {
-    /// `Synced`, `OutOfSync` or `Unknown`.
-    pub sync: String,
-    /// `Healthy`, `Progressing`, `Degraded`, `Missing`, `Suspended` or `Unknown`.
-    pub health: String,
-    /// The commit or the version of the chart that was compared.
-    pub revision: String,
-    /// How its last operation ended, and what it said.
-    pub operation: (String, String),
-    /// When its last operation began: another time is another sync.
-    pub started: String,
-    /// How often it was synced to something new.
-    pub history: usize,
-    /// What it says about itself.
-    pub conditions: Vec<String>,
-    /// Resources that are not as declared, or not well.
-    pub troubled: Vec<String>,
-}
-
-impl Application {
-    /// Whether all of it is as declared, and well.
-    pub fn is_settled(&self) -> bool {
-        self.sync == "Synced" && self.health == "Healthy" && self.operation.0 != "Running"
-    }
-}
+/// The kinds of its objects in a tree that say how a delivery goes.
+pub const DELIVERING: &[&str] = &["Application"];
 
 /// Whether Redis is there. Where it is not, a test skips, which is said here.
 pub fn is_available() -> bool {
@@ -267,58 +244,61 @@ fn which(name: &str) -> Result<PathBuf> {
         .with_context(|| format!("no {name}"))
 }
 
-/// All Applications of a hub, by name.
+/// How Argo CD of a hub is: its Applications, and how many operations it has told of.
 ///
 /// # Errors
 /// Where the API server does not answer.
-pub async fn applications(hub: &Cluster) -> Result<BTreeMap<String, Application>> {
+pub async fn look(hub: &Cluster) -> Result<Seen> {
     let path = format!("/apis/argoproj.io/v1alpha1/namespaces/{NAMESPACE}/applications");
     let list: Value = hub.client.request(crate::access::get(&path)?).await?;
-    let items = list["items"].as_array().cloned().unwrap_or_default();
-    Ok(items.iter().map(seen).collect())
+    let applications = list["items"].as_array().into_iter().flatten();
+    let parts = applications.map(|application| {
+        let name = application["metadata"]["name"].as_str().unwrap_or_default();
+        (name.to_owned(), part(&application["status"]))
+    });
+    let events: Api<Event> = Api::namespaced(hub.client.clone(), NAMESPACE);
+    let events = events.list(&ListParams::default()).await?;
+    let begun = events
+        .iter()
+        .filter(|event| event.reason.as_deref() == Some("OperationStarted"));
+    Ok(Seen {
+        parts: parts.collect(),
+        actions: begun.map(|event| i64::from(event.count.unwrap_or(1))).sum(),
+    })
 }
 
-fn seen(object: &Value) -> (String, Application) {
-    let status = &object["status"];
+fn part(status: &Value) -> Part {
     let text = |path: &str| {
         let value = status.pointer(path).and_then(Value::as_str);
-        value.unwrap_or_default().to_owned()
+        value.unwrap_or_default()
     };
-    let list = |path: &str| {
-        status
-            .pointer(path)
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-    };
-    let troubled = list("/resources").filter(|resource| {
-        resource["status"] != "Synced"
-            || resource["health"]["status"]
-                .as_str()
-                .is_some_and(|health| health != "Healthy")
-    });
-    let application = Application {
-        sync: text("/sync/status"),
-        health: text("/health/status"),
-        revision: text("/sync/revision"),
-        operation: (
-            text("/operationState/phase"),
+    let (sync, health) = (text("/sync/status"), text("/health/status"));
+    let phase = text("/operationState/phase");
+    let troubled = status["resources"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|resource| {
+            let health = resource["health"]["status"].as_str();
+            resource["status"] != "Synced" || health.is_some_and(|health| health != "Healthy")
+        });
+    let troubled: Vec<_> = troubled
+        .map(|resource| {
+            let text = |key: &str| resource[key].as_str().unwrap_or_default();
+            format!("{} {} {}", text("kind"), text("name"), text("status"))
+        })
+        .collect();
+    let revision = text("/sync/revision");
+    // Those of charts are versions.
+    let is_commit = revision.len() == 40 && revision.chars().all(|c| c.is_ascii_hexdigit());
+    Part {
+        is_settled: sync == "Synced" && health == "Healthy" && phase == "Succeeded",
+        is_drifted: sync == "OutOfSync",
+        commit: is_commit.then(|| revision.to_owned()),
+        said: format!(
+            "{sync}, {health}, {phase}: {} {} {troubled:?}",
             text("/operationState/message"),
+            status["conditions"]
         ),
-        started: text("/operationState/startedAt"),
-        history: list("/history").count(),
-        conditions: list("/conditions")
-            .map(|condition| format!("{}: {}", condition["type"], condition["message"]))
-            .collect(),
-        troubled: troubled
-            .map(|resource| {
-                format!(
-                    "{} {} {} {}",
-                    resource["kind"], resource["name"], resource["status"], resource["health"]
-                )
-            })
-            .collect(),
-    };
-    let name = object["metadata"]["name"].as_str().unwrap_or_default();
-    (name.to_owned(), application)
+    }
 }
