@@ -1,0 +1,186 @@
+//! Clusters that come and go.
+
+use crate::looks::{expect, gate_is, leader, ran, secret, steps, texts, works};
+use crate::{ROOM, SOON};
+use anyhow::Result;
+use hcb_testbed::operations::{Jobs, SOURCE, Site};
+use hcb_testbed::procedure::Procedure;
+use hcb_testbed::wait_for;
+use k8s_openapi::api::core::v1::{Node, Secret};
+use kube::ResourceExt;
+use kube::api::{Api, ListParams};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+pub(crate) async fn bootstrap(site: &mut Site, procedure: &Procedure) -> Result<()> {
+    expect(procedure, 3)?;
+    site.step(&procedure.steps[0]).await?;
+    site.commit().await?;
+    steps(site, procedure, 1..3).await?;
+    site.wait_for_nodes(&[SOURCE, "public"]).await?;
+    secrets_are_as_declared(site).await?;
+    leader(site).await?;
+    // Jobs burst from the first minute on.
+    site.submit("boot", ROOM + 2, Duration::from_secs(3))
+        .await?;
+    let done = site
+        .wait_for_jobs("boot", SOON, |jobs| jobs.done == ROOM + 2)
+        .await?;
+    anyhow::ensure!(done.failed == 0, "{done:?}");
+    anyhow::ensure!(ran(site, "public").await? >= 1, "nothing ran in public");
+    Ok(())
+}
+
+/// Every Secret that the tree declares is made by External Secrets, under the names, keys and labels that
+/// its readers go by, with the values of the store.
+async fn secrets_are_as_declared(site: &Site) -> Result<()> {
+    for (cluster, peer) in [(SOURCE, "public"), ("public", SOURCE)] {
+        let remote = secret(
+            site,
+            cluster,
+            "istio-system",
+            &format!("istio-remote-secret-{peer}"),
+        )
+        .await?;
+        anyhow::ensure!(remote.labels()["istio/multiCluster"] == "true");
+        anyhow::ensure!(remote.annotations()["networking.istio.io/cluster"] == peer);
+        let data = texts(&remote)?;
+        anyhow::ensure!(data.keys().eq([peer]), "{:?}", data.keys());
+        works(
+            site,
+            peer,
+            &data[peer],
+            "istio-system:istio-reader-service-account",
+        )
+        .await?;
+        let ca = texts(&secret(site, cluster, "istio-system", "cacerts").await?)?;
+        let files = [
+            "ca-cert.pem",
+            "ca-key.pem",
+            "cert-chain.pem",
+            "root-cert.pem",
+        ];
+        anyhow::ensure!(ca.keys().eq(files), "{:?}", ca.keys());
+        anyhow::ensure!(
+            ca["root-cert.pem"] == std::fs::read_to_string(site.folder.join("root-cert.pem"))?
+        );
+        let own = site.folder.join(format!("{cluster}-ca-cert.pem"));
+        anyhow::ensure!(ca["ca-cert.pem"] == std::fs::read_to_string(own)?);
+    }
+    let name = "object-store-credentials";
+    let store = texts(&secret(site, SOURCE, "ml", name).await?)?;
+    anyhow::ensure!(store["secretAccessKey"] == "none-of-this-is-in-git");
+    let target = texts(&secret(site, SOURCE, "admiralty", "target-public").await?)?;
+    works(site, "public", &target["config"], "admiralty:hcb-source").await?;
+    let reader = texts(&secret(site, SOURCE, "hcb-system", "hcb-target-public").await?)?;
+    works(site, "public", &reader["config"], "hcb-system:hcb-reader").await?;
+    // And none of them is in Git.
+    let found = site
+        .bash("git grep -lE 'none-of-this-is-in-git|BEGIN [A-Z ]*(PRIVATE KEY|CERTIFICATE)|eyJhbGciOi' || true")
+        .await?;
+    anyhow::ensure!(found.is_empty(), "secrets are in Git: {found}");
+    Ok(())
+}
+
+pub(crate) async fn add(site: &mut Site, procedure: &Procedure) -> Result<()> {
+    expect(procedure, 3)?;
+    steps(site, procedure, 0..2).await?;
+    site.wait_for_nodes(&[SOURCE, "public", "extra"]).await?;
+    // Drained, it gets nothing.
+    site.submit("add-a", ROOM + 2, Duration::from_secs(6))
+        .await?;
+    let full = |jobs: &Jobs| jobs.running.values().sum::<usize>() == ROOM + 2;
+    let seen = site.wait_for_jobs("add-a", SOON, full).await?;
+    anyhow::ensure!(!seen.running.contains_key("extra"), "{seen:?}");
+    site.wait_for_jobs("add-a", SOON, |jobs| jobs.done == ROOM + 2)
+        .await?;
+    steps(site, procedure, 2..3).await?;
+    // By the weights: three of four. Those of the first tier stay.
+    let config = "`drain` is taken up";
+    gate_is(site, "extra", Some("extra"), config).await?;
+    site.submit("add-b", ROOM + 4, Duration::from_secs(25))
+        .await?;
+    let full = |jobs: &Jobs| jobs.running.values().sum::<usize>() == ROOM + 4;
+    let seen = site.wait_for_jobs("add-b", SOON, full).await?;
+    let expected = [("extra", 3), ("private", ROOM), ("public", 1)];
+    let expected: BTreeMap<_, _> = expected
+        .map(|(name, count)| (name.to_owned(), count))
+        .into();
+    anyhow::ensure!(seen.running == expected, "{seen:?}");
+    site.wait_for_jobs("add-b", SOON, |jobs| jobs.done == ROOM + 4)
+        .await?;
+    Ok(())
+}
+
+pub(crate) async fn remove(site: &mut Site, procedure: &Procedure) -> Result<()> {
+    expect(procedure, 4)?;
+    // Jobs run in public; four more than there is room for elsewhere wait when it is drained.
+    site.submit("remove-a", ROOM + 12, Duration::from_secs(20))
+        .await?;
+    let some = |jobs: &Jobs| jobs.running.get("public").is_some_and(|count| *count >= 1);
+    site.wait_for_jobs("remove-a", SOON, some).await?;
+    steps(site, procedure, 0..1).await?;
+    gate_is(site, "public", Some("drained.public"), "public is drained").await?;
+    // Who was being placed at that moment is there by now.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let before = ran(site, "public").await?;
+    steps(site, procedure, 1..2).await?;
+    // What ran there ran to its end, and nothing followed.
+    site.submit("remove-b", ROOM + 2, Duration::from_secs(3))
+        .await?;
+    let done = site
+        .wait_for_jobs("remove", Duration::from_secs(180), |jobs| {
+            jobs.done == 2 * ROOM + 14
+        })
+        .await?;
+    anyhow::ensure!(done.failed == 0, "{done:?}");
+    let after = ran(site, "public").await?;
+    anyhow::ensure!(
+        after == before,
+        "{before} ran in public before, {after} after"
+    );
+    steps(site, procedure, 2..4).await?;
+    nothing_is_left(site, "public").await?;
+    site.submit("remove-c", ROOM + 2, Duration::from_secs(3))
+        .await?;
+    let done = site
+        .wait_for_jobs("remove-c", SOON, |jobs| jobs.done == ROOM + 2)
+        .await?;
+    anyhow::ensure!(done.failed == 0, "{done:?}");
+    Ok(())
+}
+
+/// No object of the source names the cluster any more, and no finalizer of its target is left.
+async fn nothing_is_left(site: &Site, name: &str) -> Result<()> {
+    let source = site.source();
+    wait_for("what was left of it to go", SOON, async || {
+        let mut left = Vec::new();
+        let virtual_node = hcb::scheduling::admiralty::virtual_node_name(name);
+        let nodes = source.nodes().await?;
+        left.extend(
+            nodes
+                .iter()
+                .map(Node::name_any)
+                .filter(|node| *node == virtual_node),
+        );
+        let secrets: Api<Secret> = Api::all(source.client.clone());
+        let secrets = secrets.list(&ListParams::default()).await?;
+        let of_it = secrets.iter().map(Secret::name_any).filter(|secret| {
+            ["target", "hcb-target", "istio-remote-secret"]
+                .iter()
+                .any(|prefix| *secret == format!("{prefix}-{name}"))
+        });
+        left.extend(of_it);
+        for pod in source.pods().await? {
+            let finalizers = pod.finalizers().iter();
+            left.extend(
+                finalizers
+                    .filter(|finalizer| finalizer.contains(name))
+                    .cloned(),
+            );
+        }
+        anyhow::ensure!(left.is_empty(), "{left:?}");
+        Ok(true)
+    })
+    .await
+}
