@@ -23,6 +23,7 @@ use std::time::Duration;
 
 mod engine;
 mod jobs;
+mod shell;
 
 /// The cluster that jobs are created in.
 pub const SOURCE: &str = "private";
@@ -53,8 +54,9 @@ pub struct Site {
     definitions: Vec<Value>,
     /// Where the clusters of the pages really are.
     addresses: Vec<(String, String)>,
-    /// What was delivered last, and to which clusters.
+    /// The newest commit, and what was delivered of which to which cluster.
     commit: String,
+    commits: BTreeMap<String, String>,
     delivered: BTreeMap<String, BTreeMap<Identity, Value>>,
     /// What each program was started with.
     running: BTreeMap<(String, &'static str), String>,
@@ -99,6 +101,7 @@ impl Site {
             external_secrets,
             definitions,
             commit: String::new(),
+            commits: BTreeMap::new(),
             delivered: BTreeMap::new(),
             running: BTreeMap::new(),
         };
@@ -189,6 +192,7 @@ impl Site {
     pub async fn lose_source(&mut self) -> Result<()> {
         self.testbed.lose(SOURCE);
         self.delivered.remove(SOURCE);
+        self.commits.remove(SOURCE);
         self.running.retain(|(cluster, _), _| cluster != SOURCE);
         self.testbed.add(&plan(SOURCE, 1)).await?;
         let new = address(&self.testbed, SOURCE, "private-new");
@@ -240,7 +244,7 @@ impl Site {
             }
             Step::Run(commands) => {
                 for command in commands {
-                    self.bash(command).await?;
+                    self.bash_beside_engine(command).await?;
                 }
             }
             Step::Apply(object) => {
@@ -251,8 +255,7 @@ impl Site {
                 }
             }
         }
-        self.deliver().await?;
-        self.settle().await
+        self.work().await
     }
 
     /// Compiles, commits and pushes, as after each edit.
@@ -266,36 +269,13 @@ impl Site {
         Ok(())
     }
 
-    /// Runs a command as the page has it, and returns what it printed.
+    /// What goes on beside a person: the engine delivers, and what Deployments run is started.
     ///
     /// # Errors
-    /// Where it fails, with what it said.
-    pub async fn bash(&self, script: &str) -> Result<String> {
-        // `hcb` and `kubectl` are those of this workspace, whatever the machine has.
-        let kubectl = self.source().tools.binary("kubectl");
-        let own = [&self.binary, &kubectl].map(|program| program.parent().map(Path::to_owned));
-        let before = std::env::var_os("PATH").unwrap_or_default();
-        let folders = own
-            .into_iter()
-            .flatten()
-            .chain(std::env::split_paths(&before));
-        let path = std::env::join_paths(folders)?;
-        let mut command = tokio::process::Command::new("bash");
-        command
-            .args(["-euo", "pipefail", "-c", script])
-            .current_dir(&self.folder)
-            .env("PATH", path)
-            .env("KUBECONFIG", self.kubeconfig())
-            .env("ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
-            .env("SECRET_ACCESS_KEY", "none-of-this-is-in-git")
-            .kill_on_drop(true);
-        let output = tokio::time::timeout(Duration::from_secs(150), command.output())
-            .await
-            .with_context(|| format!("too slow: {script}"))??;
-        let said = String::from_utf8_lossy(&output.stderr);
-        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-        anyhow::ensure!(output.status.success(), "{script}\n{printed}{said}");
-        Ok(printed)
+    /// Where something cannot be delivered or does not start.
+    pub async fn work(&mut self) -> Result<()> {
+        self.deliver().await?;
+        self.settle().await
     }
 }
 

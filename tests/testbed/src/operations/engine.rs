@@ -1,20 +1,21 @@
 //! The part of an engine: what is pushed is applied, what is gone is pruned, and what a Deployment runs
 //! is started again when its template changes.
 
-use super::{SOON, SOURCE, Site};
+use super::{SOURCE, Site};
+use crate::access::{client, get};
 use crate::admiralty;
 use crate::apply::{Applier, manifests};
 use crate::cluster::Cluster;
 use crate::deployment;
 use crate::hybrid::{RECONCILER, RECONCILER_NAMESPACE, install_order, replica_name, run_replica};
-use crate::wait_for;
 use anyhow::{Context, Result};
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Api, DeleteParams, ListParams};
+use kube::api::{Api, DeleteParams};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const AGENT: &str = "admiralty-agent";
 const CANDIDATES: &str = "admiralty-candidate-scheduler";
@@ -24,40 +25,143 @@ const PROXY: &str = "admiralty-proxy-scheduler";
 pub(super) type Identity = (String, String, String, String);
 
 impl Site {
-    /// What the engine does when something was pushed.
+    /// What the engine does all the time: what was pushed is applied to every cluster that the hub has a
+    /// root Application of and may go to, and what was deleted by hand is there again.
     pub(super) async fn deliver(&mut self) -> Result<()> {
-        let remote = self.bash("git remote get-url origin").await?;
-        let look = format!(
-            "git --git-dir {} rev-parse -q --verify main || true",
-            remote.trim()
-        );
-        let commit = self.bash(&look).await?;
-        if commit == self.commit || commit.trim().is_empty() {
+        let Some(tree) = self.fetch().await? else {
             return Ok(());
+        };
+        let mut names = self.roots(&tree).await?;
+        names.sort_by_key(|name| name != SOURCE);
+        for name in names {
+            let Some(client) = self.engine_client(&name).await? else {
+                // Its credentials are not in the store yet.
+                continue;
+            };
+            let done = if self.commits.get(&name) == Some(&self.commit) {
+                self.heal(&name, client).await
+            } else {
+                self.deliver_to(&tree, &name, client).await
+            };
+            done.with_context(|| format!("delivering to {name}"))?;
         }
-        let tree = self.testbed.folder().join("tree");
-        let _ = fs::remove_dir_all(&tree);
-        fs::create_dir_all(&tree)?;
-        let get = format!(
-            "git --git-dir {} archive main generated | tar x -C {}",
-            remote.trim(),
-            tree.display()
-        );
-        self.bash(&get).await?;
-        let tree = tree.join("generated");
-        for entry in fs::read_dir(tree.join("clusters"))? {
-            let name = entry?.file_name().to_string_lossy().into_owned();
-            self.deliver_to(&tree, &name)
-                .await
-                .with_context(|| format!("delivering to {name}"))?;
-        }
-        self.commit = commit;
         Ok(())
     }
 
-    async fn deliver_to(&mut self, tree: &Path, name: &str) -> Result<()> {
+    /// The tree of the newest commit; none where nothing was pushed yet.
+    async fn fetch(&mut self) -> Result<Option<PathBuf>> {
+        let tree = self.testbed.folder().join("tree");
+        let script =
+            "git --git-dir $(git remote get-url origin) rev-parse -q --verify main || true";
+        let commit = self.bash(script).await?.trim().to_owned();
+        if commit.is_empty() && self.commit.is_empty() {
+            return Ok(None);
+        }
+        // A repository that is lost changes nothing in the clusters.
+        if !commit.is_empty() && commit != self.commit {
+            let _ = fs::remove_dir_all(&tree);
+            fs::create_dir_all(&tree)?;
+            let get = format!(
+                "git --git-dir $(git remote get-url origin) archive main generated | tar x -C {}",
+                tree.display()
+            );
+            self.bash(&get).await?;
+            self.commit = commit;
+        }
+        Ok(Some(tree.join("generated")))
+    }
+
+    /// The clusters whose root Application is in the hub and finds its path in the tree.
+    async fn roots(&self, tree: &Path) -> Result<Vec<String>> {
+        let path = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications";
+        let list: Value = self.source().client.request(get(path)?).await?;
+        let prefix = format!("generated/gitops/{SOURCE}/");
+        let names = list["items"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|item| {
+                let path = item["spec"]["source"]["path"].as_str()?;
+                path.strip_prefix(&prefix)?.strip_suffix("/applications")
+            });
+        let there = names.filter(|name| tree.join("clusters").join(name).is_dir());
+        Ok(there.map(str::to_owned).collect())
+    }
+
+    /// A client by the credentials that the hub has; none as long as it has none.
+    async fn engine_client(&self, name: &str) -> Result<Option<kube::Client>> {
         let cluster = self.testbed.cluster(name);
-        let applier = Applier::new(cluster);
+        if name == SOURCE {
+            return Ok(Some(cluster.client.clone()));
+        }
+        let secrets: Api<Secret> = Api::namespaced(self.source().client.clone(), "argocd");
+        let secret = secrets.get_opt(&format!("cluster-{name}")).await?;
+        let Some(data) = secret.and_then(|secret| secret.data) else {
+            return Ok(None);
+        };
+        let text = |key: &str| data.get(key).map(|value| String::from_utf8_lossy(&value.0));
+        let server = text("server").context("a server")?;
+        anyhow::ensure!(
+            server == cluster.server,
+            "{server} is not {}",
+            cluster.server
+        );
+        let config: Value = serde_json::from_str(&text("config").context("a configuration")?)?;
+        let token = config["bearerToken"].as_str().context("a token")?;
+        let kubeconfig = cluster.token_kubeconfig("engine", token)?;
+        let client = client(kubeconfig.to_str().context("a path in UTF-8")?).await?;
+        // A token that is being replaced is one of no use.
+        match client.request_text(get("/version")?).await {
+            Err(kube::Error::Api(status)) if status.code == 401 => Ok(None),
+            result => result.map(|_| Some(client)).map_err(Into::into),
+        }
+    }
+
+    /// Applies again what was deleted by hand, as an engine that heals does.
+    async fn heal(&self, name: &str, client: kube::Client) -> Result<()> {
+        let applier = Applier::by(self.testbed.cluster(name), client);
+        let delivered = self.delivered.get(name).into_iter().flatten();
+        for (_, object) in delivered {
+            if matches!(object["kind"].as_str(), Some("Secret" | "Deployment")) {
+                let (api, name) = applier.api(object).await?;
+                if api.get_opt(&name).await?.is_none() {
+                    applier.apply(object).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The Applications of a cluster go to the hub, if its project lets them go where they want.
+    async fn deliver_applications(&self, tree: &Path, name: &str) -> Result<()> {
+        let hub = Applier::new(self.source());
+        let folder = tree
+            .join("gitops")
+            .join(SOURCE)
+            .join(name)
+            .join("applications");
+        for (_, application) in manifests(&folder)? {
+            let project = application["spec"]["project"].as_str().unwrap_or_default();
+            let path =
+                format!("/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects/{project}");
+            let project: Value = self.source().client.request(get(&path)?).await?;
+            let wanted = &application["spec"]["destination"];
+            let destinations = project["spec"]["destinations"].as_array();
+            let is_allowed = destinations.is_some_and(|allowed| {
+                allowed.iter().any(|one| {
+                    one["name"] == wanted["name"] && one["namespace"] == wanted["namespace"]
+                })
+            });
+            anyhow::ensure!(is_allowed, "the project does not allow {wanted}");
+            hub.apply(&application).await?;
+        }
+        Ok(())
+    }
+
+    async fn deliver_to(&mut self, tree: &Path, name: &str, client: kube::Client) -> Result<()> {
+        self.deliver_applications(tree, name).await?;
+        let cluster = self.testbed.cluster(name);
+        let applier = Applier::by(cluster, client);
         let mut objects: Vec<_> = manifests(&tree.join("clusters").join(name))?
             .into_iter()
             .map(|(_, object)| object)
@@ -97,6 +201,7 @@ impl Site {
             }
         }
         self.delivered.insert(name.to_owned(), now);
+        self.commits.insert(name.to_owned(), self.commit.clone());
         Ok(())
     }
 
@@ -108,9 +213,6 @@ impl Site {
         names.sort_by_key(|name| name == SOURCE);
         for name in names {
             let cluster = self.testbed.cluster(&name);
-            if name == SOURCE {
-                self.wait_for_targets().await?;
-            }
             let targets = targets(cluster).await?;
             let agent = template(
                 cluster,
@@ -144,14 +246,6 @@ impl Site {
         Ok(())
     }
 
-    /// Looks again at what is mounted and what targets there are, as kubelets and Admiralty's restarter do.
-    ///
-    /// # Errors
-    /// Where something does not start.
-    pub async fn refresh(&mut self) -> Result<()> {
-        self.settle().await
-    }
-
     async fn settle_reconciler(&mut self) -> Result<()> {
         let binary = self.binary.clone();
         let template = template(self.source(), RECONCILER_NAMESPACE, RECONCILER).await?;
@@ -167,35 +261,20 @@ impl Site {
         Ok(())
     }
 
-    /// Starts the reconciler when it is next looked after, since it is gone.
+    /// Loses the reconciler: its replicas, and the Deployment that would start them again.
     ///
     /// # Errors
     /// Where it does not run.
-    pub fn lose_reconciler(&mut self) -> Result<()> {
+    pub async fn lose_reconciler(&mut self) -> Result<()> {
+        let deployments: Api<Deployment> =
+            Api::namespaced(self.source().client.clone(), RECONCILER_NAMESPACE);
+        let options = DeleteParams::background();
+        deployments.delete(RECONCILER, &options).await?;
         for replica in 0..2 {
             self.source().stop(&replica_name(replica))?;
         }
         self.running.remove(&(SOURCE.to_owned(), RECONCILER));
         Ok(())
-    }
-
-    /// Admiralty's agent does not start before the Secrets of its targets are there.
-    async fn wait_for_targets(&self) -> Result<()> {
-        let source = self.source();
-        wait_for("the Secrets of the targets", SOON, async || {
-            let secrets: Api<Secret> = Api::namespaced(source.client.clone(), admiralty::NAMESPACE);
-            let there: BTreeSet<_> = secrets
-                .list(&ListParams::default())
-                .await?
-                .items
-                .into_iter()
-                .filter_map(|secret| secret.metadata.name)
-                .collect();
-            let names = cluster_targets(source).await?;
-            let mut remote = names.iter().filter(|name| *name != SOURCE);
-            Ok(remote.all(|name| there.contains(&format!("target-{name}"))))
-        })
-        .await
     }
 }
 
@@ -251,8 +330,7 @@ fn chart_values(tree: &Path, cluster: &str) -> Result<Value> {
 
 /// The template of a Deployment's pods, as text.
 async fn template(cluster: &Cluster, namespace: &str, name: &str) -> Result<String> {
-    let api: Api<k8s_openapi::api::apps::v1::Deployment> =
-        Api::namespaced(cluster.client.clone(), namespace);
+    let api: Api<Deployment> = Api::namespaced(cluster.client.clone(), namespace);
     let deployment = api
         .get(name)
         .await
@@ -264,7 +342,7 @@ async fn template(cluster: &Cluster, namespace: &str, name: &str) -> Result<Stri
 
 async fn cluster_targets(cluster: &Cluster) -> Result<Vec<String>> {
     let path = "/apis/multicluster.admiralty.io/v1alpha1/clustertargets";
-    let list: Value = cluster.client.request(crate::access::get(path)?).await?;
+    let list: Value = cluster.client.request(get(path)?).await?;
     let items = list["items"].as_array().cloned().unwrap_or_default();
     let names = items
         .iter()

@@ -31,8 +31,9 @@ impl Site {
     ///
     /// # Errors
     /// Where that takes too long.
-    pub async fn wait_for_nodes(&self, clusters: &[&str]) -> Result<()> {
+    pub async fn wait_for_nodes(&mut self, clusters: &[&str]) -> Result<()> {
         wait_for("the virtual nodes", SOON, async || {
+            self.work().await?;
             let nodes = self.source().nodes().await?;
             let ready: BTreeSet<_> = nodes
                 .iter()

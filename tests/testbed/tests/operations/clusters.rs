@@ -3,22 +3,26 @@
 use crate::looks::{expect, gate_is, leader, ran, secret, steps, texts, works};
 use crate::{ROOM, SOON};
 use anyhow::Result;
-use hcb_testbed::operations::{Jobs, SOURCE, Site};
+use hcb_testbed::operations::{Jobs, SOURCE, STORE, Site};
 use hcb_testbed::procedure::Procedure;
 use hcb_testbed::wait_for;
 use k8s_openapi::api::core::v1::{Node, Secret};
 use kube::ResourceExt;
 use kube::api::{Api, ListParams};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub(crate) async fn bootstrap(site: &mut Site, procedure: &Procedure) -> Result<()> {
-    expect(procedure, 3)?;
+    expect(procedure, 4)?;
     site.step(&procedure.steps[0]).await?;
     site.commit().await?;
-    steps(site, procedure, 1..3).await?;
+    steps(site, procedure, 1..4).await?;
     site.wait_for_nodes(&[SOURCE, "public"]).await?;
-    secrets_are_as_declared(site).await?;
+    wait_for("the secrets", SOON, async || {
+        secrets_are_as_declared(site).await.map(|()| true)
+    })
+    .await?;
     leader(site).await?;
     // Jobs burst from the first minute on.
     site.submit("boot", ROOM + 2, Duration::from_secs(3))
@@ -83,8 +87,8 @@ async fn secrets_are_as_declared(site: &Site) -> Result<()> {
 }
 
 pub(crate) async fn add(site: &mut Site, procedure: &Procedure) -> Result<()> {
-    expect(procedure, 3)?;
-    steps(site, procedure, 0..2).await?;
+    expect(procedure, 4)?;
+    steps(site, procedure, 0..3).await?;
     site.wait_for_nodes(&[SOURCE, "public", "extra"]).await?;
     // Drained, it gets nothing.
     site.submit("add-a", ROOM + 2, Duration::from_secs(6))
@@ -94,7 +98,7 @@ pub(crate) async fn add(site: &mut Site, procedure: &Procedure) -> Result<()> {
     anyhow::ensure!(!seen.running.contains_key("extra"), "{seen:?}");
     site.wait_for_jobs("add-a", SOON, |jobs| jobs.done == ROOM + 2)
         .await?;
-    steps(site, procedure, 2..3).await?;
+    steps(site, procedure, 3..4).await?;
     // By the weights: three of four. Those of the first tier stay.
     let config = "`drain` is taken up";
     gate_is(site, "extra", Some("extra"), config).await?;
@@ -113,7 +117,7 @@ pub(crate) async fn add(site: &mut Site, procedure: &Procedure) -> Result<()> {
 }
 
 pub(crate) async fn remove(site: &mut Site, procedure: &Procedure) -> Result<()> {
-    expect(procedure, 4)?;
+    expect(procedure, 6)?;
     // Jobs run in public; four more than there is room for elsewhere wait when it is drained.
     site.submit("remove-a", ROOM + 12, Duration::from_secs(20))
         .await?;
@@ -139,7 +143,7 @@ pub(crate) async fn remove(site: &mut Site, procedure: &Procedure) -> Result<()>
         after == before,
         "{before} ran in public before, {after} after"
     );
-    steps(site, procedure, 2..4).await?;
+    steps(site, procedure, 2..6).await?;
     nothing_is_left(site, "public").await?;
     site.submit("remove-c", ROOM + 2, Duration::from_secs(3))
         .await?;
@@ -150,7 +154,8 @@ pub(crate) async fn remove(site: &mut Site, procedure: &Procedure) -> Result<()>
     Ok(())
 }
 
-/// No object of the source names the cluster any more, and no finalizer of its target is left.
+/// No object of the source names the cluster any more, no finalizer of its target is left, and no key of
+/// it is in the store.
 async fn nothing_is_left(site: &Site, name: &str) -> Result<()> {
     let source = site.source();
     wait_for("what was left of it to go", SOON, async || {
@@ -171,6 +176,26 @@ async fn nothing_is_left(site: &Site, name: &str) -> Result<()> {
                 .any(|prefix| *secret == format!("{prefix}-{name}"))
         });
         left.extend(of_it);
+        let store: Api<Secret> = Api::all(site.testbed.cluster(STORE).client.clone());
+        let keys = store.list(&ListParams::default()).await?;
+        let of_it = format!("acme-clusters-{name}-");
+        left.extend(
+            keys.iter()
+                .map(Secret::name_any)
+                .filter(|key| key.starts_with(&of_it)),
+        );
+        let path = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications";
+        let request = http::Request::get(path).body(Vec::new())?;
+        let applications: Value = source.client.request(request).await?;
+        let of_it = applications["items"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|item| {
+                item["spec"]["destination"]["name"] == name
+                    || item["metadata"]["name"] == format!("acme-{name}")
+            });
+        left.extend(of_it.map(|item| item["metadata"]["name"].to_string()));
         for pod in source.pods().await? {
             let finalizers = pod.finalizers().iter();
             left.extend(

@@ -106,13 +106,27 @@ pub(crate) async fn works(
     let server = &site.testbed.cluster(cluster).server;
     let leads = config["clusters"][0]["cluster"]["server"].as_str();
     anyhow::ensure!(leads == Some(server.as_str()), "{leads:?} is not {server}");
-    let path = site.testbed.folder().join("tried.kubeconfig");
-    std::fs::write(&path, kubeconfig)?;
-    let ask = format!(
-        "kubectl --kubeconfig {} auth whoami -o jsonpath='{{.status.userInfo.username}}'",
-        path.display()
-    );
-    let name = site.bash(&ask).await?;
+    let name = who(site, cluster, token(kubeconfig)?.as_str()).await?;
     anyhow::ensure!(name == format!("system:serviceaccount:{account}"), "{name}");
     Ok(())
+}
+
+/// Whom a cluster takes the holder of a token for.
+pub(crate) async fn who(site: &Site, cluster: &str, token: &str) -> Result<String> {
+    let kubeconfig = site
+        .testbed
+        .cluster(cluster)
+        .token_kubeconfig("tried", token)?;
+    let ask = format!(
+        "kubectl --kubeconfig {} auth whoami -o jsonpath='{{.status.userInfo.username}}'",
+        kubeconfig.display()
+    );
+    site.bash(&ask).await
+}
+
+/// The token in a kubeconfig.
+pub(crate) fn token(kubeconfig: &str) -> Result<String> {
+    let config: Value = serde_saphyr::from_str(kubeconfig)?;
+    let token = config["users"][0]["user"]["token"].as_str();
+    Ok(token.context("a token")?.to_owned())
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub(crate) async fn lose_reconciler(site: &mut Site, procedure: &Procedure) -> Result<()> {
     expect(procedure, 1)?;
-    site.lose_reconciler()?;
+    site.lose_reconciler().await?;
     site.submit("leader", ROOM + 2, Duration::from_secs(12))
         .await?;
     let full = |jobs: &Jobs| jobs.running.values().sum::<usize>() == ROOM;
