@@ -112,6 +112,26 @@ impl Site {
         Ok(seen)
     }
 
+    /// Where the pods of the jobs with a prefix were placed, done or not: how many in which cluster.
+    ///
+    /// # Errors
+    /// Where the source cluster does not answer.
+    pub async fn placed(&self, prefix: &str) -> Result<BTreeMap<String, usize>> {
+        let mut placed = BTreeMap::new();
+        for pod in self.source().pods().await? {
+            if !job_of(&pod).is_some_and(|job| job.starts_with(prefix)) {
+                continue;
+            }
+            let node = pod.spec.and_then(|spec| spec.node_name);
+            let clusters = self.testbed.clusters.iter();
+            let mut names = clusters.map(|cluster| &cluster.name);
+            if let Some(name) = names.find(|name| Some(virtual_node_name(name)) == node) {
+                *placed.entry(name.clone()).or_default() += 1;
+            }
+        }
+        Ok(placed)
+    }
+
     /// Waits until the jobs with a prefix are as `expected` says.
     ///
     /// # Errors

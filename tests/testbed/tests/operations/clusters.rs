@@ -1,7 +1,7 @@
 //! Clusters that come and go.
 
 use crate::looks::{expect, gate_is, leader, ran, secret, steps, texts, works};
-use crate::{ROOM, SOON};
+use crate::{LATER, ROOM, SOON};
 use anyhow::Result;
 use hcb_testbed::operations::{Jobs, SOURCE, STORE, Site};
 use hcb_testbed::procedure::Procedure;
@@ -91,35 +91,36 @@ pub(crate) async fn add(site: &mut Site, procedure: &Procedure) -> Result<()> {
     steps(site, procedure, 0..3).await?;
     site.wait_for_nodes(&[SOURCE, "public", "extra"]).await?;
     // Drained, it gets nothing.
-    site.submit("add-a", ROOM + 2, Duration::from_secs(6))
+    site.submit("add-a", ROOM + 2, Duration::from_secs(20))
         .await?;
-    let full = |jobs: &Jobs| jobs.running.values().sum::<usize>() == ROOM + 2;
-    let seen = site.wait_for_jobs("add-a", SOON, full).await?;
-    anyhow::ensure!(!seen.running.contains_key("extra"), "{seen:?}");
-    site.wait_for_jobs("add-a", SOON, |jobs| jobs.done == ROOM + 2)
+    site.wait_for_jobs("add-a", LATER, |jobs| jobs.done == ROOM + 2)
         .await?;
+    let placed = site.placed("add-a").await?;
+    anyhow::ensure!(!placed.contains_key("extra"), "{placed:?}");
+    anyhow::ensure!(placed.contains_key("public"), "{placed:?}");
     steps(site, procedure, 3..4).await?;
     // By the weights: three of four. Those of the first tier stay.
     let config = "`drain` is taken up";
     gate_is(site, "extra", Some("extra"), config).await?;
-    site.submit("add-b", ROOM + 4, Duration::from_secs(25))
+    site.submit("add-b", ROOM + 4, Duration::from_secs(60))
         .await?;
-    let full = |jobs: &Jobs| jobs.running.values().sum::<usize>() == ROOM + 4;
-    let seen = site.wait_for_jobs("add-b", SOON, full).await?;
+    let done = site
+        .wait_for_jobs("add-b", LATER, |jobs| jobs.done == ROOM + 4)
+        .await?;
+    anyhow::ensure!(done.failed == 0, "{done:?}");
+    let placed = site.placed("add-b").await?;
     let expected = [("extra", 3), ("private", ROOM), ("public", 1)];
     let expected: BTreeMap<_, _> = expected
         .map(|(name, count)| (name.to_owned(), count))
         .into();
-    anyhow::ensure!(seen.running == expected, "{seen:?}");
-    site.wait_for_jobs("add-b", SOON, |jobs| jobs.done == ROOM + 4)
-        .await?;
+    anyhow::ensure!(placed == expected, "{placed:?}");
     Ok(())
 }
 
 pub(crate) async fn remove(site: &mut Site, procedure: &Procedure) -> Result<()> {
     expect(procedure, 6)?;
     // Jobs run in public; four more than there is room for elsewhere wait when it is drained.
-    site.submit("remove-a", ROOM + 12, Duration::from_secs(20))
+    site.submit("remove-a", ROOM + 12, Duration::from_secs(30))
         .await?;
     let some = |jobs: &Jobs| jobs.running.get("public").is_some_and(|count| *count >= 1);
     site.wait_for_jobs("remove-a", SOON, some).await?;
@@ -133,9 +134,7 @@ pub(crate) async fn remove(site: &mut Site, procedure: &Procedure) -> Result<()>
     site.submit("remove-b", ROOM + 2, Duration::from_secs(3))
         .await?;
     let done = site
-        .wait_for_jobs("remove", Duration::from_secs(180), |jobs| {
-            jobs.done == 2 * ROOM + 14
-        })
+        .wait_for_jobs("remove", LATER, |jobs| jobs.done == 2 * ROOM + 14)
         .await?;
     anyhow::ensure!(done.failed == 0, "{done:?}");
     let after = ran(site, "public").await?;

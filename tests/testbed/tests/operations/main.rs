@@ -15,6 +15,8 @@ mod upgrades;
 
 /// How long what is asked for may take on a machine that does much else.
 const SOON: Duration = Duration::from_secs(90);
+/// How long jobs may take to be done, one after another.
+const LATER: Duration = Duration::from_secs(300);
 /// The CPUs of the source, each of which is a job.
 const ROOM: usize = 4;
 

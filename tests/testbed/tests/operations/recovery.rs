@@ -1,7 +1,7 @@
 //! What is lost comes back.
 
 use crate::looks::{expect, leader, ran, steps};
-use crate::{ROOM, SOON};
+use crate::{LATER, ROOM, SOON};
 use anyhow::Result;
 use hcb_testbed::operations::{Jobs, SOURCE, Site};
 use hcb_testbed::procedure::Procedure;
@@ -12,7 +12,7 @@ use std::time::Duration;
 pub(crate) async fn lose_reconciler(site: &mut Site, procedure: &Procedure) -> Result<()> {
     expect(procedure, 1)?;
     site.lose_reconciler().await?;
-    site.submit("leader", ROOM + 2, Duration::from_secs(12))
+    site.submit("leader", ROOM + 2, Duration::from_secs(45))
         .await?;
     let full = |jobs: &Jobs| jobs.running.values().sum::<usize>() == ROOM;
     let seen = site.wait_for_jobs("leader", SOON, full).await?;
@@ -20,7 +20,7 @@ pub(crate) async fn lose_reconciler(site: &mut Site, procedure: &Procedure) -> R
     steps(site, procedure, 0..1).await?;
     leader(site).await?;
     let done = site
-        .wait_for_jobs("leader", SOON, |jobs| jobs.done == ROOM + 2)
+        .wait_for_jobs("leader", LATER, |jobs| jobs.done == ROOM + 2)
         .await?;
     anyhow::ensure!(done.failed == 0, "{done:?}");
     Ok(())
@@ -59,7 +59,7 @@ pub(crate) async fn lose_source(site: &mut Site, procedure: &Procedure) -> Resul
     site.submit("again", ROOM + 2, Duration::from_secs(3))
         .await?;
     let done = site
-        .wait_for_jobs("again", SOON, |jobs| jobs.done == ROOM + 2)
+        .wait_for_jobs("again", LATER, |jobs| jobs.done == ROOM + 2)
         .await?;
     anyhow::ensure!(done.failed == 0, "{done:?}");
     anyhow::ensure!(ran(site, "extra").await? >= 1, "nothing ran in extra");

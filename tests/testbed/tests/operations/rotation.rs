@@ -1,7 +1,7 @@
 //! Credentials and authorities that are replaced.
 
 use crate::looks::{expect, secret, steps, texts, token, who};
-use crate::{ROOM, SOON};
+use crate::{LATER, ROOM, SOON};
 use anyhow::{Context, Result};
 use hcb_testbed::operations::{Jobs, SOURCE, Site};
 use hcb_testbed::procedure::Procedure;
@@ -14,7 +14,7 @@ pub(crate) async fn rotate_credentials(site: &mut Site, procedure: &Procedure) -
     expect(procedure, 2)?;
     let before = credentials(site).await?;
     // Two run in public while its credentials change.
-    site.submit("rotate-a", ROOM + 2, Duration::from_secs(60))
+    site.submit("rotate-a", ROOM + 2, Duration::from_secs(90))
         .await?;
     let full = |jobs: &Jobs| jobs.running.values().sum::<usize>() == ROOM + 2;
     site.wait_for_jobs("rotate-a", SOON, full).await?;
@@ -48,7 +48,7 @@ pub(crate) async fn rotate_credentials(site: &mut Site, procedure: &Procedure) -
         .await?;
     }
     let done = site
-        .wait_for_jobs("rotate-a", SOON, |jobs| jobs.done == ROOM + 2)
+        .wait_for_jobs("rotate-a", LATER, |jobs| jobs.done == ROOM + 2)
         .await?;
     anyhow::ensure!(done.failed == 0, "{done:?}");
     let pods = site.source().pods().await?;
@@ -61,7 +61,7 @@ pub(crate) async fn rotate_credentials(site: &mut Site, procedure: &Procedure) -
     site.submit("rotate-b", ROOM + 4, Duration::from_secs(3))
         .await?;
     let done = site
-        .wait_for_jobs("rotate-b", SOON, |jobs| jobs.done == ROOM + 4)
+        .wait_for_jobs("rotate-b", LATER, |jobs| jobs.done == ROOM + 4)
         .await?;
     anyhow::ensure!(done.failed == 0, "{done:?}");
     Ok(())

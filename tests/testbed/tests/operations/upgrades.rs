@@ -1,7 +1,7 @@
 //! Versions that are raised.
 
 use crate::looks::{expect, steps};
-use crate::{ROOM, SOON};
+use crate::{LATER, ROOM, SOON};
 use anyhow::Result;
 use hcb_testbed::operations::{Jobs, Site};
 use hcb_testbed::procedure::Procedure;
@@ -46,16 +46,15 @@ pub(crate) async fn upgrade_admiralty(site: &mut Site, procedure: &Procedure) ->
     expect(procedure, 1)?;
     // Some run, here and elsewhere, and some wait while the scheduler is replaced.
     let count = ROOM + 10;
-    site.submit("upgrade", count, Duration::from_secs(15))
+    site.submit("upgrade", count, Duration::from_secs(25))
         .await?;
     let some = |jobs: &Jobs| jobs.running.len() > 1 && jobs.waiting > 1;
     site.wait_for_jobs("upgrade", SOON, some).await?;
     let before = scheduler(site)?;
     steps(site, procedure, 0..1).await?;
     anyhow::ensure!(scheduler(site)? != before, "the scheduler was not replaced");
-    let most = Duration::from_secs(180);
     let done = site
-        .wait_for_jobs("upgrade", most, |jobs| jobs.done == count)
+        .wait_for_jobs("upgrade", LATER, |jobs| jobs.done == count)
         .await?;
     anyhow::ensure!(done.failed == 0, "{done:?}");
     Ok(())
