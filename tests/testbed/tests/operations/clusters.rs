@@ -25,10 +25,10 @@ pub(crate) async fn bootstrap(site: &mut Site, procedure: &Procedure) -> Result<
     .await?;
     leader(site).await?;
     // Jobs burst from the first minute on.
-    site.submit("boot", ROOM + 2, Duration::from_secs(3))
+    site.submit("boot", ROOM + 2, Duration::from_secs(20))
         .await?;
     let done = site
-        .wait_for_jobs("boot", SOON, |jobs| jobs.done == ROOM + 2)
+        .wait_for_jobs("boot", LATER, |jobs| jobs.done == ROOM + 2)
         .await?;
     anyhow::ensure!(done.failed == 0, "{done:?}");
     anyhow::ensure!(ran(site, "public").await? >= 1, "nothing ran in public");
@@ -144,10 +144,10 @@ pub(crate) async fn remove(site: &mut Site, procedure: &Procedure) -> Result<()>
     );
     steps(site, procedure, 2..6).await?;
     nothing_is_left(site, "public").await?;
-    site.submit("remove-c", ROOM + 2, Duration::from_secs(3))
+    site.submit("remove-c", ROOM + 2, Duration::from_secs(20))
         .await?;
     let done = site
-        .wait_for_jobs("remove-c", SOON, |jobs| jobs.done == ROOM + 2)
+        .wait_for_jobs("remove-c", LATER, |jobs| jobs.done == ROOM + 2)
         .await?;
     anyhow::ensure!(done.failed == 0, "{done:?}");
     Ok(())

@@ -56,7 +56,7 @@ pub(crate) async fn lose_source(site: &mut Site, procedure: &Procedure) -> Resul
         Ok(!pods.iter().any(is_there))
     })
     .await?;
-    site.submit("again", ROOM + 2, Duration::from_secs(3))
+    site.submit("again", ROOM + 2, Duration::from_secs(20))
         .await?;
     let done = site
         .wait_for_jobs("again", LATER, |jobs| jobs.done == ROOM + 2)
