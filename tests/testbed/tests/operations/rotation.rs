@@ -6,7 +6,6 @@ use anyhow::{Context, Result};
 use hcb_testbed::operations::{Jobs, SOURCE, Site};
 use hcb_testbed::procedure::Procedure;
 use hcb_testbed::wait_for;
-use kube::ResourceExt;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -51,11 +50,9 @@ pub(crate) async fn rotate_credentials(site: &mut Site, procedure: &Procedure) -
         .wait_for_jobs("rotate-a", LATER, |jobs| jobs.done == ROOM + 2)
         .await?;
     anyhow::ensure!(done.failed == 0, "{done:?}");
-    let pods = site.source().pods().await?;
-    let of_them = pods
-        .iter()
-        .filter(|pod| pod.name_any().starts_with("rotate-a-"));
-    anyhow::ensure!(of_them.count() == ROOM + 2, "a job began twice");
+    let placed = site.placed("rotate-a").await?;
+    let pods = placed.values().sum::<usize>();
+    anyhow::ensure!(pods == ROOM + 2, "a job began twice: {placed:?}");
     site.wait_for_nodes(&[SOURCE, "public", "extra"]).await?;
     // And again.
     site.submit("rotate-b", ROOM + 4, Duration::from_secs(3))
