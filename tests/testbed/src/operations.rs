@@ -38,7 +38,7 @@ const GROUPS: &[&str] = &[
     "networking.istio.io",
     "security.istio.io",
 ];
-const SOON: Duration = Duration::from_secs(90);
+const SOON: Duration = Duration::from_secs(240);
 
 /// A team's clusters and repository.
 #[derive(Debug)]

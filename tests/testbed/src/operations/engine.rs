@@ -208,6 +208,7 @@ impl Site {
     /// Starts what the Deployments run, and starts it again where a template changed, or, as Admiralty's
     /// restarter does, where targets or their Secrets did. Files that are mounted are brought up to date.
     pub(super) async fn settle(&mut self) -> Result<()> {
+        self.restart_what_ended()?;
         let mut names: Vec<_> = self.delivered.keys().cloned().collect();
         // Targets first: the agent of the source looks for them.
         names.sort_by_key(|name| name == SOURCE);
@@ -241,6 +242,24 @@ impl Site {
             }
             if name == SOURCE {
                 self.settle_reconciler().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts again what ended by itself, as kubelets do. Admiralty's agent does at times: it fills a map
+    /// of all clients' while the first of them read it.
+    pub(super) fn restart_what_ended(&self) -> Result<()> {
+        for cluster in &self.testbed.clusters {
+            for process in cluster.processes().iter_mut() {
+                if !process.is_running() {
+                    let name = &process.program.name;
+                    crate::say(&format!(
+                        "{name} of {} ended, and starts again",
+                        cluster.name
+                    ));
+                    process.resume()?;
+                }
             }
         }
         Ok(())

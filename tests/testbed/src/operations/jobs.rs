@@ -34,6 +34,7 @@ impl Site {
     pub async fn wait_for_nodes(&mut self, clusters: &[&str]) -> Result<()> {
         wait_for("the virtual nodes", SOON, async || {
             self.work().await?;
+            tokio::time::sleep(Duration::from_secs(1)).await;
             let nodes = self.source().nodes().await?;
             let ready: BTreeSet<_> = nodes
                 .iter()
@@ -144,6 +145,7 @@ impl Site {
     ) -> Result<Jobs> {
         let mut last = Jobs::default();
         let result = wait_for(prefix, most, async || {
+            self.restart_what_ended()?;
             last = self.jobs(prefix).await?;
             Ok(expected(&last))
         })

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long one command may take.
-const MOST: Duration = Duration::from_secs(180);
+const MOST: Duration = Duration::from_secs(400);
 
 /// Where commands are run, and what they find there.
 #[derive(Debug, Clone)]
@@ -33,7 +33,7 @@ impl Site {
         while !command.is_finished() {
             // What an engine cannot do yet it tries again; what it never can is said below.
             let _ = self.work().await;
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
         }
         command.await??;
         self.work().await

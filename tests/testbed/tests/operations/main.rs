@@ -14,9 +14,9 @@ mod rotation;
 mod upgrades;
 
 /// How long what is asked for may take on a machine that does much else.
-const SOON: Duration = Duration::from_secs(90);
+const SOON: Duration = Duration::from_secs(240);
 /// How long jobs may take to be done, one after another.
-const LATER: Duration = Duration::from_secs(300);
+const LATER: Duration = Duration::from_secs(480);
 /// The CPUs of the source, each of which is a job.
 const ROOM: usize = 4;
 
