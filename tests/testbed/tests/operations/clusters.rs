@@ -10,7 +10,6 @@ use k8s_openapi::api::core::v1::{Node, Secret};
 use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub(crate) async fn bootstrap(site: &mut Site, procedure: &Procedure) -> Result<()> {
@@ -99,7 +98,6 @@ pub(crate) async fn add(site: &mut Site, procedure: &Procedure) -> Result<()> {
     anyhow::ensure!(!placed.contains_key("extra"), "{placed:?}");
     anyhow::ensure!(placed.contains_key("public"), "{placed:?}");
     steps(site, procedure, 3..4).await?;
-    // By the weights: three of four. Those of the first tier stay.
     let config = "`drain` is taken up";
     gate_is(site, "extra", Some("extra"), config).await?;
     site.submit("add-b", ROOM + 4, Duration::from_secs(60))
@@ -109,11 +107,11 @@ pub(crate) async fn add(site: &mut Site, procedure: &Procedure) -> Result<()> {
         .await?;
     anyhow::ensure!(done.failed == 0, "{done:?}");
     let placed = site.placed("add-b").await?;
-    let expected = [("extra", 3), ("private", ROOM), ("public", 1)];
-    let expected: BTreeMap<_, _> = expected
-        .map(|(name, count)| (name.to_owned(), count))
-        .into();
-    anyhow::ensure!(placed == expected, "{placed:?}");
+    // By the weights, one of four goes to public.
+    let count = |name: &str| placed.get(name).copied().unwrap_or_default();
+    let left = count("extra") + count("public");
+    let share = left / 4..=left.div_ceil(4);
+    anyhow::ensure!(left >= 4 && share.contains(&count("public")), "{placed:?}");
     Ok(())
 }
 

@@ -39,6 +39,8 @@ async fn the_procedures_of_the_pages_do_what_they_say() -> Result<()> {
 /// The procedures in the order of the page; one without a test is an error.
 async fn all(site: &mut Site, page: &Page, secrets: &Page) -> Result<()> {
     fill(site, secrets).await?;
+    // One that fails does not hide what the next would show.
+    let mut failed = Vec::new();
     for procedure in &page.procedures {
         let began = Instant::now();
         let title = procedure.title.as_str();
@@ -59,9 +61,16 @@ async fn all(site: &mut Site, page: &Page, secrets: &Page) -> Result<()> {
             }
             other => bail!("no test runs the procedure `{other}`"),
         };
-        done.with_context(|| title.to_owned())?;
-        say(&format!("{title}: {} s", began.elapsed().as_secs()));
+        let took = began.elapsed().as_secs();
+        match done {
+            Ok(()) => say(&format!("{title}: {took} s")),
+            Err(error) => {
+                say(&format!("{title} FAILED after {took} s: {error:#}"));
+                failed.push(title);
+            }
+        }
     }
+    anyhow::ensure!(failed.is_empty(), "{}", failed.join(", "));
     Ok(())
 }
 
