@@ -7,7 +7,7 @@
 use super::{bootstrap, engine_of, engines, path};
 use crate::manifest::{RenderedChart, RenderedUnit, by_cluster};
 use crate::model::{Cluster, ClusterIndex, Model};
-use crate::plan::access::Target;
+use crate::plan::access::{TOKEN, Target};
 use crate::plan::{Area, LiveField, Unit, Wave};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -250,7 +250,7 @@ fn above(model: &Model, units: &[&RenderedUnit], engine: ClusterIndex) -> Unit {
 /// How the hub's Argo CD reaches another cluster.
 pub(super) fn credentials<'a>(model: &'a Model, cluster: &Cluster) -> Target<'a> {
     let config = json!({
-        "bearerToken": "{{ .token }}",
+        "bearerToken": TOKEN,
         "tlsClientConfig": { "caData": "{{ .ca | b64enc }}" },
     });
     Target {

@@ -9,6 +9,9 @@ use crate::model::{Cluster, Model};
 use crate::spec::Exchange;
 use serde_json::{Value, json};
 
+/// The token, in templates of External Secrets.
+pub const TOKEN: &str = "{{ .token }}";
+
 /// A purpose for which one cluster uses another.
 #[derive(Debug, Clone, Copy)]
 pub struct Access {
@@ -72,6 +75,7 @@ impl Access {
                     "store": model.secrets.store,
                     "refreshInterval": model.secrets.refresh_interval,
                     "key": self.key(model, owner),
+                    "token": TOKEN,
                 }),
             );
         }
@@ -130,7 +134,7 @@ pub fn kubeconfig(owner: &Cluster) -> String {
                 "certificate-authority-data": "{{ .ca | b64enc }}",
             },
         }],
-        "users": [{ "name": name, "user": { "token": "{{ .token }}" } }],
+        "users": [{ "name": name, "user": { "token": TOKEN } }],
         "contexts": [{ "name": name, "context": { "cluster": name, "user": name } }],
         "current-context": name,
     }))

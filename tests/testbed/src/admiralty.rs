@@ -5,7 +5,7 @@ use crate::apply::{Applier, documents};
 use crate::cluster::Cluster;
 use crate::deployment;
 use crate::ports::Port;
-use crate::tools::{Tools, build, cached, go, output, short};
+use crate::tools::{Tools, build, cached, copy_source, output, served, short};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -38,9 +38,11 @@ impl Admiralty {
     /// Where a source is named that cannot be built: that is never taken for "not there".
     pub fn get() -> Result<Option<Self>> {
         let named = std::env::var_os(SOURCE_VARIABLE).filter(|value| !value.is_empty());
-        let Some(named) = named.map(PathBuf::from).or_else(registry_module) else {
+        let module = format!("{MODULE}@{VERSION}");
+        let named = named.map(PathBuf::from).or_else(|| served(&module));
+        let Some(named) = named else {
             crate::say(&format!(
-                "SKIPPED, what needs Admiralty: the module registry does not serve {MODULE}@{VERSION}, and {SOURCE_VARIABLE} names no source"
+                "SKIPPED, what needs Admiralty: the module registry does not serve {module}, and {SOURCE_VARIABLE} names no source"
             ));
             return Ok(None);
         };
@@ -241,18 +243,6 @@ async fn webhook_port(cluster: &Cluster) -> Result<u16> {
         .context("the port of the webhook")
 }
 
-/// The folder of the module in Go's cache, where the registry serves it.
-fn registry_module() -> Option<PathBuf> {
-    let module = format!("{MODULE}@{VERSION}");
-    let answer = go(
-        &std::env::temp_dir(),
-        &["mod", "download", "-json", &module],
-    )
-    .ok()?;
-    let answer: Value = serde_json::from_str(&answer).ok()?;
-    answer["Dir"].as_str().map(PathBuf::from)
-}
-
 fn build_source(named: &Path, folder: &Path) -> Result<()> {
     let unpacked = tempfile::tempdir()?;
     let root = if named.is_file() {
@@ -268,10 +258,8 @@ fn build_source(named: &Path, folder: &Path) -> Result<()> {
             .context("an empty archive")??;
         entry.path()
     } else {
-        // Go's cache of modules is read-only, and a person's checkout is theirs.
         let root = unpacked.path().join("source");
-        output(Command::new("cp").arg("-r").arg(named).arg(&root))?;
-        output(Command::new("chmod").args(["-R", "u+w"]).arg(&root))?;
+        copy_source(named, &root)?;
         root
     };
     take_ports_from_the_environment(&root)?;

@@ -12,17 +12,23 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 /// Applies objects to one cluster, and remembers what its API server serves.
-#[derive(Debug)]
 pub struct Applier<'a> {
     cluster: &'a Cluster,
+    client: kube::Client,
     kinds: Mutex<HashMap<GroupVersionKind, (kube::core::ApiResource, bool)>>,
 }
 
 impl<'a> Applier<'a> {
     /// For one cluster.
     pub fn new(cluster: &'a Cluster) -> Self {
+        Self::by(cluster, cluster.client.clone())
+    }
+
+    /// For one cluster, with the rights of a client of it.
+    pub fn by(cluster: &'a Cluster, client: kube::Client) -> Self {
         Self {
             cluster,
+            client,
             kinds: Mutex::default(),
         }
     }
@@ -109,14 +115,13 @@ impl<'a> Applier<'a> {
         let name = text(&object["metadata"]["name"]);
         let mut kinds = self.kinds.lock().await;
         if !kinds.contains_key(&kind) {
-            let (resource, ApiCapabilities { scope, .. }) =
-                pinned_kind(&self.cluster.client, &kind)
-                    .await
-                    .with_context(|| format!("{} does not serve {kind:?}", self.cluster.name))?;
+            let (resource, ApiCapabilities { scope, .. }) = pinned_kind(&self.client, &kind)
+                .await
+                .with_context(|| format!("{} does not serve {kind:?}", self.cluster.name))?;
             kinds.insert(kind.clone(), (resource, scope == Scope::Namespaced));
         }
         let (resource, is_namespaced) = &kinds[&kind];
-        let client = self.cluster.client.clone();
+        let client = self.client.clone();
         let api = if *is_namespaced {
             let namespace = object["metadata"]["namespace"]
                 .as_str()
@@ -126,6 +131,16 @@ impl<'a> Applier<'a> {
             Api::all_with(client, resource)
         };
         Ok((api, name))
+    }
+}
+
+impl std::fmt::Debug for Applier<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { cluster, .. } = self;
+        formatter
+            .debug_struct("Applier")
+            .field("cluster", cluster)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,13 +1,14 @@
 //! External Secrets, the operator itself, with Kubernetes as its store.
 //!
-//! Its module has no tag that Go's registry serves in the version that hcb installs, and its parts are
-//! modules of one repository that replace each other by path, so it is built from a checkout.
+//! Newer versions are many modules of one repository that replace each other by path, which no registry
+//! serves; the newest that one module holds whole has the same reconcilers of the same kinds. The version
+//! that hcb installs runs where the environment names its program.
 
 use crate::apply::documents;
 use crate::cluster::Cluster;
 use crate::ports::Port;
 use crate::process::Program;
-use crate::tools::{build, cached, output, short};
+use crate::tools::{build, cached, copy_source, output, served, short};
 use anyhow::{Context, Result};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -15,46 +16,54 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Names the source: a folder, or a `.tar.gz` of one.
-pub const SOURCE_VARIABLE: &str = "EXTERNAL_SECRETS_SOURCE";
-/// The version that hcb installs, a tag `helm-chart-VERSION` of the repository.
-pub const VERSION: &str = "2.9.0";
+/// Names a folder with another version: its program `external-secrets`, and its definitions in `bases/`.
+pub const FOLDER_VARIABLE: &str = "EXTERNAL_SECRETS";
 /// Where it is installed.
 pub const NAMESPACE: &str = "external-secrets";
+/// The module in the registry, with the newest version that is one whole module.
+const MODULE: &str = "github.com/external-secrets/external-secrets@v0.16.2";
 /// Who it is for the API server.
 const ACCOUNT: &str = "system:serviceaccount:external-secrets:external-secrets";
+/// What registers itself with the operator, by the files that say so: of thirty providers the one that is
+/// needed, and no generator. The libraries of all clouds take longer to build than Kubernetes.
+const REGISTERED: &[(&str, &str)] = &[
+    (
+        "pkg/provider/register/register.go",
+        "package register\n\nimport _ \"github.com/external-secrets/external-secrets/pkg/provider/kubernetes\"\n",
+    ),
+    ("pkg/generator/register/register.go", "package register\n"),
+];
 
-/// The operator's binary and definitions.
+/// The operator's program and definitions.
 #[derive(Debug, Clone)]
 pub struct ExternalSecrets {
     folder: PathBuf,
 }
 
 impl ExternalSecrets {
-    /// Builds it where its source is named. `None` where it is not: then the caller skips what needs it,
-    /// which is said here.
+    /// Builds it where it can be had. `None` where the registry does not serve it and the environment
+    /// names no other: then the caller skips what needs it, which is said here.
     ///
     /// # Errors
-    /// Where a source is named that cannot be built: that is never taken for "not there".
+    /// Where it is there and cannot be built: that is never taken for "not there".
     pub fn get() -> Result<Option<Self>> {
-        let named = std::env::var_os(SOURCE_VARIABLE).filter(|value| !value.is_empty());
-        let Some(named) = named.map(PathBuf::from) else {
+        let named = std::env::var_os(FOLDER_VARIABLE).filter(|value| !value.is_empty());
+        if let Some(folder) = named.map(PathBuf::from) {
+            let program = folder.join("external-secrets");
+            anyhow::ensure!(program.is_file(), "{} is not there", program.display());
+            return Ok(Some(Self { folder }));
+        }
+        let Some(module) = served(MODULE) else {
             crate::say(&format!(
-                "SKIPPED, what needs External Secrets: {SOURCE_VARIABLE} names no source; \
-                 `git clone --depth 1 --branch helm-chart-{VERSION} https://github.com/external-secrets/external-secrets` gets it"
+                "SKIPPED, what needs External Secrets: the module registry does not serve {MODULE}, and {FOLDER_VARIABLE} names no folder with it"
             ));
             return Ok(None);
         };
         let mut hash = Sha256::new();
-        let identity = if named.is_file() {
-            fs::read(&named)
-        } else {
-            hash.update(named.to_string_lossy().as_bytes());
-            fs::read(named.join("go.sum"))
-        };
-        hash.update(identity.with_context(|| format!("{SOURCE_VARIABLE}={}", named.display()))?);
+        hash.update(fs::read(module.join("go.sum"))?);
+        hash.update(format!("{MODULE} {REGISTERED:?}"));
         let folder = cached(&format!("external-secrets-{}", short(hash)), |folder| {
-            build_source(&named, folder)
+            build_module(&module, folder)
         })?;
         Ok(Some(Self { folder }))
     }
@@ -62,7 +71,7 @@ impl ExternalSecrets {
     /// Its `CustomResourceDefinitions`, of its version.
     ///
     /// # Errors
-    /// Where the source has none.
+    /// Where it has none.
     pub fn definitions(&self) -> Result<Vec<Value>> {
         let mut found = Vec::new();
         for entry in fs::read_dir(self.folder.join("bases"))? {
@@ -74,7 +83,7 @@ impl ExternalSecrets {
             );
         }
         anyhow::ensure!(found.len() > 5, "only {} definitions", found.len());
-        // Conversion asks a webhook, which only versions that are no longer served need.
+        // Conversion asks a webhook, which only older versions of the kinds need.
         for definition in &mut found {
             if let Some(spec) = definition["spec"].as_object_mut() {
                 spec.remove("conversion");
@@ -90,62 +99,43 @@ impl ExternalSecrets {
     pub async fn run(&self, cluster: &Cluster) -> Result<()> {
         cluster.client_as(ACCOUNT).await?;
         let kubeconfig = cluster.file(&format!("{}.kubeconfig", ACCOUNT.replace(':', "-")));
-        let ports = [Port::reserve()?, Port::reserve()?];
-        let arguments = vec![
-            format!("--metrics-addr=127.0.0.1:{}", ports[0].number),
-            format!("--live-addr=127.0.0.1:{}", ports[1].number),
+        let binary = self.folder.join("external-secrets");
+        let help = output(Command::new(&binary).arg("--help"))?;
+        let mut arguments = vec![
             "--concurrent=4".to_owned(),
             "--enable-cluster-external-secret-reconciler=false".to_owned(),
             "--enable-cluster-push-secret-reconciler=false".to_owned(),
             "--loglevel=info".to_owned(),
         ];
+        // A pod has an address of its own, a process has not.
+        for flag in ["--metrics-addr", "--live-addr"] {
+            if help.contains(flag) {
+                let port = Port::reserve()?;
+                arguments.push(format!("{flag}=127.0.0.1:{}", port.number));
+                cluster.keep(port);
+            }
+        }
         cluster.run_as(
             "external-secrets",
             Program {
                 name: "external-secrets".into(),
-                binary: self.folder.join("external-secrets"),
+                binary,
                 arguments,
                 environment: vec![("KUBECONFIG".into(), kubeconfig.display().to_string())],
             },
-        )?;
-        for port in ports {
-            cluster.keep(port);
-        }
-        Ok(())
+        )
     }
 }
 
-fn build_source(named: &Path, folder: &Path) -> Result<()> {
+fn build_module(module: &Path, folder: &Path) -> Result<()> {
     let unpacked = tempfile::tempdir()?;
-    let root = if named.is_file() {
-        output(
-            Command::new("tar")
-                .arg("xzf")
-                .arg(named)
-                .arg("-C")
-                .arg(unpacked.path()),
-        )?;
-        let entry = fs::read_dir(unpacked.path())?.next();
-        entry.context("an empty archive")??.path()
-    } else {
-        named.to_owned()
-    };
-    let chart = fs::read_to_string(root.join("deploy/charts/external-secrets/Chart.yaml"))?;
-    anyhow::ensure!(
-        chart.lines().any(|line| {
-            let version = line.strip_prefix("version:").map(str::trim);
-            version.map(|version| version.trim_matches('"')) == Some(VERSION)
-        }),
-        "{} is not External Secrets {VERSION}",
-        named.display()
-    );
-    // Without build tags its providers are Kubernetes alone.
-    build(&root, ".", &folder.join("external-secrets"))?;
-    output(
-        Command::new("cp")
-            .arg("-r")
-            .arg(root.join("config/crds/bases"))
-            .arg(folder),
-    )
-    .map(drop)
+    let source = unpacked.path().join("source");
+    copy_source(module, &source)?;
+    for (file, content) in REGISTERED {
+        let path = source.join(file);
+        anyhow::ensure!(path.is_file(), "{} is not there", path.display());
+        fs::write(path, content)?;
+    }
+    build(&source, ".", &folder.join("external-secrets")).context("building External Secrets")?;
+    copy_source(&source.join("config/crds/bases"), &folder.join("bases"))
 }

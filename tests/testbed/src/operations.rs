@@ -1,30 +1,29 @@
 //! A hybrid cloud as a platform team runs it: a Git repository with a spec, clusters of which it becomes
-//! the state, and a store with the secrets. The part of an engine is played: what is pushed is applied,
-//! what is gone is pruned, and what a Deployment runs is started again when its template changes.
+//! the state, and a store with the secrets. The part of an engine is played (`engine.rs`).
 
 use crate::admiralty::Admiralty;
-use crate::apply::{Applier, documents, manifests};
+use crate::apply::{Applier, documents};
 use crate::cluster::{Cluster, ClusterPlan, NodePool};
 use crate::external_secrets::{self, ExternalSecrets};
-use crate::hybrid::{
-    RECONCILER, RECONCILER_NAMESPACE, hcb_binary, install_order, is_ready, replica_name,
-    run_replica,
-};
+use crate::hybrid::hcb_binary;
 use crate::procedure::{Page, Step};
-use crate::scenario::copy;
 use crate::testbed::Testbed;
-use crate::{admiralty, definitions, deployment, wait_for};
+use crate::{definitions, wait_for};
 use anyhow::{Context, Result};
-use hcb::scheduling::admiralty::virtual_node_name;
-use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Pod, Secret};
-use kube::api::{Api, DeleteParams, ListParams, PostParams};
+use engine::Identity;
+pub use jobs::Jobs;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::Api;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+
+mod engine;
+mod jobs;
+mod shell;
 
 /// The cluster that jobs are created in.
 pub const SOURCE: &str = "private";
@@ -39,13 +38,7 @@ const GROUPS: &[&str] = &[
     "networking.istio.io",
     "security.istio.io",
 ];
-const AGENT: &str = "admiralty-agent";
-const CANDIDATES: &str = "admiralty-candidate-scheduler";
-const PROXY: &str = "admiralty-proxy-scheduler";
-const SOON: Duration = Duration::from_secs(90);
-
-/// What is applied to a cluster: group, kind, namespace and name.
-type Identity = (String, String, String, String);
+const SOON: Duration = Duration::from_secs(240);
 
 /// A team's clusters and repository.
 #[derive(Debug)]
@@ -61,24 +54,12 @@ pub struct Site {
     definitions: Vec<Value>,
     /// Where the clusters of the pages really are.
     addresses: Vec<(String, String)>,
-    /// What was delivered last, and to which clusters.
+    /// The newest commit, and what was delivered of which to which cluster.
     commit: String,
+    commits: BTreeMap<String, String>,
     delivered: BTreeMap<String, BTreeMap<Identity, Value>>,
     /// What each program was started with.
     running: BTreeMap<(String, &'static str), String>,
-}
-
-/// What is seen of jobs.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Jobs {
-    /// Those that are done.
-    pub done: usize,
-    /// Those that failed.
-    pub failed: usize,
-    /// Those that run, by the cluster.
-    pub running: BTreeMap<String, usize>,
-    /// Those that wait.
-    pub waiting: usize,
 }
 
 impl Site {
@@ -120,6 +101,7 @@ impl Site {
             external_secrets,
             definitions,
             commit: String::new(),
+            commits: BTreeMap::new(),
             delivered: BTreeMap::new(),
             running: BTreeMap::new(),
         };
@@ -210,6 +192,7 @@ impl Site {
     pub async fn lose_source(&mut self) -> Result<()> {
         self.testbed.lose(SOURCE);
         self.delivered.remove(SOURCE);
+        self.commits.remove(SOURCE);
         self.running.retain(|(cluster, _), _| cluster != SOURCE);
         self.testbed.add(&plan(SOURCE, 1)).await?;
         let new = address(&self.testbed, SOURCE, "private-new");
@@ -261,7 +244,7 @@ impl Site {
             }
             Step::Run(commands) => {
                 for command in commands {
-                    self.bash(command).await?;
+                    self.bash_beside_engine(command).await?;
                 }
             }
             Step::Apply(object) => {
@@ -272,8 +255,7 @@ impl Site {
                 }
             }
         }
-        self.deliver().await?;
-        self.settle().await
+        self.work().await
     }
 
     /// Compiles, commits and pushes, as after each edit.
@@ -287,325 +269,14 @@ impl Site {
         Ok(())
     }
 
-    /// Runs a command as the page has it, and returns what it printed.
+    /// What goes on beside a person: the engine delivers, and what Deployments run is started.
     ///
     /// # Errors
-    /// Where it fails, with what it said.
-    pub async fn bash(&self, script: &str) -> Result<String> {
-        let mut path = self
-            .binary
-            .parent()
-            .context("a folder")?
-            .as_os_str()
-            .to_owned();
-        path.push(":");
-        path.push(std::env::var_os("PATH").unwrap_or_default());
-        let mut command = tokio::process::Command::new("bash");
-        command
-            .args(["-euo", "pipefail", "-c", script])
-            .current_dir(&self.folder)
-            .env("PATH", path)
-            .env("KUBECONFIG", self.kubeconfig())
-            .env("ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
-            .env("SECRET_ACCESS_KEY", "none-of-this-is-in-git")
-            .kill_on_drop(true);
-        let output = tokio::time::timeout(Duration::from_secs(150), command.output())
-            .await
-            .with_context(|| format!("too slow: {script}"))??;
-        let said = String::from_utf8_lossy(&output.stderr);
-        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-        anyhow::ensure!(output.status.success(), "{script}\n{printed}{said}");
-        Ok(printed)
-    }
-
-    /// What the engine does when something was pushed.
-    async fn deliver(&mut self) -> Result<()> {
-        let remote = self.bash("git remote get-url origin").await?;
-        let look = format!(
-            "git --git-dir {} rev-parse -q --verify main || true",
-            remote.trim()
-        );
-        let commit = self.bash(&look).await?;
-        if commit == self.commit || commit.trim().is_empty() {
-            return Ok(());
-        }
-        let tree = self.testbed.folder().join("tree");
-        let _ = fs::remove_dir_all(&tree);
-        fs::create_dir_all(&tree)?;
-        let get = format!(
-            "git --git-dir {} archive main generated | tar x -C {}",
-            remote.trim(),
-            tree.display()
-        );
-        self.bash(&get).await?;
-        let tree = tree.join("generated");
-        for entry in fs::read_dir(tree.join("clusters"))? {
-            let name = entry?.file_name().to_string_lossy().into_owned();
-            self.deliver_to(&tree, &name)
-                .await
-                .with_context(|| format!("delivering to {name}"))?;
-        }
-        self.commit = commit;
-        Ok(())
-    }
-
-    async fn deliver_to(&mut self, tree: &Path, name: &str) -> Result<()> {
-        let cluster = self.testbed.cluster(name);
-        let applier = Applier::new(cluster);
-        let mut objects: Vec<_> = manifests(&tree.join("clusters").join(name))?
-            .into_iter()
-            .map(|(_, object)| object)
-            // Jobs of the spec would take room at times of their own, and tests make some like them.
-            .filter(|object| object["kind"] != "Job")
-            .collect();
-        objects.sort_by_key(|object| install_order(object["kind"].as_str().unwrap_or_default()));
-        let is_namespace = |object: &&Value| object["kind"] == "Namespace";
-        for object in objects.iter().filter(is_namespace) {
-            applier.apply(object).await?;
-        }
-        if !self.delivered.contains_key(name) {
-            let values = chart_values(tree, name)?;
-            self.admiralty.install(cluster, &values).await?;
-        }
-        let before = self.delivered.remove(name).unwrap_or_default();
-        let mut now = BTreeMap::new();
-        for object in objects {
-            if object["kind"] != "Namespace" && !is_left_alone(&applier, &object).await? {
-                applier.apply(&object).await?;
-            }
-            now.insert(identity(&object), object);
-        }
-        for (_, object) in before
-            .iter()
-            .filter(|(identity, _)| !now.contains_key(*identity))
-        {
-            let options = object["metadata"]["annotations"]["argocd.argoproj.io/sync-options"]
-                .as_str()
-                .unwrap_or_default();
-            if !options.contains("Prune=false") {
-                let (api, name) = applier.api(object).await?;
-                match api.delete(&name, &DeleteParams::background()).await {
-                    Err(kube::Error::Api(status)) if status.code == 404 => {}
-                    result => drop(result?),
-                }
-            }
-        }
-        self.delivered.insert(name.to_owned(), now);
-        Ok(())
-    }
-
-    /// Starts what the Deployments run, and starts it again where a template changed, or, as Admiralty's
-    /// restarter does, where targets or their Secrets did. Files that are mounted are brought up to date.
-    async fn settle(&mut self) -> Result<()> {
-        let mut names: Vec<_> = self.delivered.keys().cloned().collect();
-        // Targets first: the agent of the source looks for them.
-        names.sort_by_key(|name| name == SOURCE);
-        for name in names {
-            let cluster = self.testbed.cluster(&name);
-            if name == SOURCE {
-                self.wait_for_targets().await?;
-            }
-            let targets = targets(cluster).await?;
-            let agent = template(
-                cluster,
-                admiralty::NAMESPACE,
-                "admiralty-controller-manager",
-            )
-            .await?;
-            if is_new(&mut self.running, &name, AGENT, format!("{agent}{targets}")) {
-                let _ = cluster.stop(AGENT);
-                self.admiralty.run_agent(cluster).await?;
-            }
-            let schedulers: &[&'static str] = if name == SOURCE {
-                &[CANDIDATES, PROXY]
-            } else {
-                &[CANDIDATES]
-            };
-            for &scheduler in schedulers {
-                let mut template = template(cluster, admiralty::NAMESPACE, scheduler).await?;
-                if scheduler == PROXY {
-                    template.push_str(&targets);
-                }
-                if is_new(&mut self.running, &name, scheduler, template) {
-                    let _ = cluster.stop(scheduler);
-                    self.admiralty.run_scheduler(cluster, scheduler).await?;
-                }
-            }
-            if name == SOURCE {
-                self.settle_reconciler().await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Looks again at what is mounted and what targets there are, as kubelets and Admiralty's restarter do.
-    ///
-    /// # Errors
-    /// Where something does not start.
-    pub async fn refresh(&mut self) -> Result<()> {
+    /// Where something cannot be delivered or does not start.
+    pub async fn work(&mut self) -> Result<()> {
+        self.deliver().await?;
         self.settle().await
     }
-
-    async fn settle_reconciler(&mut self) -> Result<()> {
-        let binary = self.binary.clone();
-        let template = template(self.source(), RECONCILER_NAMESPACE, RECONCILER).await?;
-        // Reads what is mounted and writes it to files, as a kubelet does.
-        let program =
-            deployment::program(self.source(), RECONCILER_NAMESPACE, RECONCILER, binary).await?;
-        if is_new(&mut self.running, SOURCE, RECONCILER, template) {
-            for replica in 0..2 {
-                let _ = self.source().stop(&replica_name(replica));
-                run_replica(self.source(), replica, program.clone())?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Starts the reconciler when it is next looked after, since it is gone.
-    ///
-    /// # Errors
-    /// Where it does not run.
-    pub fn lose_reconciler(&mut self) -> Result<()> {
-        for replica in 0..2 {
-            self.source().stop(&replica_name(replica))?;
-        }
-        self.running.remove(&(SOURCE.to_owned(), RECONCILER));
-        Ok(())
-    }
-
-    /// Admiralty's agent does not start before the Secrets of its targets are there.
-    async fn wait_for_targets(&self) -> Result<()> {
-        let source = self.source();
-        wait_for("the Secrets of the targets", SOON, async || {
-            let secrets: Api<Secret> = Api::namespaced(source.client.clone(), admiralty::NAMESPACE);
-            let there: BTreeSet<_> = secrets
-                .list(&ListParams::default())
-                .await?
-                .items
-                .into_iter()
-                .filter_map(|secret| secret.metadata.name)
-                .collect();
-            let names = cluster_targets(source).await?;
-            let mut remote = names.iter().filter(|name| *name != SOURCE);
-            Ok(remote.all(|name| there.contains(&format!("target-{name}"))))
-        })
-        .await
-    }
-
-    /// Waits until the virtual nodes of these clusters are ready.
-    ///
-    /// # Errors
-    /// Where that takes too long.
-    pub async fn wait_for_nodes(&self, clusters: &[&str]) -> Result<()> {
-        wait_for("the virtual nodes", SOON, async || {
-            let nodes = self.source().nodes().await?;
-            let ready: BTreeSet<_> = nodes
-                .iter()
-                .filter(|node| is_ready(node))
-                .filter_map(|node| node.metadata.name.clone())
-                .collect();
-            Ok(clusters
-                .iter()
-                .all(|cluster| ready.contains(&virtual_node_name(cluster))))
-        })
-        .await
-    }
-
-    /// Creates jobs of the workload in the spec, each of which runs so long.
-    ///
-    /// # Errors
-    /// Where the API server refuses one.
-    pub async fn submit(&self, prefix: &str, count: usize, run_for: Duration) -> Result<()> {
-        let tree = self.testbed.folder().join("tree/generated/clusters");
-        let template = manifests(&tree.join(SOURCE))?
-            .into_iter()
-            .find(|(_, object)| object["kind"] == "Job")
-            .context("a Job in the tree")?
-            .1;
-        let namespace = template["metadata"]["namespace"]
-            .as_str()
-            .context("a namespace")?;
-        let api: Api<Job> = Api::namespaced(self.source().client.clone(), namespace);
-        for number in 0..count {
-            let job = copy(&template, &format!("{prefix}-{number}"), run_for);
-            api.create(&PostParams::default(), &serde_json::from_value(job)?)
-                .await?;
-        }
-        Ok(())
-    }
-
-    /// What is seen of the jobs with a prefix.
-    ///
-    /// # Errors
-    /// Where the source cluster does not answer.
-    pub async fn jobs(&self, prefix: &str) -> Result<Jobs> {
-        let api: Api<Job> = Api::all(self.source().client.clone());
-        let mut seen = Jobs::default();
-        let mut open = BTreeSet::new();
-        for job in api.list(&ListParams::default()).await?.items {
-            let name = job.metadata.name.unwrap_or_default();
-            if !name.starts_with(prefix) {
-                continue;
-            }
-            let status = job.status.unwrap_or_default();
-            seen.failed += usize::from(status.failed.unwrap_or_default() > 0);
-            if status.completion_time.is_some() {
-                seen.done += 1;
-            } else {
-                open.insert(name);
-            }
-        }
-        for pod in self.source().pods().await? {
-            let Some(job) = job_of(&pod).filter(|job| open.contains(*job)) else {
-                continue;
-            };
-            let is_over = pod.metadata.deletion_timestamp.is_some()
-                || pod.status.as_ref().and_then(|s| s.phase.as_deref()) == Some("Succeeded");
-            let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
-            let placed = self
-                .testbed
-                .clusters
-                .iter()
-                .find(|cluster| Some(virtual_node_name(&cluster.name).as_str()) == node);
-            if let Some(cluster) = placed.filter(|_| !is_over) {
-                *seen.running.entry(cluster.name.clone()).or_default() += 1;
-                open.remove(job);
-            }
-        }
-        seen.waiting = open.len();
-        Ok(seen)
-    }
-
-    /// Waits until the jobs with a prefix are as `expected` says.
-    ///
-    /// # Errors
-    /// Where they do not become so, with what they are.
-    pub async fn wait_for_jobs(
-        &self,
-        prefix: &str,
-        most: Duration,
-        expected: impl Fn(&Jobs) -> bool,
-    ) -> Result<Jobs> {
-        let mut last = Jobs::default();
-        let result = wait_for(prefix, most, async || {
-            last = self.jobs(prefix).await?;
-            Ok(expected(&last))
-        })
-        .await;
-        result.with_context(|| format!("{prefix}: {last:?}"))?;
-        Ok(last)
-    }
-}
-
-/// Whether a program runs by something else than this, or not yet; from now on it does.
-fn is_new(
-    running: &mut BTreeMap<(String, &'static str), String>,
-    cluster: &str,
-    program: &'static str,
-    by: String,
-) -> bool {
-    let before = running.insert((cluster.to_owned(), program), by.clone());
-    before != Some(by)
 }
 
 fn plan(name: &str, nodes: u32) -> ClusterPlan {
@@ -625,86 +296,6 @@ fn plan(name: &str, nodes: u32) -> ClusterPlan {
 fn address(testbed: &Testbed, cluster: &str, host: &str) -> (String, String) {
     let url = format!("https://{host}.example.com:6443");
     (url, testbed.cluster(cluster).server.clone())
-}
-
-fn job_of(pod: &Pod) -> Option<&str> {
-    let owner = pod.metadata.owner_references.as_ref()?.first()?;
-    (owner.kind == "Job").then_some(owner.name.as_str())
-}
-
-fn identity(object: &Value) -> Identity {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let version = text(&object["apiVersion"]);
-    (
-        version
-            .split_once('/')
-            .map(|(group, _)| group.to_owned())
-            .unwrap_or_default(),
-        text(&object["kind"]),
-        text(&object["metadata"]["namespace"]),
-        text(&object["metadata"]["name"]),
-    )
-}
-
-/// What an engine does not write again once it is there: virtual nodes, and what the reconciler writes.
-async fn is_left_alone(applier: &Applier<'_>, object: &Value) -> Result<bool> {
-    let is_live = match object["kind"].as_str() {
-        Some("Node" | "Lease") => true,
-        Some("ConfigMap") => object["metadata"]["name"] == "hcb-status",
-        _ => false,
-    };
-    if !is_live {
-        return Ok(false);
-    }
-    let (api, name) = applier.api(object).await?;
-    Ok(api.get_opt(&name).await?.is_some())
-}
-
-fn chart_values(tree: &Path, cluster: &str) -> Result<Value> {
-    let name = format!("{cluster}-chart-admiralty");
-    let found = manifests(&tree.join("gitops"))?
-        .into_iter()
-        .find(|(_, object)| {
-            object["kind"] == "Application" && object["metadata"]["name"] == name.as_str()
-        });
-    let (_, application) = found.with_context(|| format!("the Application {name}"))?;
-    Ok(application["spec"]["source"]["helm"]["valuesObject"].clone())
-}
-
-/// The template of a Deployment's pods, as text.
-async fn template(cluster: &Cluster, namespace: &str, name: &str) -> Result<String> {
-    let api: Api<k8s_openapi::api::apps::v1::Deployment> =
-        Api::namespaced(cluster.client.clone(), namespace);
-    let deployment = api
-        .get(name)
-        .await
-        .with_context(|| format!("{name} in {}", cluster.name))?;
-    Ok(serde_json::to_string(
-        &deployment.spec.map(|spec| spec.template),
-    )?)
-}
-
-async fn cluster_targets(cluster: &Cluster) -> Result<Vec<String>> {
-    let path = "/apis/multicluster.admiralty.io/v1alpha1/clustertargets";
-    let list: Value = cluster.client.request(crate::access::get(path)?).await?;
-    let items = list["items"].as_array().cloned().unwrap_or_default();
-    let names = items
-        .iter()
-        .filter_map(|item| item["metadata"]["name"].as_str().map(str::to_owned));
-    Ok(names.collect())
-}
-
-/// The targets of a cluster with what their Secrets hold: what Admiralty's restarter goes by.
-async fn targets(cluster: &Cluster) -> Result<String> {
-    let secrets: Api<Secret> = Api::namespaced(cluster.client.clone(), admiralty::NAMESPACE);
-    let mut text = String::new();
-    for name in cluster_targets(cluster).await? {
-        let secret = secrets.get_opt(&format!("target-{name}")).await?;
-        let data = secret.and_then(|secret| secret.data);
-        text.push_str(&name);
-        text.push_str(&serde_json::to_string(&data)?);
-    }
-    Ok(text)
 }
 
 /// Whether a command is there.

@@ -50,34 +50,24 @@ impl Store {
                 .context("the name of a Secret")?;
             let secrets: Api<Secret> = Api::namespaced(cluster.client.clone(), namespace);
             for data in object["spec"]["data"].as_array().into_iter().flatten() {
-                let field = |path: &str| {
-                    data["match"]
-                        .pointer(path)
-                        .and_then(Value::as_str)
-                        .unwrap_or_default()
-                        .to_owned()
-                };
-                let key = field("/secretKey");
-                let mut found = None;
+                let key = data["match"]["remoteRef"]["remoteKey"]
+                    .as_str()
+                    .context("a key")?;
+                let mut found = BTreeMap::new();
                 // The token controller fills the Secret of a service account a moment later.
                 crate::wait_for(
-                    &format!("{key} of {namespace}/{name} in {}", cluster.name),
+                    &format!("{namespace}/{name} in {}", cluster.name),
                     Duration::from_secs(30),
                     async || {
                         let secret = secrets.get_opt(name).await?;
-                        found = secret
-                            .and_then(|secret| secret.data)
-                            .and_then(|mut data| data.remove(&key));
-                        Ok(found.is_some())
+                        found = secret.and_then(|secret| secret.data).unwrap_or_default();
+                        Ok(!found.is_empty())
                     },
                 )
                 .await?;
-                let value = found.context("a value")?;
-                self.put(
-                    &field("/remoteRef/remoteKey"),
-                    &field("/remoteRef/property"),
-                    &value.0,
-                );
+                for (property, value) in &found {
+                    self.put(key, property, &value.0);
+                }
             }
         }
         Ok(())

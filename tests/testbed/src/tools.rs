@@ -56,6 +56,7 @@ const MODULES: &[Module] = &[
                 "kube-controller-manager",
             ),
             ("k8s.io/kubernetes/cmd/kube-scheduler", "kube-scheduler"),
+            ("k8s.io/kubernetes/cmd/kubectl", "kubectl"),
         ],
         files: None,
         release: Some("k8s.io/kubernetes"),
@@ -379,6 +380,21 @@ fn link(source: &Path, package: &str, binary: &Path, flags: &str) -> Result<()> 
     drop(done);
     let _ = progress.join();
     result.map(drop)
+}
+
+/// The folder of a module in Go's cache, where the registry serves `MODULE@VERSION`.
+pub(crate) fn served(module: &str) -> Option<PathBuf> {
+    let arguments = ["mod", "download", "-json", module];
+    let answer = go(&std::env::temp_dir(), &arguments).ok()?;
+    let answer: serde_json::Value = serde_json::from_str(&answer).ok()?;
+    answer["Dir"].as_str().map(PathBuf::from)
+}
+
+/// Copies a folder of source to change it: Go's cache of modules is read-only, and a person's checkout
+/// is theirs.
+pub(crate) fn copy_source(from: &Path, to: &Path) -> Result<()> {
+    output(Command::new("cp").arg("-r").arg(from).arg(to))?;
+    output(Command::new("chmod").args(["-R", "u+w"]).arg(to)).map(drop)
 }
 
 /// Runs a command to its end and returns what it printed.
