@@ -72,6 +72,22 @@ const MODULES: &[Module] = &[
         )),
     },
     Module {
+        folder: "testbed/istio",
+        packages: &[
+            (
+                "istio.io/istio/pilot/cmd/pilot-discovery",
+                "pilot-discovery",
+            ),
+            ("istio.io/istio/pilot/cmd/pilot-agent", "pilot-agent"),
+            ("istio.io/istio/istioctl/cmd/istioctl", "istioctl"),
+            ("hcb.dev/testbed/istio", "xds"),
+        ],
+        files: Some((
+            "istio.io/istio",
+            &["tools/packaging/common/envoy_bootstrap.json"],
+        )),
+    },
+    Module {
         folder: "testbed/versitygw",
         packages: &[("github.com/versity/versitygw/cmd/versitygw", "versitygw")],
         files: None,
