@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 /// Where it is installed.
@@ -227,4 +228,42 @@ pub fn port(cluster: &Cluster, served: &str) -> Result<u16> {
 /// Where it does not answer.
 pub async fn debug(cluster: &Cluster, path: &str) -> Result<String> {
     hybrid::get(port(cluster, "httpAddr")?, path).await
+}
+
+/// What `istioctl analyze` says of all namespaces of a cluster, seen together with another one.
+///
+/// # Errors
+/// Where it cannot do its work.
+pub async fn analyze(cluster: &Cluster, other: &Cluster) -> Result<Vec<Value>> {
+    let read = |cluster: &Cluster| -> Result<Value> {
+        let text = fs::read_to_string(cluster.file("admin.kubeconfig"))?;
+        Ok(serde_json::from_str(&text)?)
+    };
+    let (mut both, more) = (read(cluster)?, read(other)?);
+    for list in ["clusters", "users", "contexts"] {
+        let added = more[list].as_array().cloned().unwrap_or_default();
+        if let Some(list) = both[list].as_array_mut() {
+            list.extend(added);
+        }
+    }
+    let kubeconfig = cluster.file("analyze.kubeconfig");
+    fs::write(&kubeconfig, both.to_string())?;
+    let mut command = Command::new(cluster.tools.binary("istioctl"));
+    command
+        .args([
+            "analyze",
+            "--all-namespaces",
+            "--output=json",
+            "--timeout=2m",
+        ])
+        .arg(format!("--kubeconfig={}", kubeconfig.display()))
+        .arg(format!("--context={}", cluster.name))
+        .arg(format!("--remote-contexts={}", other.name));
+    let output = tokio::task::spawn_blocking(move || command.output()).await??;
+    // It fails where it finds something; what it found is on its output all the same.
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    serde_json::from_str(&out).with_context(|| format!("istioctl analyze: {out}{err}"))
 }
