@@ -331,6 +331,14 @@ impl Cluster {
         Ok(())
     }
 
+    /// One of the testbed's binaries.
+    ///
+    /// # Panics
+    /// Where no module has it.
+    pub fn binary(&self, name: &str) -> PathBuf {
+        self.tools.binary(name)
+    }
+
     /// Where a file of this cluster's is, such as `admin.kubeconfig`.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)

@@ -160,8 +160,8 @@ fn job<'h>(hybrid: &'h Hybrid, workload: &str) -> Result<&'h Value> {
 
 /// Whether Admiralty created a pod for one of the source cluster.
 fn is_delegate(pod: &Pod) -> bool {
-    let owners = pod.owner_references();
-    owners.iter().any(|owner| owner.kind == "PodChaperon")
+    pod.labels()
+        .contains_key("multicluster.admiralty.io/parent-uid")
 }
 
 /// The pod that runs has one proxy, which does not keep its Job from ending; the one in the source cluster,
