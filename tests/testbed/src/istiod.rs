@@ -10,7 +10,7 @@ use crate::hybrid::install_order;
 use crate::ports::Port;
 use crate::process::Program;
 use crate::tools::go;
-use crate::{helm, hybrid};
+use crate::{helm, hybrid, network};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use std::fs;
@@ -99,7 +99,10 @@ pub async fn install(cluster: &Cluster, tree: &Path, options: &Options) -> Resul
 /// # Errors
 /// What Helm or the API server says against it.
 pub async fn install_chart(cluster: &Cluster, tree: &Path, release: Release) -> Result<()> {
-    let values = helm::values(tree, &cluster.name, release.name)?;
+    let mut values = helm::values(tree, &cluster.name, release.name)?;
+    if release.name == CONTROL_PLANE.name {
+        network::suit_envoy(&mut values);
+    }
     let tools = cluster.tools.clone();
     let mut objects = tokio::task::spawn_blocking(move || {
         let chart = module()?.join("manifests/charts").join(release.chart);

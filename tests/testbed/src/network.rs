@@ -13,6 +13,7 @@ use hcb::model::Model;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::ResourceExt;
 use kube::api::Api;
+use serde_json::{Value, json};
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
@@ -47,6 +48,13 @@ pub fn istiod_options() -> Options {
         environment: without
             .map(|name| (name.to_owned(), "false".to_owned()))
             .to_vec(),
+    }
+}
+
+/// Takes out of the values of istiod's chart what only Istio's build of Envoy understands: its metrics.
+pub(crate) fn suit_envoy(values: &mut Value) {
+    if is_inside() {
+        values["telemetry"] = json!({"enabled": false});
     }
 }
 
@@ -137,7 +145,7 @@ pub async fn make(model: &Model, cluster: &Cluster) -> Result<()> {
             "ip link add pods type bridge",
             &format!("ip address add {ROUTER}/16 dev pods"),
             "ip link set pods up",
-            "sysctl -qw net.ipv4.ip_forward=1",
+            "echo 1 > /proc/sys/net/ipv4/ip_forward",
             "iptables -t nat -A POSTROUTING -s 10.0.0.0/16 -o wan -j MASQUERADE",
             // What kube-proxy does for the one Service that proxies call without a proxy.
             &format!(
