@@ -9,7 +9,7 @@ use crate::deployment;
 use crate::hybrid::install_order;
 use crate::ports::Port;
 use crate::process::Program;
-use crate::tools::go;
+use crate::tools::{Tools, go};
 use crate::{helm, hybrid, network};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -134,6 +134,12 @@ pub async fn install_chart(cluster: &Cluster, tree: &Path, release: Release) -> 
     Ok(())
 }
 
+/// One of Istio's programs, built if it is not.
+pub(crate) async fn binary(name: &'static str) -> Result<PathBuf> {
+    let tools = tokio::task::spawn_blocking(Tools::istio).await??;
+    Ok(tools.binary(name))
+}
+
 /// The folder of Istio's Go module.
 pub(crate) fn module() -> Result<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("istio");
@@ -143,7 +149,7 @@ pub(crate) fn module() -> Result<PathBuf> {
 
 /// What the Deployment of istiod runs, with the addresses of this machine.
 async fn program(cluster: &Cluster, options: &Options) -> Result<Program> {
-    let binary = cluster.tools.binary("pilot-discovery");
+    let binary = binary("pilot-discovery").await?;
     let mut program = deployment::program(cluster, NAMESPACE, "istiod", binary).await?;
     // The kubeconfig of another cluster is mounted where there is one; here it is the account's own.
     program
@@ -251,7 +257,7 @@ pub async fn analyze(cluster: &Cluster, other: &Cluster) -> Result<Vec<Value>> {
     }
     let kubeconfig = cluster.file("analyze.kubeconfig");
     fs::write(&kubeconfig, both.to_string())?;
-    let mut command = Command::new(cluster.tools.binary("istioctl"));
+    let mut command = Command::new(binary("istioctl").await?);
     command
         .args([
             "analyze",

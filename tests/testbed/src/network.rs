@@ -61,13 +61,16 @@ pub(crate) fn suit_envoy(values: &mut Value) {
 /// Whether this machine can make networks. Where it cannot, a test skips, which is said here.
 pub fn is_available() -> bool {
     let is_root = output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
-    let is_there = |program: &&str| {
+    let is_missing = |program: &str| {
         let found = Command::new("sh")
             .args(["-c", &format!("command -v {program}")])
             .output();
         !found.is_ok_and(|output| output.status.success())
     };
-    let missing: Vec<_> = PROGRAMS.iter().filter(is_there).copied().collect();
+    let missing: Vec<_> = PROGRAMS
+        .into_iter()
+        .filter(|program| is_missing(program))
+        .collect();
     if is_root && missing.is_empty() {
         return true;
     }

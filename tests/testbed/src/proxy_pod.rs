@@ -2,7 +2,7 @@
 
 use crate::cluster::Cluster;
 use crate::deployment::tokens;
-use crate::istiod::in_folder;
+use crate::istiod::{binary, in_folder};
 use crate::network::{attach, inside};
 use crate::process::Program;
 use crate::tools::output;
@@ -52,8 +52,9 @@ impl ProxiedPod {
         let hosts = root.join("hosts");
         fs::write(&hosts, format!("127.0.0.1 localhost\n{}", lines.concat()))?;
         let started = Self { namespace, hosts };
-        started.redirect(cluster, pod).await?;
-        let program = started.proxy(cluster, pod, envoy, &root)?;
+        let agent = binary("pilot-agent").await?;
+        started.redirect(pod, &agent).await?;
+        let program = started.proxy(pod, &agent, envoy, &root)?;
         cluster.run_as(&format!("proxy-{}", pod.name_any()), program)?;
         let what = format!("the proxy of {} in {}", pod.name_any(), cluster.name);
         crate::wait_for(&what, READY, async || {
@@ -95,14 +96,14 @@ impl ProxiedPod {
     }
 
     /// Does what the container `istio-init` does. Gateways have none: nothing is redirected there.
-    async fn redirect(&self, cluster: &Cluster, pod: &Pod) -> Result<()> {
+    async fn redirect(&self, pod: &Pod, agent: &Path) -> Result<()> {
         let containers = pod
             .spec
             .iter()
             .flat_map(|spec| spec.init_containers.iter().flatten());
         for container in containers.filter(|container| container.name == "istio-init") {
             let mut words = inside(&self.namespace, &self.hosts);
-            words.push(cluster.tools.binary("pilot-agent").display().to_string());
+            words.push(agent.display().to_string());
             words.extend(container.args.iter().flatten().cloned());
             let mut command = Command::new(&words[0]);
             command.args(&words[1..]);
@@ -112,7 +113,7 @@ impl ProxiedPod {
     }
 
     /// `pilot-agent` with the arguments and the environment of the pod's proxy.
-    fn proxy(&self, cluster: &Cluster, pod: &Pod, envoy: &Path, root: &Path) -> Result<Program> {
+    fn proxy(&self, pod: &Pod, agent: &Path, envoy: &Path, root: &Path) -> Result<Program> {
         let proxies = proxies(pod);
         let (container, _) = proxies.first().context("a proxy")?;
         let mut environment = environment(pod, container);
@@ -140,7 +141,7 @@ impl ProxiedPod {
         let mut arguments = vec![
             format!("--regid={GROUP}"),
             "--clear-groups".to_owned(),
-            cluster.tools.binary("pilot-agent").display().to_string(),
+            agent.display().to_string(),
         ];
         arguments.extend(container.args.iter().flatten().map(expanded));
         let program = self.program("proxy", Path::new("setpriv"), &arguments);
@@ -188,7 +189,7 @@ async fn mount(cluster: &Cluster, pod: &Pod, root: &Path) -> Result<()> {
             .collect();
         fs::write(root.join("etc/istio/pod").join(file), lines.join("\n"))?;
     }
-    let template = cluster.tools.file("envoy_bootstrap.json");
+    let template = binary("envoy_bootstrap.json").await?;
     fs::copy(
         template,
         root.join("var/lib/istio/envoy/envoy_bootstrap_tmpl.json"),

@@ -72,22 +72,6 @@ const MODULES: &[Module] = &[
         )),
     },
     Module {
-        folder: "testbed/istio",
-        packages: &[
-            (
-                "istio.io/istio/pilot/cmd/pilot-discovery",
-                "pilot-discovery",
-            ),
-            ("istio.io/istio/pilot/cmd/pilot-agent", "pilot-agent"),
-            ("istio.io/istio/istioctl/cmd/istioctl", "istioctl"),
-            ("hcb.dev/testbed/istio", "xds"),
-        ],
-        files: Some((
-            "istio.io/istio",
-            &["tools/packaging/common/envoy_bootstrap.json"],
-        )),
-    },
-    Module {
         folder: "testbed/versitygw",
         packages: &[("github.com/versity/versitygw/cmd/versitygw", "versitygw")],
         files: None,
@@ -98,6 +82,24 @@ const MODULES: &[Module] = &[
         files: None,
     },
 ];
+
+/// Istio takes as long to build as all else together, so only tests of the mesh wait for it.
+const ISTIO: Module = Module {
+    folder: "testbed/istio",
+    packages: &[
+        (
+            "istio.io/istio/pilot/cmd/pilot-discovery",
+            "pilot-discovery",
+        ),
+        ("istio.io/istio/pilot/cmd/pilot-agent", "pilot-agent"),
+        ("istio.io/istio/istioctl/cmd/istioctl", "istioctl"),
+        ("hcb.dev/testbed/istio", "xds"),
+    ],
+    files: Some((
+        "istio.io/istio",
+        &["tools/packaging/common/envoy_bootstrap.json"],
+    )),
+};
 
 /// Where binaries and files of the modules are.
 #[derive(Debug, Clone)]
@@ -111,10 +113,22 @@ impl Tools {
     /// # Errors
     /// Where Go is missing or a build fails.
     pub fn get() -> Result<Self> {
+        Self::of(MODULES)
+    }
+
+    /// Istio's programs, built as those of [`Tools::get`].
+    ///
+    /// # Errors
+    /// Where Go is missing or a build fails.
+    pub fn istio() -> Result<Self> {
+        Self::of(&[ISTIO])
+    }
+
+    fn of(modules: &[Module]) -> Result<Self> {
         let tests = Path::new(env!("CARGO_MANIFEST_DIR"))
             .parent()
             .context("the folder of the tests")?;
-        let folders = MODULES
+        let folders = modules
             .iter()
             .map(|module| {
                 built(tests, module).with_context(|| format!("building {}", module.folder))

@@ -109,7 +109,7 @@ pub async fn sent(cluster: &Cluster, pod: &Pod) -> Result<Sent> {
     fs::write(file("root"), root)?;
     fs::write(file("node"), node(pod)?.to_string())?;
     let address = format!("127.0.0.1:{}", istiod::port(cluster, "secureGRPCAddr")?);
-    let mut command = Command::new(cluster.tools.binary("xds"));
+    let mut command = Command::new(istiod::binary("xds").await?);
     command.args(["-address", &address]);
     for kind in ["token", "root", "node"] {
         command.arg(format!("-{kind}")).arg(file(kind));

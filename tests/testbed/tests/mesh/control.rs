@@ -15,16 +15,16 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub const SOON: Duration = Duration::from_secs(90);
-pub const STORE_NAMESPACE: &str = "storage";
-pub const STORE: &str = "minio";
+pub(super) const SOON: Duration = Duration::from_secs(90);
+pub(super) const STORE_NAMESPACE: &str = "storage";
+pub(super) const STORE: &str = "minio";
 const STORE_CLUSTER: &str = "outbound|9000||minio.storage.svc.cluster.local";
 const NAMESPACE: &str = "ml";
 
 /// What `istioctl analyze` says that is as it should be: the code, with the reason.
 const EXPECTED: &[(&str, &str)] = &[];
 
-pub fn spec() -> PathBuf {
+pub(super) fn spec() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("mesh")
 }
 
@@ -37,7 +37,7 @@ async fn istiods_run_what_the_tree_says_for_a_mesh() -> Result<()> {
 }
 
 /// Keeps what can be looked into where a test failed.
-pub async fn keep(hybrid: &Hybrid, name: &str, result: Result<()>) -> Result<()> {
+pub(super) async fn keep(hybrid: &Hybrid, name: &str, result: Result<()>) -> Result<()> {
     if result.is_err() {
         let kept = hybrid.testbed.keep(name).await?;
         hcb_testbed::say(&format!("logs and objects are in {}", kept.display()));
@@ -66,7 +66,7 @@ async fn control_planes(hybrid: &Hybrid) -> Result<()> {
 }
 
 /// Each istiod reads the other cluster, by the remote secret that the tree asks for.
-pub async fn see_each_other(hybrid: &Hybrid) -> Result<()> {
+pub(super) async fn see_each_other(hybrid: &Hybrid) -> Result<()> {
     for (cluster, other) in [("private", "public"), ("public", "private")] {
         let what = format!("the istiod of {cluster} to have read {other}");
         wait_for(&what, SOON, async || {
@@ -83,7 +83,7 @@ pub async fn see_each_other(hybrid: &Hybrid) -> Result<()> {
 }
 
 /// The object store, as its owner would install it.
-pub async fn install_store(cluster: &Cluster) -> Result<Pod> {
+pub(super) async fn install_store(cluster: &Cluster) -> Result<Pod> {
     let applier = Applier::new(cluster);
     let labels = json!({"app": STORE});
     applier
@@ -132,7 +132,7 @@ async fn store_pod(cluster: &Cluster) -> Result<Pod> {
 }
 
 /// Creates the Job of a workload and returns the pod that runs it, which must be in `cluster`.
-pub async fn run(hybrid: &Hybrid, workload: &str, cluster: &Cluster) -> Result<Pod> {
+pub(super) async fn run(hybrid: &Hybrid, workload: &str, cluster: &Cluster) -> Result<Pod> {
     let job = job(hybrid, workload)?;
     Applier::new(hybrid.source()).apply(job).await?;
     let name = job["metadata"]["name"].as_str().context("a name")?;

@@ -28,6 +28,7 @@ fn a_pod_in_public_reads_what_is_in_private() -> Result<()> {
     }
     // No registry is reached from inside.
     Tools::get()?;
+    Tools::istio()?;
     definitions::all()?;
     hcb_binary()?;
     if hcb_testbed::admiralty::Admiralty::get()?.is_none() {
