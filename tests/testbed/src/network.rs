@@ -97,7 +97,7 @@ pub fn run_inside(test: &str) -> Result<()> {
     command.args(["--pdeathsig", "KILL", "unshare", "--net", "--mount"]);
     command.arg(std::env::current_exe()?);
     command
-        .args(["--exact", test, "--nocapture"])
+        .args(["--exact", test, "--include-ignored", "--nocapture"])
         .env(VARIABLE, "1");
     let status = command.status()?;
     anyhow::ensure!(status.success(), "{test} failed on networks of its own");

@@ -18,6 +18,7 @@ const SOON: Duration = Duration::from_secs(60);
 const TEST: &str = "traffic::a_pod_in_public_reads_what_is_in_private";
 
 #[test]
+#[ignore = "not yet run to its end: docs/mesh.md"]
 fn a_pod_in_public_reads_what_is_in_private() -> Result<()> {
     if network::is_inside() {
         let runtime = tokio::runtime::Runtime::new()?;
