@@ -1,9 +1,10 @@
 //! Admiralty, from where it can be had: its agent and scheduler as processes, its chart as it is.
 
 use crate::access::get;
-use crate::apply::{Applier, documents};
+use crate::apply::Applier;
 use crate::cluster::Cluster;
 use crate::deployment;
+use crate::helm;
 use crate::ports::Port;
 use crate::tools::{Tools, build, cached, copy_source, output, served, short};
 use anyhow::{Context, Result};
@@ -80,16 +81,7 @@ impl Admiralty {
     /// # Errors
     /// Where Helm refuses the values.
     pub fn render(&self, tools: &Tools, values: &Value) -> Result<Vec<Value>> {
-        let values_file = tempfile::Builder::new().suffix(".json").tempfile()?;
-        fs::write(values_file.path(), values.to_string())?;
-        let rendered = output(
-            Command::new(tools.binary("helm"))
-                .args(["template", "admiralty"])
-                .arg(&self.chart)
-                .args(["--namespace", NAMESPACE, "--values"])
-                .arg(values_file.path()),
-        )?;
-        documents(&rendered)
+        helm::template(tools, "admiralty", &self.chart, NAMESPACE, values)
     }
 
     /// Installs the chart in a cluster as the testbed can: objects of cert-manager are left out, since

@@ -392,6 +392,14 @@ impl Cluster {
         Ok(())
     }
 
+    /// One of the testbed's binaries.
+    ///
+    /// # Panics
+    /// Where no module has it.
+    pub fn binary(&self, name: &str) -> PathBuf {
+        self.tools.binary(name)
+    }
+
     /// Where a file of this cluster's is, such as `admin.kubeconfig`.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)
@@ -438,15 +446,32 @@ impl Cluster {
         namespace: &str,
         account: &str,
     ) -> Result<PathBuf> {
+        let audience = "https://kubernetes.default.svc";
+        let token = self
+            .service_account_token(namespace, account, audience)
+            .await?;
+        self.token_kubeconfig(&format!("{namespace}-{account}"), &token)
+    }
+
+    /// A token of a service account for an audience, as a kubelet mounts it.
+    ///
+    /// # Errors
+    /// Where the account does not exist.
+    pub async fn service_account_token(
+        &self,
+        namespace: &str,
+        account: &str,
+        audience: &str,
+    ) -> Result<String> {
         let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token");
-        let body = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"audiences": ["https://kubernetes.default.svc"], "expirationSeconds": 36000}});
+        let body = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"audiences": [audience], "expirationSeconds": 36000}});
         let response: Value = self
             .client
             .request(post(&path, &body)?)
             .await
             .with_context(|| format!("a token of {namespace}/{account} in {}", self.name))?;
-        let token = response["status"]["token"].as_str().context("a token")?;
-        self.token_kubeconfig(&format!("{namespace}-{account}"), token)
+        let token = response["status"]["token"].as_str();
+        Ok(token.context("a token")?.to_owned())
     }
 
     /// A client with the rights of a service account.

@@ -2,6 +2,7 @@
 //! environment and the arguments of the pod, and tells the API server how it ended.
 
 use crate::cluster::Cluster;
+use crate::xds::SIDECAR;
 use anyhow::{Context, Result, bail};
 use k8s_openapi::api::core::v1::{Container, Pod, Secret};
 use kube::ResourceExt;
@@ -91,7 +92,9 @@ pub fn command(
 
 fn container(pod: &Pod) -> Result<&Container> {
     let spec = pod.spec.as_ref().context("a spec")?;
-    spec.containers.first().context("a container")
+    let mut containers = spec.containers.iter();
+    let own = containers.find(|container| container.name != SIDECAR);
+    own.context("a container")
 }
 
 /// Writes how a pod ended, as its kubelet would.
@@ -112,8 +115,16 @@ pub async fn ended(cluster: &Cluster, pod: &Pod, end: End) -> Result<()> {
         .strftime("%Y-%m-%dT%H:%M:%SZ")
         .to_string();
     let container = container(pod)?;
+    // A pod ends with the last of its containers, and what goes on in another keeps it. Native sidecars are
+    // no such containers: the kubelet ends them after the others.
+    let others = pod.spec.iter().flat_map(|spec| &spec.containers);
+    let goes_on = others.count() > 1;
     let mut status = json!({
-        "phase": if code == 0 { "Succeeded" } else { "Failed" },
+        "phase": match code {
+            _ if goes_on => "Running",
+            0 => "Succeeded",
+            _ => "Failed",
+        },
         "containerStatuses": [{
             "name": container.name,
             "image": container.image,

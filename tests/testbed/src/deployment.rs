@@ -5,7 +5,7 @@ use crate::cluster::Cluster;
 use crate::process::Program;
 use anyhow::{Context, Result};
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, EnvVar, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, EnvVar, ProjectedVolumeSource, Secret};
 use kube::api::Api;
 use std::collections::BTreeMap;
 use std::fs;
@@ -48,10 +48,13 @@ pub async fn program(
             .find(|volume| volume.name == mount.name)
             .context("the volume of a mount")?;
         let files = if let Some(source) = &volume.config_map {
-            let map: ConfigMap = Api::namespaced(cluster.client.clone(), namespace)
-                .get(&source.name)
-                .await?;
-            map.data
+            let maps: Api<ConfigMap> = Api::namespaced(cluster.client.clone(), namespace);
+            let map = if source.optional == Some(true) {
+                maps.get_opt(&source.name).await?
+            } else {
+                Some(maps.get(&source.name).await?)
+            };
+            map.and_then(|map| map.data)
                 .unwrap_or_default()
                 .into_iter()
                 .map(|(key, value)| (key, value.into_bytes()))
@@ -62,6 +65,8 @@ pub async fn program(
             .and_then(|source| source.secret_name.as_ref())
         {
             secret(cluster, namespace, source).await?
+        } else if let Some(source) = &volume.projected {
+            tokens(cluster, namespace, account, source).await?
         } else {
             BTreeMap::new()
         };
@@ -89,7 +94,7 @@ pub async fn program(
         .chain(container.args.iter().flatten());
     let mut environment = vec![("KUBECONFIG".to_owned(), kubeconfig.display().to_string())];
     for variable in container.env.iter().flatten() {
-        if let Some(value) = value(variable, name, namespace) {
+        if let Some(value) = value(variable, name, namespace, account) {
             environment.push((variable.name.clone(), localized(&value)));
         }
     }
@@ -115,6 +120,25 @@ pub fn mounted(program: &Program) -> Vec<PathBuf> {
         }
     }
     found
+}
+
+/// The tokens of a projected volume.
+pub(crate) async fn tokens(
+    cluster: &Cluster,
+    namespace: &str,
+    account: &str,
+    volume: &ProjectedVolumeSource,
+) -> Result<BTreeMap<String, Vec<u8>>> {
+    let mut files = BTreeMap::new();
+    let sources = volume.sources.iter().flatten();
+    for source in sources.filter_map(|source| source.service_account_token.as_ref()) {
+        let audience = source.audience.as_deref().unwrap_or_default();
+        let token = cluster
+            .service_account_token(namespace, account, audience)
+            .await?;
+        files.insert(source.path.clone(), token.into_bytes());
+    }
+    Ok(files)
 }
 
 /// A Secret that is not there, such as one that another tool makes, is an empty one.
@@ -149,7 +173,7 @@ fn localize(text: &str, mounts: &[(String, PathBuf)]) -> String {
     text
 }
 
-fn value(variable: &EnvVar, name: &str, namespace: &str) -> Option<String> {
+fn value(variable: &EnvVar, name: &str, namespace: &str, account: &str) -> Option<String> {
     if let Some(value) = &variable.value {
         return Some(value.clone());
     }
@@ -157,6 +181,7 @@ fn value(variable: &EnvVar, name: &str, namespace: &str) -> Option<String> {
     match field.field_path.as_str() {
         "metadata.name" => Some(format!("{name}-0")),
         "metadata.namespace" => Some(namespace.to_owned()),
+        "spec.serviceAccountName" => Some(account.to_owned()),
         "status.podIP" => Some("127.0.0.1".to_owned()),
         _ => None,
     }

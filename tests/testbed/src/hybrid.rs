@@ -10,7 +10,7 @@ use crate::repository::compiled;
 use crate::scenario::Scenario;
 use crate::secrets::Store;
 use crate::testbed::Testbed;
-use crate::{definitions, deployment, karpenter, scenarios};
+use crate::{definitions, deployment, helm, istiod, karpenter, mesh, network, scenarios};
 use anyhow::{Context, Result};
 use futures::future::try_join_all;
 use hcb::model::{Model, Provider};
@@ -169,18 +169,21 @@ impl Hybrid {
 
     async fn install(&self, admiralty: &Admiralty, node_delay: Duration) -> Result<()> {
         let all = tokio::task::spawn_blocking(definitions::all).await??;
-        try_join_all(
-            self.testbed
-                .clusters
-                .iter()
-                .map(|cluster| self.install_in(cluster, admiralty, &all)),
-        )
-        .await?;
         let addresses = self.model.clusters.iter().filter_map(|cluster| {
             let url = cluster.api_server.clone()?;
             Some((url, self.testbed.cluster(&cluster.name).server.clone()))
         });
         let mut store = Store::new(addresses.collect());
+        if self.model.mesh.is_some() {
+            mesh::put_authorities(&self.model, self.testbed.folder(), &mut store).await?;
+        }
+        try_join_all(
+            self.testbed
+                .clusters
+                .iter()
+                .map(|cluster| self.install_in(cluster, admiralty, &all, &store)),
+        )
+        .await?;
         for cluster in &self.testbed.clusters {
             store.push(cluster).await?;
         }
@@ -267,6 +270,7 @@ impl Hybrid {
         cluster: &Cluster,
         admiralty: &Admiralty,
         all: &[Value],
+        store: &Store,
     ) -> Result<()> {
         let mut objects = manifests(&self.tree.join("clusters").join(&cluster.name))?;
         // What a person applies once, before there is an engine that could.
@@ -319,6 +323,17 @@ impl Hybrid {
         for namespace in namespaces {
             cluster.create_namespace(namespace, &[]).await?;
         }
+        if self.model.mesh.is_some() {
+            // The CA is there before istiod, and istiod before all that its webhooks judge.
+            let is_ca = |object: &&Value| {
+                object["kind"] == "ExternalSecret" && object["metadata"]["name"] == "cacerts"
+            };
+            for object in objects.iter().filter(is_ca) {
+                applier.apply(object).await?;
+            }
+            store.pull(cluster).await?;
+            istiod::install(cluster, &self.tree, &network::istiod_options()).await?;
+        }
         admiralty
             .install(cluster, &self.chart_values(&cluster.name)?)
             .await?;
@@ -328,6 +343,10 @@ impl Hybrid {
         {
             applier.apply(object).await?;
         }
+        if self.model.mesh.is_some() {
+            let address = mesh::address(&self.model, &cluster.name);
+            mesh::install_gateway(cluster, &self.tree, address).await?;
+        }
         Ok(())
     }
 
@@ -336,13 +355,7 @@ impl Hybrid {
         if self.setup == Setup::Stock {
             return Ok(json!({"clusterName": cluster}));
         }
-        let name = format!("{cluster}-chart-admiralty");
-        let applications = manifests(&self.tree.join("gitops"))?;
-        let application = applications.into_iter().find(|(_, object)| {
-            object["kind"] == "Application" && object["metadata"]["name"] == name.as_str()
-        });
-        let (_, application) = application.with_context(|| format!("the Application {name}"))?;
-        Ok(application["spec"]["source"]["helm"]["valuesObject"].clone())
+        helm::values(&self.tree, cluster, "admiralty")
     }
 
     async fn wait_for_virtual_nodes(&self) -> Result<()> {
@@ -370,7 +383,8 @@ impl Hybrid {
 /// # Errors
 /// Where it does not answer, or says that something is wrong.
 pub async fn get(port: u16, path: &str) -> Result<String> {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    // Of this version there are no answers in chunks.
+    let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
     let mut stream = tokio::net::TcpStream::connect(format!("127.0.0.1:{port}")).await?;
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();

@@ -169,6 +169,26 @@ const MODULES: &[Module] = &[
     },
 ];
 
+/// Istio takes as long to build as all else together, so only tests of the mesh wait for it.
+static ISTIO: Module = Module {
+    folder: "testbed/istio",
+    packages: &[
+        (
+            "istio.io/istio/pilot/cmd/pilot-discovery",
+            "pilot-discovery",
+        ),
+        ("istio.io/istio/pilot/cmd/pilot-agent", "pilot-agent"),
+        ("istio.io/istio/istioctl/cmd/istioctl", "istioctl"),
+        ("hcb.dev/testbed/istio", "xds"),
+    ],
+    files: Some((
+        "istio.io/istio",
+        &["tools/packaging/common/envoy_bootstrap.json"],
+    )),
+    release: None,
+    on_demand: false,
+};
+
 /// Where binaries and files of the modules are.
 #[derive(Debug, Clone)]
 pub struct Tools {
@@ -181,10 +201,21 @@ impl Tools {
     /// # Errors
     /// Where Go is missing or a build fails.
     pub fn get() -> Result<Self> {
+        Self::of(MODULES.iter().filter(|module| !module.on_demand))
+    }
+
+    /// Istio's programs, built as those of [`Tools::get`].
+    ///
+    /// # Errors
+    /// Where Go is missing or a build fails.
+    pub fn istio() -> Result<Self> {
+        Self::of([&ISTIO])
+    }
+
+    fn of(modules: impl IntoIterator<Item = &'static Module>) -> Result<Self> {
         let tests = folder_of_tests()?;
-        let folders = MODULES
-            .iter()
-            .filter(|module| !module.on_demand)
+        let folders = modules
+            .into_iter()
             .map(|module| {
                 built(&tests, module).with_context(|| format!("building {}", module.folder))
             })
