@@ -7,7 +7,7 @@
 use super::config::Config;
 use super::gates::{self, Gate, GateChange};
 use super::memory::{Memory, TierState};
-use super::observation::{JobPod, Observation};
+use super::observation::{ARRIVES_WITHIN, JobPod, Observation};
 use super::room::{self, Room, Way};
 use super::weights::{LiveWeight, live_weights};
 use jiff::Timestamp;
@@ -176,6 +176,7 @@ pub fn decide(
     for pod in &waiting {
         deciding.keep_reservation(pod);
         deciding.wake(pod);
+        deciding.note_arrival(pod);
     }
     for pod in waiting {
         let outcome = deciding.outcome(pod);
@@ -214,8 +215,11 @@ struct Deciding<'a> {
     ahead: Vec<usize>,
     /// Pods that are on their way to each cluster: how many, and since when the first of them.
     coming: Vec<(usize, Timestamp)>,
-    /// Pods that each cluster of the first tier has no room for and was not asked for yet.
+    /// Pods that each cluster of the first tier has no room for and was not asked for yet; a crowd where
+    /// even one that has room is to wait for a moment.
     crowd: Vec<usize>,
+    /// Whether nodes have come that pods were let go for: those are next, and nobody else.
+    is_arrival: bool,
     decision: Decision,
 }
 
@@ -250,6 +254,7 @@ impl<'a> Deciding<'a> {
             ahead: vec![0; config.tiers.len()],
             coming: vec![(0, now); config.clusters.len()],
             crowd: vec![0; config.clusters.len()],
+            is_arrival: false,
             decision,
         }
     }
@@ -286,6 +291,19 @@ impl<'a> Deciding<'a> {
                 self.ahead[self.config.tier(cluster)] += 1;
                 self.look_again_at(due);
             }
+        }
+    }
+
+    /// Whether a node has come that a pod was let go for. Its place is kept in a moment, and the scheduler
+    /// should be free for it then: each other pod that it tries for the first time takes it a second.
+    fn note_arrival(&mut self, pod: &JobPod) {
+        let Some(cluster) = self.standing_release(pod) else {
+            return;
+        };
+        let state = &self.observation.clusters[cluster];
+        if let Some(arrival) = state.arrival_for(&pod.shape, self.now) {
+            self.is_arrival = true;
+            self.look_again_at(after(arrival, ARRIVES_WITHIN));
         }
     }
 
@@ -350,7 +368,7 @@ impl<'a> Deciding<'a> {
                 return Outcome::Waits(may_leave);
             }
             self.want(tier);
-            if self.ahead[tier] >= AHEAD {
+            if self.is_arrival || self.ahead[tier] >= AHEAD {
                 // Whether there is room is asked when its turn comes.
                 return Outcome::Next(self.config.tiers[tier].clone());
             }
@@ -391,6 +409,11 @@ impl<'a> Deciding<'a> {
     /// Why the pod stays for the first tier, if it does.
     fn first_tier(&mut self, pod: &JobPod) -> Option<Outcome> {
         let first: Vec<_> = self.eligible(0, pod).collect();
+        for &index in first.iter().filter(|_| self.is_arrival) {
+            if !self.observation.clusters[index].has_candidate(&pod.uid) {
+                self.crowd[index] = gates::CROWD;
+            }
+        }
         for &index in &first {
             let name = &self.config.clusters[index].name;
             match (&mut self.seen[index], &mut self.rooms[index]) {
@@ -430,7 +453,7 @@ impl<'a> Deciding<'a> {
             self.reserve(pod, index, way);
         }
         if self.is_shut_out(pod, index) {
-            if self.ahead[0] >= AHEAD || way.is_none() {
+            if self.is_arrival || self.ahead[0] >= AHEAD || way.is_none() {
                 return Outcome::Next(self.config.tiers[0].clone());
             }
             self.let_ahead(pod, index);

@@ -161,7 +161,13 @@ impl Known {
             }
             Fact::Node(cluster, name, node) => {
                 self.note(cluster, Watched::Nodes, || name.clone());
-                self.observation.clusters[cluster].put_node(&name, node);
+                let is_known = self.listings[cluster][Watched::Nodes as usize].is_whole;
+                let state = &mut self.observation.clusters[cluster];
+                // What is listed for the first time was there before.
+                if is_known {
+                    state.note_arrival(&name, &node, now);
+                }
+                state.put_node(&name, node);
             }
             Fact::Gate(cluster, gate) => {
                 self.observation.clusters[cluster].gate = gate;

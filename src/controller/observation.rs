@@ -9,6 +9,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// For so long after a node came or became ready, the pods that wait for it are about to get their places.
+pub const ARRIVES_WITHIN: Duration = Duration::from_secs(4);
 
 /// What is seen at one time.
 #[derive(Debug, Clone, Default)]
@@ -53,6 +57,8 @@ pub struct ClusterState {
     kept: BTreeMap<(String, String), Kept>,
     /// When pods of jobs were lost with their nodes.
     failed: Vec<Timestamp>,
+    /// When nodes came, or became ready, of late.
+    arrived: BTreeMap<String, Timestamp>,
 }
 
 impl ClusterState {
@@ -109,9 +115,34 @@ impl ClusterState {
         self.nodes.insert(name.to_owned(), node);
     }
 
+    /// A node was not there before, or was not ready: pods that wait for it will have places in a moment.
+    pub fn note_arrival(&mut self, name: &str, node: &NodeState, now: Timestamp) {
+        let known = self.nodes.get(name);
+        if known.is_none_or(|known| node.takes_pods && !known.takes_pods) {
+            self.arrived
+                .retain(|_, arrived| arrived.duration_until(now).unsigned_abs() < ARRIVES_WITHIN);
+            self.arrived.insert(name.to_owned(), now);
+        }
+    }
+
+    /// When the last node came of those that have room for a pod of this shape, if one did of late. Its taints
+    /// are not looked at: providers take theirs off while it gets ready.
+    pub fn arrival_for(&self, shape: &Shape, now: Timestamp) -> Option<Timestamp> {
+        let arrived = self.arrived.iter();
+        arrived
+            .filter(|(_, arrived)| arrived.duration_until(now).unsigned_abs() < ARRIVES_WITHIN)
+            .filter(|(name, _)| {
+                let node = self.nodes.get(*name);
+                node.is_some_and(|node| shape.fits(&node.free))
+            })
+            .map(|(_, arrived)| *arrived)
+            .max()
+    }
+
     /// A node is gone, and pods of jobs with it.
     pub fn lose_node(&mut self, name: &str, now: Timestamp) {
         self.nodes.remove(name);
+        self.arrived.remove(name);
         let children = self
             .children
             .values()

@@ -401,11 +401,22 @@ impl Reconciler {
     /// Takes the conditions off that Admiralty would take for refusals. First of all: who has a place can
     /// only be placed then.
     async fn forget_failures(&mut self) {
+        let mut requests = Vec::new();
         for (cluster, key) in self.state.known.take_outdated() {
             let Some(client) = self.target(cluster).await else {
                 continue;
             };
-            match timeout(REQUEST, act::forget_failure(&client, &key)).await {
+            requests.push(async move {
+                let done = timeout(REQUEST, act::forget_failure(&client, &key)).await;
+                (cluster, key, done)
+            });
+        }
+        let done: Vec<_> = stream::iter(requests)
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await;
+        for (cluster, key, done) in done {
+            match done {
                 Ok(Ok(())) => {}
                 Ok(Err(kube::Error::Api(status))) if status.code == 404 => {}
                 failed => {

@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+mod arrivals;
 mod gates;
 
 const START: Timestamp = Timestamp::UNIX_EPOCH;

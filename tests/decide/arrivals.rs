@@ -1,0 +1,118 @@
+//! A node has come that a pod was let go for: it is that pod's turn, and for a moment nobody else's.
+
+use super::*;
+use hcb::controller::gates::{Gate, GateChange};
+use hcb::controller::observation::ARRIVES_WITHIN;
+
+const CLOSE: GateChange = GateChange {
+    cluster: PRIVATE,
+    gate: Gate::Closed,
+};
+
+/// A node of 4 CPUs as it registers: not ready yet.
+fn new_node() -> NodeState {
+    NodeState {
+        allocatable: cpus(4),
+        ..NodeState::default()
+    }
+}
+
+/// `a` was let go to public and tried there, `b` was not tried yet and fits in private.
+fn waiting() -> Observation {
+    let mut seen = observation([4, 2], vec![released_to_public("a", 3), pod("b", 1)]);
+    candidate(&mut seen.clusters[PUBLIC], "a", 3);
+    seen
+}
+
+fn arrive(seen: &mut Observation, node: &NodeState, now: Timestamp) {
+    seen.clusters[PUBLIC].note_arrival("new", node, now);
+    seen.clusters[PUBLIC].put_node("new", node.clone());
+}
+
+fn decided_at(seen: &Observation, now: Timestamp) -> Decision {
+    decide(seen, &plain(), &Memory::default(), now)
+}
+
+#[test]
+fn the_first_tier_waits_for_a_moment_while_a_node_comes_for_somebody() {
+    let mut seen = waiting();
+    assert_eq!(decided_at(&seen, START).gates, []);
+    arrive(&mut seen, &new_node(), START);
+    let decision = decided_at(&seen, START);
+    assert_eq!(decision.gates, [CLOSE]);
+    assert_eq!(decision.look_again, START.checked_add(ARRIVES_WITHIN).ok());
+    // Not for long, whatever becomes of the node.
+    let later = at(i64::try_from(ARRIVES_WITHIN.as_secs()).expect("a few seconds"));
+    assert_eq!(decided_at(&seen, later).gates, []);
+    // When it is ready, once more.
+    let ready = NodeState {
+        takes_pods: true,
+        ..new_node()
+    };
+    arrive(&mut seen, &ready, later);
+    assert_eq!(decided_at(&seen, later).gates, [CLOSE]);
+    arrive(&mut seen, &ready, at(60));
+    assert_eq!(decided_at(&seen, at(60)).gates, []);
+}
+
+#[test]
+fn nobody_is_let_go_or_through_meanwhile() {
+    let mut seen = waiting();
+    seen.clusters[PRIVATE].gate = Gate::Closed;
+    let more = pod("c", 4);
+    seen.pods.insert(more.uid.clone(), more);
+    let released = |seen: &Observation| -> Vec<_> {
+        let releases = decided_at(seen, START).releases.into_iter();
+        releases
+            .map(|release| (release.uid, release.cluster))
+            .collect()
+    };
+    let pair = |pod: &str, cluster: &str| (pod.to_owned(), cluster.to_owned());
+    assert_eq!(released(&seen), [pair("b", "private"), pair("c", "public")]);
+    arrive(&mut seen, &new_node(), START);
+    assert_eq!(released(&seen), []);
+}
+
+#[test]
+fn a_node_that_is_of_no_use_to_who_was_let_go_holds_nobody_up() {
+    let mut seen = waiting();
+    let small = NodeState {
+        allocatable: cpus(2),
+        ..NodeState::default()
+    };
+    arrive(&mut seen, &small, START);
+    assert_eq!(decided_at(&seen, START).gates, []);
+    // Nor does one that comes where nobody was let go to.
+    let mut seen = waiting();
+    seen.clusters[OTHER].note_arrival("new", &new_node(), START);
+    seen.clusters[OTHER].put_node("new", new_node());
+    assert_eq!(decided_at(&seen, START).gates, []);
+}
+
+#[test]
+fn a_gate_stays_open_where_nobody_would_be_tried() {
+    let mut seen = waiting();
+    seen.pods.remove("b");
+    arrive(&mut seen, &new_node(), START);
+    assert_eq!(decided_at(&seen, START).gates, []);
+}
+
+#[test]
+fn what_is_listed_when_watching_begins_was_there_before() {
+    use hcb::controller::facts::Watched;
+    let config = plain();
+    let mut state = State::new(&config);
+    let node = || Fact::Node(PUBLIC, "new".into(), new_node());
+    let shape = pod("a", 3).shape;
+    state.take(Fact::Listing(PUBLIC, Watched::Nodes), &config, START);
+    state.take(node(), &config, START);
+    state.take(Fact::Listed(PUBLIC, Watched::Nodes), &config, START);
+    let arrival = |state: &State| {
+        let public = &state.known.observation.clusters[PUBLIC];
+        public.arrival_for(&shape, START)
+    };
+    assert_eq!(arrival(&state), None);
+    state.take(Fact::NodeGone(PUBLIC, "new".into()), &config, START);
+    state.take(node(), &config, START);
+    assert_eq!(arrival(&state), Some(START));
+}
