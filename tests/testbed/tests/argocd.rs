@@ -18,7 +18,7 @@ async fn argo_cd_delivers_the_tree_and_fights_nobody() -> Result<()> {
         return Ok(());
     };
     let mut delivery = Delivery::start(GitOpsEngine::Argocd).await?;
-    let result = scenario(&mut delivery, &admiralty).await;
+    let result = Box::pin(scenario(&mut delivery, &admiralty)).await;
     delivery.testbed.run("argocd", async |_| result).await
 }
 
@@ -29,5 +29,5 @@ async fn scenario(delivery: &mut Delivery, admiralty: &Admiralty) -> Result<()> 
         look: async |hub: &_| argocd::look(hub).await,
         kinds: argocd::DELIVERING,
     };
-    engine.play(delivery, admiralty).await
+    Box::pin(engine.play(delivery, admiralty)).await
 }
