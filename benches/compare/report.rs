@@ -244,7 +244,7 @@ The same objects: all that each cluster but `{HUB}` gets, and what tells the eng
             peer[2].as_str().unwrap_or_default()
         );
     }
-    page.push_str("\nHolos, Timoni, Tanka and KCL's command line are not in the module mirror that this was measured behind, in no version asked for, and nowhere on npm, PyPI or crates.io (PyPI has KCL as a library for Python only). They are not compared.\n");
+    page.push_str("\nHolos, Timoni, Tanka and KCL's command line could not be had: the module mirror that this was measured behind refused their newest versions, and they are nowhere on npm, PyPI or crates.io. PyPI has KCL as a library for Python (`kcl-lib`), which is not compared.\n");
 }
 
 fn schemas(page: &mut String, results: &Value) {
