@@ -76,10 +76,8 @@ async fn let_through(
     let releases = release_note(&releases);
     operations.push(json!({"op": "add", "path": annotation(RELEASED), "value": releases}));
     operations.extend(note);
-    let patch: json_patch::Patch =
-        serde_json::from_value(operations.into()).map_err(kube::Error::SerdeError)?;
+    let patch = json_patch(operations.into())?;
     let pods: Api<Pod> = Api::namespaced(source.clone(), &pod.namespace);
-    let patch = Patch::<()>::Json(patch);
     pods.patch(&pod.name, &PatchParams::default(), &patch)
         .await
         .map(drop)
@@ -114,13 +112,18 @@ pub(super) async fn set_gate(
         {"op": "test", "path": "/metadata/resourceVersion", "value": version},
         {"op": "add", "path": "/spec/taints", "value": taints},
     ]);
-    let patch: json_patch::Patch =
-        serde_json::from_value(operations).map_err(kube::Error::SerdeError)?;
-    let patch = Patch::<()>::Json(patch);
+    let patch = json_patch(operations)?;
     nodes
         .patch(&cluster.virtual_node, &PatchParams::default(), &patch)
         .await
         .map(|_| true)
+}
+
+/// A list of operations as a JSON Patch.
+fn json_patch(operations: Value) -> Result<Patch<()>, kube::Error> {
+    serde_json::from_value(operations)
+        .map(Patch::Json)
+        .map_err(kube::Error::SerdeError)
 }
 
 /// An annotation as a JSON pointer.
@@ -172,10 +175,9 @@ pub(super) async fn forget_failure(
         {"op": "test", "path": format!("{path}/type"), "value": CONDITION},
         {"op": "remove", "path": path},
     ]);
-    let patch: json_patch::Patch =
-        serde_json::from_value(operations).map_err(kube::Error::SerdeError)?;
+    let patch = json_patch(operations)?;
     chaperons
-        .patch_status(name, &PatchParams::default(), &Patch::<()>::Json(patch))
+        .patch_status(name, &PatchParams::default(), &patch)
         .await
         .map(drop)
 }

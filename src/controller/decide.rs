@@ -409,9 +409,11 @@ impl<'a> Deciding<'a> {
     /// Why the pod stays for the first tier, if it does.
     fn first_tier(&mut self, pod: &JobPod) -> Option<Outcome> {
         let first: Vec<_> = self.eligible(0, pod).collect();
-        for &index in first.iter().filter(|_| self.is_arrival) {
-            if !self.observation.clusters[index].has_candidate(&pod.uid) {
-                self.crowd[index] = gates::CROWD;
+        if self.is_arrival {
+            for &index in &first {
+                if !self.observation.clusters[index].has_candidate(&pod.uid) {
+                    self.crowd[index] = gates::CROWD;
+                }
             }
         }
         for &index in &first {
