@@ -11,6 +11,7 @@ pub mod config;
 pub mod decide;
 pub mod facts;
 mod fields;
+mod forget;
 pub mod gates;
 pub mod lease;
 pub mod ledger;
@@ -22,6 +23,7 @@ pub mod record;
 pub mod room;
 pub mod run;
 mod serve;
+mod shape;
 pub mod status;
 mod tell;
 mod watch;
@@ -29,9 +31,9 @@ pub mod weights;
 
 pub use config::Config;
 pub use decide::{Decision, decide};
-pub(crate) use fields::shape_of_template;
 pub use memory::Memory;
 pub use observation::Observation;
+pub(crate) use shape::shape_of_template;
 
 /// The taint of a virtual node whose value is the name of its cluster: its gate.
 pub const GATE: &str = "hcb.dev/gate";

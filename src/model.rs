@@ -180,6 +180,12 @@ pub enum Provider {
     ClusterAutoscaler(spec::ClusterAutoscaler),
 }
 
+/// What the mesh's proxy requests in a pod, beside the pod's own containers: the defaults of Istio's chart
+/// (`global.proxy.resources.requests`).
+pub const PROXY_REQUESTS: [(&str, &str); 2] = [("cpu", "100m"), ("memory", "128Mi")];
+/// The most that it may use (`global.proxy.resources.limits`).
+pub const PROXY_LIMITS: [(&str, &str); 2] = [("cpu", "2"), ("memory", "1Gi")];
+
 /// The mesh.
 #[derive(Debug, Clone)]
 pub struct Mesh {

@@ -3,7 +3,7 @@
 use super::GATE;
 use super::config::{Cluster, Config};
 use super::decide::{Release, Wake};
-use super::fields::{Chaperons, Kind, RELEASED, release_note};
+use super::fields::{RELEASED, release_note};
 use super::gates::Gate;
 use super::observation::JobPod;
 use super::reasons::Explanation;
@@ -11,11 +11,9 @@ use super::status::{KEY, NAME, Status};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod, Taint};
 use kube::Client;
-use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
+use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
 
-/// The condition of a pod that says whether it has a place.
-const CONDITION: &str = "PodScheduled";
 /// The annotation that says when the scheduler was told to look at the pod again.
 const WOKEN: &str = "hcb.dev/woken";
 /// The annotation that says why a pod was released. Once a pod is bound, Admiralty replaces the annotations
@@ -120,7 +118,7 @@ pub(super) async fn set_gate(
 }
 
 /// A list of operations as a JSON Patch.
-fn json_patch(operations: Value) -> Result<Patch<()>, kube::Error> {
+pub(super) fn json_patch(operations: Value) -> Result<Patch<()>, kube::Error> {
     serde_json::from_value(operations)
         .map(Patch::Json)
         .map_err(kube::Error::SerdeError)
@@ -141,43 +139,6 @@ pub(super) async fn wake_up(
     let note = json!({WOKEN: format!("{now:.3}")});
     let patch = json!({"metadata": {"uid": wake.uid, "annotations": note}});
     pods.patch(&wake.name, &PatchParams::default(), &Patch::Merge(patch))
-        .await
-        .map(drop)
-}
-
-/// Takes off the condition that a candidate did not fit when it was first tried. Its scheduler keeps a
-/// place for it by now but leaves the condition until it is bound; and Admiralty, which binds it, takes
-/// the condition for a refusal and would only do so after a time-out of half a minute.
-///
-/// The condition is the pod's, and Admiralty's agent copies it to the pod's chaperon, which its scheduler looks
-/// at. The agent makes five requests a second and waits for one where its write met another, so the chaperon's
-/// is taken off here too, once the pod's is: the agent then finds both alike.
-/// Source: Admiralty 0.17.0, `pkg/controllers/chaperon/controller.go`.
-pub(super) async fn forget_failure(
-    client: &Client,
-    (namespace, name): &(String, String),
-) -> Result<(), kube::Error> {
-    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
-    let patch = json!({"status": {"conditions": [{"type": CONDITION, "$patch": "delete"}]}});
-    pods.patch_status(name, &PatchParams::default(), &Patch::Strategic(patch))
-        .await?;
-    let kind = GroupVersionKind::gvk(Chaperons::GROUP, Chaperons::VERSION, Chaperons::NAME);
-    let resource = ApiResource::from_gvk_with_plural(&kind, Chaperons::PLURAL);
-    let chaperons: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
-    let chaperon = chaperons.get(name).await?;
-    let conditions = chaperon.data["status"]["conditions"].as_array();
-    let is_outdated = |condition: &Value| condition["type"] == CONDITION;
-    let Some(index) = conditions.and_then(|all| all.iter().position(is_outdated)) else {
-        return Ok(());
-    };
-    let path = format!("/status/conditions/{index}");
-    let operations = json!([
-        {"op": "test", "path": format!("{path}/type"), "value": CONDITION},
-        {"op": "remove", "path": path},
-    ]);
-    let patch = json_patch(operations)?;
-    chaperons
-        .patch_status(name, &PatchParams::default(), &patch)
         .await
         .map(drop)
 }

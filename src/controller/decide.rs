@@ -20,9 +20,12 @@ pub const GIVE_UP_AFTER: Duration = Duration::from_secs(600);
 pub const GROW_WITHIN: Duration = Duration::from_secs(300);
 
 /// How many pods are released that the scheduler has not tried yet. It tries one after another, about one
-/// a second: one that was released long before might leave although there is room again. When it begins to
-/// try one, there is a second for the next to be released, so that it never waits.
+/// a second: one that was released long before might leave although there is room again.
 pub const AHEAD: usize = 1;
+/// How long after the scheduler began to try a pod the next is released. A try takes it a second, so that it
+/// never waits for one; and when a node comes, those that a place is kept for then stand behind nobody, most
+/// of the time, who would take it a second or two more.
+pub const NEXT_AFTER: Duration = Duration::from_millis(700);
 /// A released pod that the scheduler did not try within this counts as tried.
 pub const TRIED_WITHIN: Duration = Duration::from_secs(10);
 
@@ -287,9 +290,17 @@ impl<'a> Deciding<'a> {
             {
                 room.reserve(pod, way);
             }
+            let begun = self.memory.tried_since.get(&pod.uid);
+            let over = begun.map(|begun| after(*begun, NEXT_AFTER));
             if is_ahead {
                 self.ahead[self.config.tier(cluster)] += 1;
                 self.look_again_at(due);
+            } else if let Some(over) = over
+                && !is_first
+                && self.now < over
+            {
+                self.ahead[self.config.tier(cluster)] += 1;
+                self.look_again_at(over);
             }
         }
     }

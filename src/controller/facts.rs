@@ -8,7 +8,7 @@ use super::memory::{Legacy, Memory};
 use super::observation::{ClusterState, HeldPod, JobPod, NodeState, Observation, Shape};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -110,8 +110,6 @@ pub struct Known {
     requests: HashSet<Arc<Amounts>>,
     listings: Vec<[Listing; 4]>,
     alive: Vec<Option<Timestamp>>,
-    /// Pods that a place is kept for and that still say they fit nowhere.
-    outdated: BTreeSet<(usize, (String, String))>,
 }
 
 #[derive(Debug, Default)]
@@ -209,9 +207,6 @@ impl Known {
                 is_outdated,
             } => {
                 self.note(cluster, Watched::Chaperons, || joined(&key));
-                if is_kept && is_outdated {
-                    self.outdated.insert((cluster, key.clone()));
-                }
                 self.observation.clusters[cluster].keep(key, is_kept, is_outdated);
             }
             Fact::Quota(cluster, key, left) => {
@@ -228,12 +223,6 @@ impl Known {
             }
             Fact::Woken(_) | Fact::TookOver(_) => {}
         }
-    }
-
-    /// Pods of clusters (index, namespace and name) that a place is kept for and that still say they fit
-    /// nowhere. Each is told once.
-    pub fn take_outdated(&mut self) -> BTreeSet<(usize, (String, String))> {
-        std::mem::take(&mut self.outdated)
     }
 
     /// Whether the source cluster is known well enough to decide anything.

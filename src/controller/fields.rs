@@ -4,15 +4,12 @@
 use super::config::Amounts;
 use super::facts::{Fact, Watched};
 use super::gates::Gate;
-use super::observation::{
-    HeldPod, JobName, JobPod, NodeState, Requirement, Shape, Taint, Toleration, add,
-};
-use super::{CONSTRAINTS, GATE, TARGET};
-use crate::model::Quantity;
+use super::observation::{HeldPod, JobName, JobPod, NodeState, Shape, Taint};
+use super::shape::{PodSpec, affinity, amounts, requests, shape};
+use super::{GATE, TARGET};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
-    Affinity, NodeCondition, ResourceQuotaSpec, ResourceQuotaStatus, ResourceRequirements,
-    Taint as NodeTaint, Toleration as PodToleration,
+    NodeCondition, ResourceQuotaSpec, ResourceQuotaStatus, Taint as NodeTaint,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as KubernetesQuantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
@@ -216,33 +213,6 @@ impl Kind for Nodes {
 #[derive(Clone, Debug)]
 pub(super) enum Pods {}
 
-/// What is read of a pod's spec.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct PodSpec {
-    node_name: Option<String>,
-    #[serde(default)]
-    containers: Vec<Container>,
-    #[serde(default)]
-    init_containers: Vec<Container>,
-    #[serde(default)]
-    overhead: BTreeMap<String, KubernetesQuantity>,
-    #[serde(default)]
-    tolerations: Vec<PodToleration>,
-    #[serde(default)]
-    node_selector: BTreeMap<String, String>,
-    affinity: Option<Affinity>,
-    #[serde(default)]
-    priority: i32,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Container {
-    resources: Option<ResourceRequirements>,
-    restart_policy: Option<String>,
-}
-
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct PodStatus {
     phase: Option<String>,
@@ -277,7 +247,10 @@ impl Kind for Pods {
         let held = HeldPod {
             key: key(metadata),
             node: pod.spec.node_name.clone(),
-            requests: Arc::new(requests(&pod.spec)),
+            requests: Arc::new(requests(
+                &pod.spec,
+                metadata.annotations.as_ref().unwrap_or(&BTreeMap::new()),
+            )),
             parent: labels.and_then(|labels| labels.get(PARENT)).cloned(),
         };
         Some(Fact::Held(reader.cluster, uid, held))
@@ -342,48 +315,16 @@ impl Reader {
         struct Original {
             spec: PodSpec,
         }
-        let annotations = proxy.metadata.annotations.as_ref();
-        let manifest = annotations.and_then(|annotations| annotations.get(MANIFEST));
+        let none = BTreeMap::new();
+        let annotations = proxy.metadata.annotations.as_ref().unwrap_or(&none);
+        let manifest = annotations.get(MANIFEST);
         let original: Option<Original> =
             manifest.and_then(|manifest| serde_saphyr::from_str(manifest).ok());
         let spec = original
             .as_ref()
             .map_or(&proxy.spec, |original| &original.spec);
-        shape(spec, &affinity(&proxy.spec), &self.names)
+        shape(spec, annotations, &affinity(&proxy.spec), &self.names)
     }
-}
-
-/// What a pod asks of a cluster, and to which of the clusters `rules` let it go.
-fn shape(spec: &PodSpec, rules: &[Vec<Requirement>], names: &[String]) -> Shape {
-    let is_allowed = |name: &&String| {
-        let labels = BTreeMap::from([(TARGET.to_owned(), (*name).clone())]);
-        let is_about_clusters = |group: &Vec<Requirement>| {
-            group
-                .iter()
-                .all(|requirement| requirement.key != TARGET || requirement.holds(&labels))
-        };
-        rules.is_empty() || rules.iter().any(is_about_clusters)
-    };
-    Shape {
-        requests: requests(spec),
-        tolerations: spec.tolerations.iter().map(toleration).collect(),
-        node_selector: spec.node_selector.clone(),
-        affinity: affinity(spec),
-        clusters: names.iter().filter(is_allowed).cloned().collect(),
-    }
-}
-
-/// What the pods of a template ask of the clusters of these names, as the reconciler will see them.
-/// `None` where it is no template of pods.
-pub(crate) fn shape_of_template(template: &Value, names: &[String]) -> Option<Shape> {
-    let spec = PodSpec::deserialize(template.get("spec")?).ok()?;
-    let annotations = template.pointer("/metadata/annotations");
-    let constraints = annotations.and_then(|all| all.get(CONSTRAINTS)?.as_str());
-    let rules: PodSpec = match constraints {
-        Some(text) => serde_saphyr::from_str(text).ok()?,
-        None => PodSpec::default(),
-    };
-    Some(shape(&spec, &affinity(&rules), names))
 }
 
 /// What stands for a pod that Admiralty made.
@@ -494,85 +435,4 @@ pub(super) fn release_note(releases: &BTreeMap<String, Timestamp>) -> String {
         .map(|(cluster, time)| format!("{cluster} at {time:.3}"))
         .collect();
     notes.join(", ")
-}
-
-/// What a pod asks for: its containers and sidecars together, or its largest step of initialization.
-fn requests(spec: &PodSpec) -> Amounts {
-    let of = |container: &Container| {
-        let resources = container.resources.as_ref();
-        let requests = resources.and_then(|resources| resources.requests.as_ref());
-        requests.map(amounts).unwrap_or_default()
-    };
-    let mut total = Amounts::new();
-    let mut sidecars = Amounts::new();
-    let mut most = Amounts::new();
-    for container in &spec.init_containers {
-        if container.restart_policy.as_deref() == Some("Always") {
-            add(&mut sidecars, &of(container));
-        } else {
-            let mut step = sidecars.clone();
-            add(&mut step, &of(container));
-            raise(&mut most, &step);
-        }
-    }
-    for container in &spec.containers {
-        add(&mut total, &of(container));
-    }
-    add(&mut total, &sidecars);
-    raise(&mut total, &most);
-    add(&mut total, &amounts(&spec.overhead));
-    total.insert("pods".into(), 1000);
-    total
-}
-
-fn raise(total: &mut Amounts, least: &Amounts) {
-    for (resource, amount) in least {
-        let known = total.entry(resource.clone()).or_default();
-        *known = (*known).max(*amount);
-    }
-}
-
-fn amounts(quantities: &BTreeMap<String, KubernetesQuantity>) -> Amounts {
-    quantities
-        .iter()
-        .filter_map(|(resource, quantity)| {
-            Some((resource.clone(), Quantity::parse(&quantity.0)?.milli()))
-        })
-        .collect()
-}
-
-fn toleration(toleration: &PodToleration) -> Toleration {
-    Toleration {
-        key: toleration.key.clone().unwrap_or_default(),
-        value: toleration.value.clone().unwrap_or_default(),
-        any_value: toleration.operator.as_deref() == Some("Exists"),
-        effect: toleration.effect.clone().unwrap_or_default(),
-    }
-}
-
-fn affinity(spec: &PodSpec) -> Vec<Vec<Requirement>> {
-    let affinity = spec
-        .affinity
-        .as_ref()
-        .and_then(|affinity| affinity.node_affinity.as_ref());
-    let required = affinity.and_then(|affinity| {
-        affinity
-            .required_during_scheduling_ignored_during_execution
-            .as_ref()
-    });
-    let terms = required
-        .into_iter()
-        .flat_map(|required| &required.node_selector_terms);
-    terms
-        .map(|term| {
-            let expressions = term.match_expressions.iter().flatten();
-            expressions
-                .map(|expression| Requirement {
-                    key: expression.key.clone(),
-                    operator: expression.operator.clone(),
-                    values: expression.values.clone().unwrap_or_default(),
-                })
-                .collect()
-        })
-        .collect()
 }

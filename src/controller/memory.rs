@@ -13,6 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Memory {
     /// When a place was first seen to be kept for a pod, or when it was last woken, and whether it was.
     pub kept_since: BTreeMap<String, (Timestamp, bool)>,
+    /// When a candidate in a later tier was first seen of a pod that waits: from then on it is tried there.
+    pub tried_since: BTreeMap<String, Timestamp>,
     /// What was spent this month, in the currency of the budget.
     pub ledger: Ledger,
     /// By how much each cluster is behind its share, in pods times the weights of its tier.
@@ -36,12 +38,25 @@ pub struct TierState {
 impl Memory {
     /// Takes in what is seen before anything is decided of it.
     pub fn see(&mut self, observation: &Observation, config: &Config, now: Timestamp) {
-        let waiting = observation.pods.values().filter(|pod| pod.waits());
+        let waiting = || observation.pods.values().filter(|pod| pod.waits());
         let is_kept = |pod: &&JobPod| observation.keeper(&pod.uid).is_some();
-        let kept: BTreeSet<_> = waiting.filter(is_kept).map(|pod| pod.uid.clone()).collect();
+        let kept: BTreeSet<_> = waiting().filter(is_kept).map(|pod| &pod.uid).collect();
         self.kept_since.retain(|uid, _| kept.contains(uid));
         for uid in kept {
-            self.kept_since.entry(uid).or_insert((now, false));
+            self.kept_since.entry(uid.clone()).or_insert((now, false));
+        }
+        let later: Vec<_> = config
+            .clusters
+            .iter()
+            .zip(&observation.clusters)
+            .filter(|(cluster, _)| config.tier(cluster) > 0)
+            .map(|(_, state)| state)
+            .collect();
+        let is_tried = |pod: &&JobPod| later.iter().any(|state| state.has_candidate(&pod.uid));
+        let tried: BTreeSet<_> = waiting().filter(is_tried).map(|pod| &pod.uid).collect();
+        self.tried_since.retain(|uid, _| tried.contains(uid));
+        for uid in tried {
+            self.tried_since.entry(uid.clone()).or_insert(now);
         }
         self.ledger.count(hourly_cost(observation, config), now);
     }

@@ -5,6 +5,7 @@ use super::clock::Clock;
 use super::config::Config;
 use super::decide::{Decision, Outcome};
 use super::facts::{Fact, State};
+use super::forget::Forgetter;
 use super::gates::{Gate, GateChange};
 use super::lease;
 use super::reasons::{Reasons, chosen, described, word};
@@ -119,7 +120,7 @@ pub async fn run(config: Config, reload: Reload, options: Options) -> Result<()>
             Arc::clone(&shared),
         ),
         source,
-        targets: BTreeMap::new(),
+        may_act: watch::Sender::new(false),
         shared,
         clock: Clock::default(),
         said: BTreeMap::new(),
@@ -141,8 +142,8 @@ struct Reconciler {
     config: Arc<Config>,
     state: State,
     source: Client,
-    /// Clients of target clusters that something is done in, as they are needed.
-    targets: BTreeMap<usize, Client>,
+    /// Whether what is decided is done here.
+    may_act: watch::Sender<bool>,
     shared: Arc<Shared>,
     teller: Teller,
     clock: Clock,
@@ -183,7 +184,10 @@ impl Reconciler {
             let holds = *leading.borrow_and_update();
             let leads = holds && (self.leads || self.go_on_from_status().await);
             self.leads = leads;
-            self.shared.metrics.leads(leads && !self.options.dry_run);
+            let may_act = leads && !self.options.dry_run;
+            self.shared.metrics.leads(may_act);
+            self.may_act
+                .send_if_modified(|known| std::mem::replace(known, may_act) != may_act);
             if looked.elapsed() >= SHOW_EVERY {
                 looked = Instant::now();
                 self.watch_clock();
@@ -191,7 +195,6 @@ impl Reconciler {
                     watches.shutdown().await;
                     self.state.configure(&self.config, &config);
                     self.config = Arc::new(config);
-                    self.targets.clear();
                     (facts, watches) = self.watch();
                     self.record_config();
                 }
@@ -241,7 +244,15 @@ impl Reconciler {
                 sender.clone(),
             ));
         }
-        (facts, watches)
+        let forgetter = Forgetter {
+            config: Arc::clone(&self.config),
+            source: self.source.clone(),
+            shared: Arc::clone(&self.shared),
+            may_act: self.may_act.subscribe(),
+        };
+        let (onward, passed_on) = channel(1024);
+        watches.spawn(forgetter.pass_on(facts, onward));
+        (passed_on, watches)
     }
 
     fn take(&mut self, fact: Fact) {
@@ -350,7 +361,6 @@ impl Reconciler {
     }
 
     async fn act(&mut self, decision: &Decision, now: Timestamp) {
-        self.forget_failures().await;
         let metrics = &self.shared.metrics;
         let source = &self.source;
         let pods = &self.state.known.observation.pods;
@@ -395,53 +405,6 @@ impl Reconciler {
             .await;
         for fact in done.into_iter().flatten() {
             self.take(fact);
-        }
-    }
-
-    /// Takes the conditions off that Admiralty would take for refusals. First of all: who has a place can
-    /// only be placed then.
-    async fn forget_failures(&mut self) {
-        let mut requests = Vec::new();
-        for (cluster, key) in self.state.known.take_outdated() {
-            let Some(client) = self.target(cluster).await else {
-                continue;
-            };
-            requests.push(async move {
-                let done = timeout(REQUEST, act::forget_failure(&client, &key)).await;
-                (cluster, key, done)
-            });
-        }
-        let done: Vec<_> = stream::iter(requests)
-            .buffer_unordered(AT_ONCE)
-            .collect()
-            .await;
-        for (cluster, key, done) in done {
-            match done {
-                Ok(Ok(())) => {}
-                Ok(Err(kube::Error::Api(status))) if status.code == 404 => {}
-                failed => {
-                    self.shared.metrics.failed("forget-failure");
-                    self.targets.remove(&cluster);
-                    tracing::warn!(pod = key.1, ?failed, "its old condition stays");
-                }
-            }
-        }
-    }
-
-    async fn target(&mut self, cluster: usize) -> Option<Client> {
-        if cluster == self.config.source() {
-            return Some(self.source.clone());
-        }
-        if let Some(client) = self.targets.get(&cluster) {
-            return Some(client.clone());
-        }
-        let path = self.config.clusters[cluster].kubeconfig.clone()?;
-        match connect(path).await {
-            Ok(client) => Some(self.targets.entry(cluster).or_insert(client).clone()),
-            Err(error) => {
-                tracing::warn!(error = %format!("{error:#}"), "a cluster cannot be reached");
-                None
-            }
         }
     }
 
@@ -571,7 +534,7 @@ pub async fn open_if_down(
     Ok(Some(opened))
 }
 
-async fn connect(path: PathBuf) -> Result<Client> {
+pub(super) async fn connect(path: PathBuf) -> Result<Client> {
     let connect = async |path: &Path| -> Result<Client> {
         let kubeconfig = Kubeconfig::read_from(path)?;
         let options = KubeConfigOptions::default();

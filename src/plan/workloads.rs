@@ -4,9 +4,10 @@ use super::access::{Target, external_secret};
 use super::foundation::priority_class;
 use super::object_store::{CREDENTIALS, endpoint};
 use super::{Area, Unit, Wave};
-use crate::model::{ClusterIndex, Model, Workload};
+use crate::model::{ClusterIndex, Model, PROXY_LIMITS, PROXY_REQUESTS, Workload};
 use crate::spec::Run;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// The environment variable with the folder of the checkpoints.
 pub const CHECKPOINTS: &str = "HCB_CHECKPOINTS";
@@ -95,7 +96,10 @@ fn context(model: &Model, workload: &Workload) -> Value {
         "deadlineSeconds": workload.deadline.seconds(),
         "priorityClass": workload.priority.as_deref().map(priority_class),
         "user": spec.user,
-        "mesh": model.mesh.is_some(),
+        "mesh": model.mesh.as_ref().map(|_| json!({
+            "requests": BTreeMap::from(PROXY_REQUESTS),
+            "limits": BTreeMap::from(PROXY_LIMITS),
+        })),
         "tolerations": tolerations(workload),
         "gpuProduct": spec.resources.gpu.as_ref().and_then(|gpu| gpu.product.as_ref()),
         "constraints": constraints(model, workload),

@@ -1,6 +1,7 @@
 //! A node has come that a pod was let go for: it is that pod's turn, and for a moment nobody else's.
 
 use super::*;
+use hcb::controller::decide::NEXT_AFTER;
 use hcb::controller::gates::{Gate, GateChange};
 use hcb::controller::observation::ARRIVES_WITHIN;
 
@@ -115,4 +116,21 @@ fn what_is_listed_when_watching_begins_was_there_before() {
     state.take(Fact::NodeGone(PUBLIC, "new".into()), &config, START);
     state.take(node(), &config, START);
     assert_eq!(arrival(&state), Some(START));
+}
+
+/// A try takes the scheduler a second. Who is let go at its beginning stands in its queue for as long, before
+/// those for whom a node comes meanwhile.
+#[test]
+fn the_next_is_let_go_when_a_try_is_nearly_over() {
+    let mut seen = observation([4, 2], vec![released_to_public("a", 3), pod("b", 4)]);
+    candidate(&mut seen.clusters[PUBLIC], "a", 3);
+    let mut memory = Memory::default();
+    memory.see(&seen, &plain(), START);
+    let decided = |now: Timestamp| {
+        let decision = decide(&seen, &plain(), &memory, now);
+        (decision.releases.len(), decision.look_again)
+    };
+    let due = START.checked_add(NEXT_AFTER).expect("a time");
+    assert_eq!(decided(START), (0, Some(due)));
+    assert_eq!(decided(due).0, 1);
 }

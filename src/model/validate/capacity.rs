@@ -2,12 +2,8 @@
 
 use super::Check;
 use crate::diag::{Diagnostic, codes};
-use crate::model::{Cluster, NodePool, Quantity, Workload};
+use crate::model::{Cluster, NodePool, PROXY_REQUESTS, Quantity, Workload};
 use crate::spec::TaintEffect;
-
-/// What the mesh's sidecar requests beside a pod's own containers: the defaults of Istio's chart
-/// (`global.proxy.resources.requests`).
-const SIDECAR: [(&str, &str); 2] = [("cpu", "100m"), ("memory", "128Mi")];
 
 /// Each workload must fit on an empty node of some pool of some cluster that it may run in.
 pub(super) fn fits(
@@ -61,7 +57,7 @@ pub(super) fn fits(
         if has_mesh && fits_alone {
             diagnostic = diagnostic.note(format!(
                 "the mesh's sidecar needs {} of CPU and {} of memory beside the workload",
-                SIDECAR[0].1, SIDECAR[1].1
+                PROXY_REQUESTS[0].1, PROXY_REQUESTS[1].1
             ));
         }
         found.push(diagnostic.help("request less, or add a pool of larger nodes"));
@@ -82,7 +78,7 @@ fn misfit(workload: &Workload, pool: &NodePool, has_mesh: bool) -> Option<String
         if resource == "ephemeral-storage" {
             continue;
         }
-        let sidecar = SIDECAR
+        let sidecar = PROXY_REQUESTS
             .iter()
             .find(|(name, _)| has_mesh && name == resource)
             .and_then(|(_, text)| Quantity::parse(text))

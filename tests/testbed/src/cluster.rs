@@ -67,6 +67,9 @@ pub struct NodePool {
     pub taints: Vec<(String, String, String)>,
 }
 
+/// The taint of nodes for what serves the cluster itself.
+pub const SYSTEM_TAINT: &str = "CriticalAddonsOnly";
+
 /// The name of the process of a cluster's API server.
 pub const API_SERVER: &str = "kube-apiserver";
 

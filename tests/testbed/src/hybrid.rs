@@ -3,7 +3,7 @@
 
 use crate::admiralty::Admiralty;
 use crate::apply::{Applier, manifests};
-use crate::cluster::{Cluster, ClusterPlan, NodePool};
+use crate::cluster::{Cluster, ClusterPlan, NodePool, SYSTEM_TAINT};
 use crate::ports::Port;
 use crate::process::Program;
 use crate::repository::compiled;
@@ -461,6 +461,10 @@ pub fn hcb_binary() -> Result<PathBuf> {
         "--locked",
         "--package",
         "hcb",
+        // Features of dependencies are joined over the packages that are asked for: with these two, what
+        // `cargo test` has built is what is asked for here.
+        "--package",
+        "hcb-testbed",
         "--bin",
         "hcb",
     ]);
@@ -510,7 +514,9 @@ pub(crate) async fn run_admiralty(
     Ok(())
 }
 
-/// A cluster with the nodes that a spec says are always there.
+/// A cluster with the nodes that a spec says are always there. Where there are none, there is still the
+/// one that Admiralty, the autoscaler and others have their pods on, which no job may use: without it
+/// nobody in that cluster could take a job in, or buy a node for it.
 pub(crate) fn plan(cluster: &hcb::model::Cluster) -> ClusterPlan {
     let pools = cluster
         .pools
@@ -539,8 +545,23 @@ pub(crate) fn plan(cluster: &hcb::model::Cluster) -> ClusterPlan {
                 })
                 .collect(),
         });
+    let mut pools: Vec<_> = pools.collect();
+    if pools.is_empty() {
+        pools.push(NodePool {
+            name: "system".to_owned(),
+            nodes: 1,
+            cpu: "2".to_owned(),
+            memory: "8Gi".to_owned(),
+            taints: vec![(
+                SYSTEM_TAINT.to_owned(),
+                String::new(),
+                "NoSchedule".to_owned(),
+            )],
+            ..NodePool::default()
+        });
+    }
     ClusterPlan {
         name: cluster.name.clone(),
-        pools: pools.collect(),
+        pools,
     }
 }

@@ -90,6 +90,9 @@ pub struct Verdict {
     pub first_burst_after: Option<f64>,
     /// Seconds from the first bought node's being there to the first binding on one.
     pub first_burst_after_node: Option<f64>,
+    /// Seconds from when the first bought node took pods (ready, without the taints of a node's first
+    /// moments) to the first binding on one.
+    pub first_burst_after_ready: Option<f64>,
     /// Jobs that waited for more than half a minute beside room while nobody was placed, or to the end.
     pub stranded: usize,
     /// Jobs that never ran.
@@ -314,6 +317,12 @@ pub fn verdict(model: &Model, setup: Setup, records: &[ClusterRecord], end: Time
             .min()
     };
     let first_node = bought.iter().map(|(node, _)| node.created).min();
+    let first_ready = bought.iter().filter_map(|(node, _)| node.ready).min();
+    let first_burst_after = |moment: Option<Timestamp>| {
+        moment
+            .zip(bursts(true))
+            .map(|(moment, burst)| seconds(burst) - seconds(moment))
+    };
     Verdict {
         setup: setup.name(),
         placed,
@@ -335,9 +344,8 @@ pub fn verdict(model: &Model, setup: Setup, records: &[ClusterRecord], end: Time
             .map(|full| filled(model, records, full))
             .zip(bursts(false))
             .map(|(full, burst)| seconds(burst) - seconds(full)),
-        first_burst_after_node: first_node
-            .zip(bursts(true))
-            .map(|(node, burst)| seconds(burst) - seconds(node)),
+        first_burst_after_node: first_burst_after(first_node),
+        first_burst_after_ready: first_burst_after(first_ready),
         stranded: placements
             .iter()
             .filter(|placement| {
@@ -406,7 +414,7 @@ fn loads(
             let nodes = record
                 .nodes
                 .iter()
-                .filter(|node| !node.is_virtual && node.exists_at(*time));
+                .filter(|node| node.is_for_jobs() && node.exists_at(*time));
             Load {
                 time: seconds(*time),
                 jobs_cpu: sum(&jobs),

@@ -1,6 +1,7 @@
 //! What happened, as the API servers recorded it: every pod of every cluster from its creation to its
 //! end, and every node. Nothing in here comes from hcb.
 
+use crate::cluster::SYSTEM_TAINT;
 use anyhow::{Context, Result};
 use hcb::model::Quantity;
 use jiff::Timestamp;
@@ -87,6 +88,8 @@ pub struct NodeRecord {
     pub taints: Vec<(String, String)>,
     /// When it was created.
     pub created: Timestamp,
+    /// When it first took pods: ready, and without the taints of a node's first moments.
+    pub ready: Option<Timestamp>,
     /// When it was removed.
     pub removed: Option<Timestamp>,
     /// Whether it stands for a cluster.
@@ -94,6 +97,12 @@ pub struct NodeRecord {
 }
 
 impl NodeRecord {
+    /// Whether jobs may run on it.
+    pub fn is_for_jobs(&self) -> bool {
+        let mut taints = self.taints.iter();
+        !self.is_virtual && !taints.any(|(key, _)| key == SYSTEM_TAINT)
+    }
+
     /// Whether it was there at a time.
     pub fn exists_at(&self, time: Timestamp) -> bool {
         self.created <= time && self.removed.is_none_or(|removed| time < removed)
@@ -271,7 +280,12 @@ impl Reader {
                     self.record.nodes[*index].removed = Some(time);
                 }
             }
-            ("nodes", "", "patch" | "update") => {
+            ("nodes", "" | "status", "patch" | "update") => {
+                if let Some(index) = self.nodes.get(text(&reference["name"]))
+                    && takes_pods(response)
+                {
+                    self.record.nodes[*index].ready.get_or_insert(time);
+                }
                 // A finalizer keeps a node that is being deleted; what matters is that it takes no pods.
                 let is_going = response["metadata"]["deletionTimestamp"].is_string();
                 if let Some(index) = self
@@ -326,12 +340,9 @@ impl Reader {
     fn create_node(&mut self, node: &Value, created: Timestamp) {
         let name = text(&node["metadata"]["name"]).to_owned();
         let labels = texts(&node["metadata"]["labels"]);
-        let taints = node["spec"]["taints"].as_array().into_iter().flatten();
         // Taints of the node's first moments go by themselves; those of the pool stay.
-        let lasting = taints.filter(|taint| {
-            !text(&taint["key"]).starts_with("node.kubernetes.io/")
-                && text(&taint["key"]) != "karpenter.sh/unregistered"
-                && text(&taint["effect"]) != "PreferNoSchedule"
+        let lasting = taints(node).filter(|taint| {
+            !is_of_first_moments(taint) && text(&taint["effect"]) != "PreferNoSchedule"
         });
         self.nodes.insert(name.clone(), self.record.nodes.len());
         self.record.nodes.push(NodeRecord {
@@ -346,6 +357,7 @@ impl Reader {
                 })
                 .collect(),
             created,
+            ready: takes_pods(node).then_some(created),
             removed: None,
             is_virtual: labels
                 .get("type")
@@ -353,6 +365,25 @@ impl Reader {
             labels,
         });
     }
+}
+
+fn taints(node: &Value) -> impl Iterator<Item = &Value> {
+    node["spec"]["taints"].as_array().into_iter().flatten()
+}
+
+fn is_of_first_moments(taint: &Value) -> bool {
+    let key = text(&taint["key"]);
+    key.starts_with("node.kubernetes.io/") || key == "karpenter.sh/unregistered"
+}
+
+/// Whether a node is ready and has no taint that goes by itself.
+fn takes_pods(node: &Value) -> bool {
+    let mut conditions = node["status"]["conditions"]
+        .as_array()
+        .into_iter()
+        .flatten();
+    conditions.any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+        && !taints(node).any(is_of_first_moments)
 }
 
 fn text(value: &Value) -> &str {

@@ -19,7 +19,7 @@ pub fn table(scenario: &Scenario, verdicts: &[Verdict]) -> String {
     let optional = |seconds: Option<f64>| {
         seconds.map_or_else(|| "—".to_owned(), |seconds| format!("{seconds:.1} s"))
     };
-    let rows: [Row<'_>; 10] = [
+    let rows: [Row<'_>; 11] = [
         ("jobs", &|verdict| verdict.placements.len().to_string()),
         ("ran in", &|verdict| {
             let placed: Vec<_> = verdict
@@ -44,6 +44,9 @@ pub fn table(scenario: &Scenario, verdicts: &[Verdict]) -> String {
         }),
         ("first node → first burst", &|verdict| {
             optional(verdict.first_burst_after_node)
+        }),
+        ("first node takes pods → first burst", &|verdict| {
+            optional(verdict.first_burst_after_ready)
         }),
         ("stranded; never ran", &|verdict| {
             format!("{}; {}", verdict.stranded, verdict.never_ran)

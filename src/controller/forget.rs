@@ -1,0 +1,207 @@
+//! What cannot wait for a decision: conditions that Admiralty would take for refusals.
+//!
+//! A candidate that did not fit when it was first tried says so in a condition. Its scheduler leaves the
+//! condition when it keeps a place for the pod later, until the pod is bound; and Admiralty, which binds it,
+//! takes it for a refusal and would only do so after a time-out of half a minute. When a node comes, the
+//! source's scheduler looks at the pods that wait for one within a tenth of a second. Who still looks
+//! refused then is tried again two seconds later, so this is done as the fact is seen, beside all else.
+
+use super::act::json_patch;
+use super::config::Config;
+use super::facts::Fact;
+use super::fields::{Chaperons, Kind};
+use super::run::connect;
+use super::serve::Shared;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Client;
+use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc::{Receiver, Sender};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// The condition of a pod that says whether it has a place.
+const CONDITION: &str = "PodScheduled";
+/// The most that one pod may take.
+const REQUEST: Duration = Duration::from_secs(10);
+/// How often what is still to be done is begun again.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// A cluster, and a pod's namespace and name.
+type Place = (usize, (String, String));
+
+/// Hands facts on as they come, and forgets failures on the way.
+pub(super) struct Forgetter {
+    pub(super) config: Arc<Config>,
+    /// The client of the source cluster.
+    pub(super) source: Client,
+    pub(super) shared: Arc<Shared>,
+    /// Whether this replica leads, and does what it decides.
+    pub(super) may_act: watch::Receiver<bool>,
+}
+
+impl Forgetter {
+    /// Goes on until nobody sends facts or takes them.
+    pub(super) async fn pass_on(mut self, mut facts: Receiver<Fact>, onward: Sender<Fact>) {
+        let mut clients = BTreeMap::from([(self.config.source(), self.source.clone())]);
+        let mut open: BTreeSet<Place> = BTreeSet::new();
+        let mut works: JoinSet<(Place, bool)> = JoinSet::new();
+        let mut again = tokio::time::interval(AGAIN);
+        loop {
+            let begin: Vec<Place> = tokio::select! {
+                fact = facts.recv() => {
+                    let Some(fact) = fact else {
+                        return;
+                    };
+                    let seen = outdated(&fact);
+                    if onward.send(fact).await.is_err() {
+                        return;
+                    }
+                    match seen {
+                        Some((place, true)) => {
+                            let is_new = open.insert(place.clone());
+                            is_new.then_some(place).into_iter().collect()
+                        }
+                        Some((place, false)) => {
+                            open.remove(&place);
+                            continue;
+                        }
+                        None => continue,
+                    }
+                }
+                Some(done) = works.join_next() => {
+                    // What failed stays open. A new client reads the credentials anew.
+                    if let Ok(((cluster, _), false)) = done
+                        && cluster != self.config.source()
+                    {
+                        clients.remove(&cluster);
+                    }
+                    continue;
+                }
+                changed = self.may_act.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    open.iter().cloned().collect()
+                }
+                _ = again.tick() => open.iter().cloned().collect(),
+            };
+            if !*self.may_act.borrow_and_update() {
+                continue;
+            }
+            for place in begin {
+                if let Some(client) = self.client(&mut clients, place.0).await {
+                    works.spawn(forget(client, Arc::clone(&self.shared), place));
+                }
+            }
+        }
+    }
+
+    async fn client(
+        &self,
+        clients: &mut BTreeMap<usize, Client>,
+        cluster: usize,
+    ) -> Option<Client> {
+        if let Some(client) = clients.get(&cluster) {
+            return Some(client.clone());
+        }
+        let path = self.config.clusters[cluster].kubeconfig.clone()?;
+        match connect(path).await {
+            Ok(client) => Some(clients.entry(cluster).or_insert(client).clone()),
+            Err(error) => {
+                tracing::warn!(error = %format!("{error:#}"), "a cluster cannot be reached");
+                None
+            }
+        }
+    }
+}
+
+/// The place that a fact is about, and whether its pod still says that it fits nowhere.
+fn outdated(fact: &Fact) -> Option<(Place, bool)> {
+    let Fact::Place {
+        cluster,
+        key,
+        is_kept,
+        is_outdated,
+    } = fact
+    else {
+        return None;
+    };
+    Some(((*cluster, key.clone()), *is_kept && *is_outdated))
+}
+
+/// Takes the condition off one pod, and says whether that went well.
+async fn forget(client: Client, shared: Arc<Shared>, place: Place) -> (Place, bool) {
+    let failed = match timeout(REQUEST, forget_failure(&client, &place.1)).await {
+        Ok(Ok(())) => None,
+        Ok(Err(kube::Error::Api(status))) if status.code == 404 => None,
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(_) => Some("no answer in time".to_owned()),
+    };
+    if let Some(error) = &failed {
+        shared.metrics.failed("forget-failure");
+        tracing::warn!(pod = place.1.1, error, "its old condition stays");
+    }
+    (place, failed.is_none())
+}
+
+/// The condition is the pod's, and Admiralty's agent copies it to the pod's chaperon, which the source's
+/// scheduler looks at. The agent makes five requests a second and waits for one where its write met another,
+/// so the chaperon's is taken off here too.
+/// Source: Admiralty 0.17.0, `pkg/controllers/chaperon/controller.go`.
+async fn forget_failure(
+    client: &Client,
+    (namespace, name): &(String, String),
+) -> Result<(), kube::Error> {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let patch = json!({"status": {"conditions": [{"type": CONDITION, "$patch": "delete"}]}});
+    let patch = Patch::Strategic(patch);
+    let parameters = PatchParams::default();
+    let of_pod = pods.patch_status(name, &parameters, &patch);
+    let kind = GroupVersionKind::gvk(Chaperons::GROUP, Chaperons::VERSION, Chaperons::NAME);
+    let resource = ApiResource::from_gvk_with_plural(&kind, Chaperons::PLURAL);
+    let chaperons: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
+    let of_chaperon = forget_of_chaperon(&chaperons, name);
+    let (of_pod, of_chaperon) = tokio::join!(of_pod, of_chaperon);
+    of_pod?;
+    of_chaperon
+}
+
+async fn forget_of_chaperon(chaperons: &Api<DynamicObject>, name: &str) -> Result<(), kube::Error> {
+    // A pod that has no place has no other condition, as a rule.
+    match remove(chaperons, name, 0).await {
+        Err(kube::Error::Api(status)) if status.code == 422 => {}
+        done => return done,
+    }
+    let chaperon = chaperons.get(name).await?;
+    let conditions = chaperon.data["status"]["conditions"].as_array();
+    let is_outdated = |condition: &Value| condition["type"] == CONDITION;
+    match conditions.and_then(|all| all.iter().position(is_outdated)) {
+        Some(index) => remove(chaperons, name, index).await,
+        // Somebody was faster.
+        None => Ok(()),
+    }
+}
+
+/// Takes the condition off that stands at a place, if it does.
+async fn remove(
+    chaperons: &Api<DynamicObject>,
+    name: &str,
+    index: usize,
+) -> Result<(), kube::Error> {
+    let path = format!("/status/conditions/{index}");
+    let operations = json!([
+        {"op": "test", "path": format!("{path}/type"), "value": CONDITION},
+        {"op": "remove", "path": path},
+    ]);
+    let patch = json_patch(operations)?;
+    let parameters = PatchParams::default();
+    chaperons
+        .patch_status(name, &parameters, &patch)
+        .await
+        .map(drop)
+}
