@@ -290,17 +290,14 @@ impl<'a> Deciding<'a> {
             {
                 room.reserve(pod, way);
             }
+            // It is ahead until it is tried, and in a later tier for most of that try.
             let begun = self.memory.tried_since.get(&pod.uid);
+            let begun = begun.filter(|_| !is_first);
             let over = begun.map(|begun| after(*begun, NEXT_AFTER));
-            if is_ahead {
+            let mut ends = [(!is_tried).then_some(due), over].into_iter().flatten();
+            if let Some(end) = ends.find(|end| self.now < *end) {
                 self.ahead[self.config.tier(cluster)] += 1;
-                self.look_again_at(due);
-            } else if let Some(over) = over
-                && !is_first
-                && self.now < over
-            {
-                self.ahead[self.config.tier(cluster)] += 1;
-                self.look_again_at(over);
+                self.look_again_at(end);
             }
         }
     }

@@ -10,7 +10,7 @@ use super::act::json_patch;
 use super::config::Config;
 use super::facts::Fact;
 use super::fields::{Chaperons, Kind};
-use super::run::connect;
+use super::run::{REQUEST, connect};
 use super::serve::Shared;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Client;
@@ -26,8 +26,6 @@ use tokio::time::timeout;
 
 /// The condition of a pod that says whether it has a place.
 const CONDITION: &str = "PodScheduled";
-/// The most that one pod may take.
-const REQUEST: Duration = Duration::from_secs(10);
 /// How often what is still to be done is begun again.
 const AGAIN: Duration = Duration::from_secs(2);
 

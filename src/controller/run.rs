@@ -43,7 +43,7 @@ const SHOW_EVERY: Duration = Duration::from_secs(2);
 /// A status that did not change is written this often, as a sign of life.
 const STATUS_EVERY: Duration = Duration::from_secs(10);
 /// The most that one request may take.
-const REQUEST: Duration = Duration::from_secs(10);
+pub(super) const REQUEST: Duration = Duration::from_secs(10);
 /// Requests that are made at once.
 const AT_ONCE: usize = 16;
 /// A clock that is off by more is told of.

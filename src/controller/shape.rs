@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 const PROXY: &str = "istio-proxy";
 /// The annotations by which a pod says what Istio's container asks for, with the resources. A template of
 /// hcb's has them, since the pod that waits has no such container yet.
-const PROXY_REQUESTS: [(&str, &str); 2] = [
+const PROXY_ANNOTATIONS: [(&str, &str); 2] = [
     ("sidecar.istio.io/proxyCPU", "cpu"),
     ("sidecar.istio.io/proxyMemory", "memory"),
 ];
@@ -124,10 +124,12 @@ pub(super) fn requests(spec: &PodSpec, annotations: &BTreeMap<String, String>) -
 
 /// What the proxy will ask for.
 fn announced(annotations: &BTreeMap<String, String>) -> Amounts {
-    let said = PROXY_REQUESTS.iter().filter_map(|(annotation, resource)| {
-        let amount = Quantity::parse(annotations.get(*annotation)?)?;
-        Some(((*resource).to_owned(), amount.milli()))
-    });
+    let said = PROXY_ANNOTATIONS
+        .iter()
+        .filter_map(|(annotation, resource)| {
+            let amount = Quantity::parse(annotations.get(*annotation)?)?;
+            Some(((*resource).to_owned(), amount.milli()))
+        });
     said.collect()
 }
 

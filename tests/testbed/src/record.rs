@@ -281,19 +281,15 @@ impl Reader {
                 }
             }
             ("nodes", "" | "status", "patch" | "update") => {
-                if let Some(index) = self.nodes.get(text(&reference["name"]))
-                    && takes_pods(response)
-                {
-                    self.record.nodes[*index].ready.get_or_insert(time);
-                }
-                // A finalizer keeps a node that is being deleted; what matters is that it takes no pods.
-                let is_going = response["metadata"]["deletionTimestamp"].is_string();
-                if let Some(index) = self
-                    .nodes
-                    .get(text(&reference["name"]))
-                    .filter(|_| is_going)
-                {
-                    self.record.nodes[*index].removed.get_or_insert(time);
+                if let Some(index) = self.nodes.get(text(&reference["name"])) {
+                    let node = &mut self.record.nodes[*index];
+                    if takes_pods(response) {
+                        node.ready.get_or_insert(time);
+                    }
+                    // A finalizer keeps a node that is being deleted; what matters is that it takes no pods.
+                    if response["metadata"]["deletionTimestamp"].is_string() {
+                        node.removed.get_or_insert(time);
+                    }
                 }
             }
             _ => {}
