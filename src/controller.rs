@@ -9,6 +9,7 @@ pub mod act;
 pub mod clock;
 pub mod config;
 pub mod decide;
+pub mod decision;
 pub mod facts;
 mod fields;
 mod forget;
@@ -30,7 +31,8 @@ mod watch;
 pub mod weights;
 
 pub use config::Config;
-pub use decide::{Decision, decide};
+pub use decide::decide;
+pub use decision::Decision;
 pub use memory::Memory;
 pub use observation::Observation;
 pub(crate) use shape::shape_of_template;

@@ -2,9 +2,10 @@
 
 use super::GATE;
 use super::config::{Cluster, Config};
-use super::decide::{Release, Wake};
+use super::decision::{Release, Wake};
 use super::fields::{RELEASED, release_note};
 use super::gates::Gate;
+use super::metrics::Metrics;
 use super::observation::JobPod;
 use super::reasons::Explanation;
 use super::status::{KEY, NAME, Status};
@@ -13,6 +14,11 @@ use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod, Taint};
 use kube::Client;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// The most that one request may take.
+pub(super) const REQUEST: Duration = Duration::from_secs(10);
 
 /// The annotation that says when the scheduler was told to look at the pod again.
 const WOKEN: &str = "hcb.dev/woken";
@@ -20,6 +26,33 @@ const WOKEN: &str = "hcb.dev/woken";
 /// of the pod in the source by those of its delegate, but for those of its own domain.
 /// Source: Admiralty 0.17.0, `pkg/controllers/feedback/controller.go`.
 pub const DECISION: &str = "multicluster.admiralty.io/hcb-decision";
+
+/// Does something with an object; what it came to, or none and why it is not done is said. That the object
+/// is gone or changed is no trouble: whoever looks next sees it as it is.
+pub(super) async fn attempt<T>(
+    metrics: &Metrics,
+    what: &'static str,
+    object: &str,
+    work: impl Future<Output = Result<T, kube::Error>>,
+) -> Option<T> {
+    let problem = match timeout(REQUEST, work).await {
+        Ok(Ok(done)) => return Some(done),
+        Ok(Err(kube::Error::Api(status))) if matches!(status.code, 404 | 409 | 422) => {
+            tracing::debug!(
+                object,
+                what,
+                problem = status.message,
+                "not done: it changed"
+            );
+            return None;
+        }
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "no answer in time".to_owned(),
+    };
+    metrics.failed(what);
+    tracing::warn!(object, what, problem, "not done");
+    None
+}
 
 /// Lets a pod pass the gate of a cluster, and notes why.
 pub(super) async fn release(

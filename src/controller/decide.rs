@@ -4,14 +4,18 @@
 //! A pod is released one by one, never a tier as a whole: exactly as many candidates are made elsewhere
 //! as jobs must go there, each in the one cluster whose turn it is.
 
+mod held;
+mod turns;
+
 use super::config::Config;
-use super::gates::{self, Gate, GateChange};
+use super::decision::{Decision, Outcome, Release, Verdict, Wake};
+use super::gates::{self, Gate};
 use super::memory::{Memory, TierState};
 use super::observation::{ARRIVES_WITHIN, JobPod, Observation};
 use super::room::{self, Room, Way};
-use super::weights::{LiveWeight, live_weights};
+use super::weights::live_weights;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// How long a cluster that a pod was released to has to take it in, before another may.
@@ -22,10 +26,10 @@ pub const GROW_WITHIN: Duration = Duration::from_secs(300);
 /// How many pods are released that the scheduler has not tried yet. It tries one after another, about one
 /// a second: one that was released long before might leave although there is room again.
 pub const AHEAD: usize = 1;
-/// How long after the scheduler began to try a pod the next is released. A try takes it a second, so that it
-/// never waits for one; and when a node comes, those that a place is kept for then stand behind nobody, most
-/// of the time, who would take it a second or two more.
-pub const NEXT_AFTER: Duration = Duration::from_millis(700);
+/// How long after the scheduler began to try a pod the next is released: a try takes it a second. Who is
+/// released earlier stands in its queue for the rest of that, and leaves if room comes free meanwhile, or
+/// stands before those for whom a node comes.
+pub const NEXT_AFTER: Duration = Duration::from_secs(1);
 /// A released pod that the scheduler did not try within this counts as tried.
 pub const TRIED_WITHIN: Duration = Duration::from_secs(10);
 
@@ -53,108 +57,6 @@ pub fn hourly_cost(observation: &Observation, config: &Config) -> f64 {
         .sum()
 }
 
-/// A pod that may pass a gate.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Release {
-    /// The pod's namespace.
-    pub namespace: String,
-    /// The pod's name.
-    pub name: String,
-    /// The pod's uid.
-    pub uid: String,
-    /// The version of the pod that this was decided of.
-    pub version: String,
-    /// The cluster whose gate it may pass.
-    pub cluster: String,
-}
-
-/// A pod that the scheduler should look at again: a place is kept for it, which nothing tells the
-/// scheduler. By itself it looks a minute later.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wake {
-    /// The pod's namespace.
-    pub namespace: String,
-    /// The pod's name.
-    pub name: String,
-    /// The pod's uid.
-    pub uid: String,
-}
-
-/// Why a pod waits, or where it may go.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Outcome {
-    /// A cluster keeps a place for it; the scheduler takes that.
-    Kept(String),
-    /// A cluster of the first tier has room; the scheduler places it there.
-    Fits(String),
-    /// A cluster of the first tier is adding a node for it.
-    Grows(String),
-    /// It has not waited for as long as the spec asks for; it has until then.
-    Waits(Timestamp),
-    /// It may go to this cluster.
-    Released(String),
-    /// It may go to a cluster of this tier as soon as the scheduler has seen to those before it.
-    Next(String),
-    /// A cluster that it may run in cannot be seen; nothing is opened blindly.
-    Unseen(String),
-    /// There is room to be bought, but not for the budget.
-    Budget {
-        /// The cluster that would grow.
-        cluster: String,
-        /// The period that the budget is for.
-        period: Period,
-        /// What all nodes would cost an hour then, or what the month would have cost by then.
-        cost: f64,
-    },
-    /// No cluster that it may run in has room, or can make any.
-    NoRoom,
-}
-
-/// The period of a budget.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Period {
-    /// An hour.
-    Hour,
-    /// A calendar month.
-    Month,
-}
-
-/// What was decided of a waiting pod.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Verdict {
-    /// The pod's uid.
-    pub uid: String,
-    /// What was decided.
-    pub outcome: Outcome,
-}
-
-/// A decision.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Decision {
-    /// What to do.
-    pub releases: Vec<Release>,
-    /// Gates to change.
-    #[serde(default)]
-    pub gates: Vec<GateChange>,
-    /// Whom to wake.
-    pub wakes: Vec<Wake>,
-    /// One verdict for each pod that waits.
-    pub verdicts: Vec<Verdict>,
-    /// What the nodes of the later tiers cost an hour, with those that were decided on.
-    pub hourly_cost: f64,
-    /// When time alone changes the decision.
-    pub look_again: Option<Timestamp>,
-    /// The weights that pods were shared out by.
-    pub weights: Vec<LiveWeight>,
-    /// By how much each cluster is behind its share after it.
-    pub credits: Vec<f64>,
-    /// The tiers after it.
-    pub tiers: Vec<TierState>,
-}
-
 /// Decides.
 pub fn decide(
     observation: &Observation,
@@ -177,6 +79,7 @@ pub fn decide(
     });
     // What was released before holds its room before anything else is given away.
     for pod in &waiting {
+        deciding.hold(pod);
         deciding.keep_reservation(pod);
         deciding.wake(pod);
         deciding.note_arrival(pod);
@@ -223,6 +126,8 @@ struct Deciding<'a> {
     crowd: Vec<usize>,
     /// Whether nodes have come that pods were let go for: those are next, and nobody else.
     is_arrival: bool,
+    /// Of pods that were let go, by uid, the first cluster that has room for them in an earlier tier.
+    called_back: HashMap<&'a str, usize>,
     decision: Decision,
 }
 
@@ -258,6 +163,7 @@ impl<'a> Deciding<'a> {
             coming: vec![(0, now); config.clusters.len()],
             crowd: vec![0; config.clusters.len()],
             is_arrival: false,
+            called_back: HashMap::new(),
             decision,
         }
     }
@@ -308,6 +214,9 @@ impl<'a> Deciding<'a> {
         let Some(cluster) = self.standing_release(pod) else {
             return;
         };
+        if self.is_held(pod, cluster) {
+            return;
+        }
         let state = &self.observation.clusters[cluster];
         if let Some(arrival) = state.arrival_for(&pod.shape, self.now) {
             self.is_arrival = true;
@@ -344,18 +253,24 @@ impl<'a> Deciding<'a> {
         }
     }
 
-    /// The cluster that keeps a place for a pod, which it can take. One that is drained keeps it in vain.
+    /// The cluster that keeps a place for a pod, which it can take, and may. One that is drained keeps it in
+    /// vain.
     fn keeper(&self, pod: &JobPod) -> Option<usize> {
-        let keeper = self.observation.keeper(&pod.uid);
-        keeper.filter(|index| !self.config.clusters[*index].drain)
+        let keepers = self
+            .observation
+            .keepers(&pod.uid)
+            .filter(|index| !self.config.clusters[*index].drain && !self.is_held(pod, *index));
+        keepers.min_by_key(|index| self.config.tier(&self.config.clusters[*index]))
     }
 
     fn outcome(&mut self, pod: &JobPod) -> Outcome {
         if let Some(cluster) = self.keeper(pod) {
             return Outcome::Kept(self.config.clusters[cluster].name.clone());
         }
+        if let Some(index) = self.called_back.get(pod.uid.as_str()) {
+            return self.call_back(pod, *index);
+        }
         if let Some(index) = self.standing_release(pod) {
-            self.call_back(pod);
             let cluster = &self.config.clusters[index];
             self.want(self.config.tier(cluster));
             let since = pod.released[&cluster.name];
@@ -397,21 +312,6 @@ impl<'a> Deciding<'a> {
             let since = since.filter(|_| self.config.tier(cluster) > 0 && !cluster.drain);
             since.is_some_and(|since| self.now < after(*since, GIVE_UP_AFTER))
         })
-    }
-
-    /// A pod that was let go and has no place yet is taken in before where room has come free meanwhile.
-    /// With an open gate the scheduler sees to that by itself.
-    fn call_back(&mut self, pod: &JobPod) {
-        for index in self.eligible(0, pod).collect::<Vec<_>>() {
-            if self.is_shut_out(pod, index)
-                && self.ahead[0] < AHEAD
-                && let Some(way) = self.rooms[index].as_mut().and_then(|room| room.fits(pod))
-            {
-                self.reserve(pod, index, way);
-                self.let_ahead(pod, index);
-                return;
-            }
-        }
     }
 
     /// Why the pod stays for the first tier, if it does.
@@ -479,61 +379,6 @@ impl<'a> Deciding<'a> {
             && !pod.released.contains_key(&cluster.name)
     }
 
-    /// The cluster of a tier whose turn it is, among those that can take the pod in.
-    fn best_of(&mut self, tier: usize, pod: &JobPod) -> Choice {
-        let mut held_back = None;
-        let mut able = Vec::new();
-        for index in self.eligible(tier, pod).collect::<Vec<_>>() {
-            let cluster = &self.config.clusters[index];
-            if pod.released.contains_key(&cluster.name) || cluster.weight == 0 {
-                continue;
-            }
-            let (coming, first) = self.coming[index];
-            if coming >= ON_THEIR_WAY && self.now >= after(first, STUCK_AFTER) {
-                held_back = held_back.or(Some(Outcome::Next(self.config.tiers[tier].clone())));
-                continue;
-            }
-            let Some(room) = &mut self.rooms[index] else {
-                held_back = held_back.or(Some(Outcome::Unseen(cluster.name.clone())));
-                continue;
-            };
-            let Some(way) = room.find(pod) else {
-                continue;
-            };
-            let price = room.price(way);
-            match self.over_budget(index, price) {
-                Some(outcome) => held_back = held_back.or(Some(outcome)),
-                None => able.push((index, way)),
-            }
-        }
-        // Smooth weighted round robin: each gets its weight, the one that is furthest behind is next
-        // and pays for all. Over time the shares are the weights, whatever is able at one time.
-        let weight = |index: usize| self.decision.weights[index].weight;
-        let credit = |index: usize| self.decision.credits[index] + weight(index);
-        let next = able.iter().copied().reduce(|best, other| {
-            if credit(other.0) > credit(best.0) {
-                other
-            } else {
-                best
-            }
-        });
-        let Some((index, way)) = next else {
-            return Choice::None(held_back);
-        };
-        // Its turn is not given to another, or the shares would be those of how fast nodes come.
-        let (coming, first) = self.coming[index];
-        if coming >= ON_THEIR_WAY {
-            self.look_again_at(after(first, STUCK_AFTER));
-            return Choice::ItsTurn;
-        }
-        let total: f64 = able.iter().map(|(index, _)| weight(*index)).sum();
-        for (index, _) in &able {
-            self.decision.credits[*index] += self.decision.weights[*index].weight;
-        }
-        self.decision.credits[index] -= total;
-        Choice::Cluster(index, way)
-    }
-
     fn release(&mut self, pod: &JobPod, index: usize, way: Way) -> Outcome {
         self.reserve(pod, index, way);
         self.coming[index].0 += 1;
@@ -562,39 +407,6 @@ impl<'a> Deciding<'a> {
             version: pod.version.clone(),
             cluster: self.config.clusters[index].name.clone(),
         });
-    }
-
-    /// Says no where one more node at `price` an hour would break the budget.
-    fn over_budget(&self, index: usize, price: f64) -> Option<Outcome> {
-        let budget = self.config.budget.as_ref().filter(|_| price > 0.0)?;
-        let hour = self.hourly_cost() + price;
-        // A node that is bought is paid for an hour at least.
-        let month = self.memory.ledger.spent + hour;
-        let over = |most: Option<f64>, cost: f64, period: Period| {
-            most.filter(|most| cost > *most).map(|_| Outcome::Budget {
-                cluster: self.config.clusters[index].name.clone(),
-                period,
-                cost,
-            })
-        };
-        over(budget.per_hour, hour, Period::Hour)
-            .or_else(|| over(budget.per_month, month, Period::Month))
-    }
-
-    fn hourly_cost(&self) -> f64 {
-        let burst = self.rooms.iter().enumerate();
-        burst
-            .filter(|(index, _)| self.config.tier(&self.config.clusters[*index]) > 0)
-            .map(|(index, room)| {
-                if let Some(room) = room {
-                    return room.hourly_cost();
-                }
-                // What cannot be seen costs what it did when it could.
-                let cluster = &self.config.clusters[index];
-                let state = &self.observation.clusters[index];
-                room::hourly_cost(cluster, state)
-            })
-            .sum()
     }
 
     fn eligible<'b>(&'b self, tier: usize, pod: &'b JobPod) -> impl Iterator<Item = usize> + 'b {

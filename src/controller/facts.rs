@@ -2,7 +2,8 @@
 //! that a run that noted its facts can be played again.
 
 use super::config::{Amounts, Config};
-use super::decide::{Decision, decide};
+use super::decide::decide;
+use super::decision::Decision;
 use super::gates::Gate;
 use super::memory::{Legacy, Memory};
 use super::observation::{ClusterState, HeldPod, JobPod, NodeState, Observation, Shape};

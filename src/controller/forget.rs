@@ -4,13 +4,15 @@
 //! condition when it keeps a place for the pod later, until the pod is bound; and Admiralty, which binds it,
 //! takes it for a refusal and would only do so after a time-out of half a minute. When a node comes, the
 //! source's scheduler looks at the pods that wait for one within a tenth of a second. Who still looks
-//! refused then is tried again two seconds later, so this is done as the fact is seen, beside all else.
+//! refused then is tried again two seconds later, so this is done as the fact is seen, beside all else. The
+//! last decision says for whom not: an earlier tier has room for those.
 
-use super::act::json_patch;
+use super::act::{attempt, json_patch};
 use super::config::Config;
+use super::decision::Candidate;
 use super::facts::Fact;
 use super::fields::{Chaperons, Kind};
-use super::run::{REQUEST, connect};
+use super::run::connect;
 use super::serve::Shared;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Client;
@@ -22,15 +24,11 @@ use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, Sender};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 
 /// The condition of a pod that says whether it has a place.
 const CONDITION: &str = "PodScheduled";
 /// How often what is still to be done is begun again.
 const AGAIN: Duration = Duration::from_secs(2);
-
-/// A cluster, and a pod's namespace and name.
-type Place = (usize, (String, String));
 
 /// Hands facts on as they come, and forgets failures on the way.
 pub(super) struct Forgetter {
@@ -38,19 +36,20 @@ pub(super) struct Forgetter {
     /// The client of the source cluster.
     pub(super) source: Client,
     pub(super) shared: Arc<Shared>,
-    /// Whether this replica leads, and does what it decides.
-    pub(super) may_act: watch::Receiver<bool>,
+    /// Who is held back; none where this replica does not lead, or has decided nothing yet.
+    pub(super) held: watch::Receiver<Option<BTreeSet<Candidate>>>,
 }
 
 impl Forgetter {
     /// Goes on until nobody sends facts or takes them.
     pub(super) async fn pass_on(mut self, mut facts: Receiver<Fact>, onward: Sender<Fact>) {
         let mut clients = BTreeMap::from([(self.config.source(), self.source.clone())]);
-        let mut open: BTreeSet<Place> = BTreeSet::new();
-        let mut works: JoinSet<(Place, bool)> = JoinSet::new();
+        let mut open: BTreeSet<Candidate> = BTreeSet::new();
+        let mut begun: BTreeSet<Candidate> = BTreeSet::new();
+        let mut works: JoinSet<(Candidate, bool)> = JoinSet::new();
         let mut again = tokio::time::interval(AGAIN);
         loop {
-            let begin: Vec<Place> = tokio::select! {
+            let mut begin: Vec<Candidate> = tokio::select! {
                 fact = facts.recv() => {
                     let Some(fact) = fact else {
                         return;
@@ -60,27 +59,29 @@ impl Forgetter {
                         return;
                     }
                     match seen {
-                        Some((place, true)) => {
-                            let is_new = open.insert(place.clone());
-                            is_new.then_some(place).into_iter().collect()
+                        Some((candidate, true)) => {
+                            let is_new = open.insert(candidate.clone());
+                            is_new.then_some(candidate).into_iter().collect()
                         }
-                        Some((place, false)) => {
-                            open.remove(&place);
+                        Some((candidate, false)) => {
+                            open.remove(&candidate);
                             continue;
                         }
                         None => continue,
                     }
                 }
                 Some(done) = works.join_next() => {
+                    let Ok((candidate, is_done)) = done else {
+                        continue;
+                    };
+                    begun.remove(&candidate);
                     // What failed stays open. A new client reads the credentials anew.
-                    if let Ok(((cluster, _), false)) = done
-                        && cluster != self.config.source()
-                    {
-                        clients.remove(&cluster);
+                    if !is_done && candidate.0 != self.config.source() {
+                        clients.remove(&candidate.0);
                     }
                     continue;
                 }
-                changed = self.may_act.changed() => {
+                changed = self.held.changed() => {
                     if changed.is_err() {
                         return;
                     }
@@ -88,12 +89,15 @@ impl Forgetter {
                 }
                 _ = again.tick() => open.iter().cloned().collect(),
             };
-            if !*self.may_act.borrow_and_update() {
-                continue;
-            }
-            for place in begin {
-                if let Some(client) = self.client(&mut clients, place.0).await {
-                    works.spawn(forget(client, Arc::clone(&self.shared), place));
+            begin.retain(|candidate| {
+                let held = self.held.borrow_and_update();
+                let is_held = held.as_ref().is_none_or(|held| held.contains(candidate));
+                !is_held && !begun.contains(candidate)
+            });
+            for candidate in begin {
+                if let Some(client) = self.client(&mut clients, candidate.0).await {
+                    begun.insert(candidate.clone());
+                    works.spawn(forget(client, Arc::clone(&self.shared), candidate));
                 }
             }
         }
@@ -118,8 +122,8 @@ impl Forgetter {
     }
 }
 
-/// The place that a fact is about, and whether its pod still says that it fits nowhere.
-fn outdated(fact: &Fact) -> Option<(Place, bool)> {
+/// The candidate that a place is kept for, and whether it still says that it fits nowhere.
+fn outdated(fact: &Fact) -> Option<(Candidate, bool)> {
     let Fact::Place {
         cluster,
         key,
@@ -133,18 +137,11 @@ fn outdated(fact: &Fact) -> Option<(Place, bool)> {
 }
 
 /// Takes the condition off one pod, and says whether that went well.
-async fn forget(client: Client, shared: Arc<Shared>, place: Place) -> (Place, bool) {
-    let failed = match timeout(REQUEST, forget_failure(&client, &place.1)).await {
-        Ok(Ok(())) => None,
-        Ok(Err(kube::Error::Api(status))) if status.code == 404 => None,
-        Ok(Err(error)) => Some(error.to_string()),
-        Err(_) => Some("no answer in time".to_owned()),
-    };
-    if let Some(error) = &failed {
-        shared.metrics.failed("forget-failure");
-        tracing::warn!(pod = place.1.1, error, "its old condition stays");
-    }
-    (place, failed.is_none())
+async fn forget(client: Client, shared: Arc<Shared>, candidate: Candidate) -> (Candidate, bool) {
+    let key = &candidate.1;
+    let work = forget_failure(&client, key);
+    let done = attempt(&shared.metrics, "forget-failure", &key.1, work).await;
+    (candidate, done.is_some())
 }
 
 /// The condition is the pod's, and Admiralty's agent copies it to the pod's chaperon, which the source's

@@ -1,7 +1,8 @@
 //! What is remembered between decisions, and what of it outlives a leader or a configuration.
 
 use super::config::Config;
-use super::decide::{Decision, hourly_cost};
+use super::decide::hourly_cost;
+use super::decision::Decision;
 use super::ledger::Ledger;
 use super::observation::{JobPod, Observation};
 use jiff::Timestamp;
@@ -39,7 +40,7 @@ impl Memory {
     /// Takes in what is seen before anything is decided of it.
     pub fn see(&mut self, observation: &Observation, config: &Config, now: Timestamp) {
         let waiting = || observation.pods.values().filter(|pod| pod.waits());
-        let is_kept = |pod: &&JobPod| observation.keeper(&pod.uid).is_some();
+        let is_kept = |pod: &&JobPod| observation.keepers(&pod.uid).next().is_some();
         let kept: BTreeSet<_> = waiting().filter(is_kept).map(|pod| &pod.uid).collect();
         self.kept_since.retain(|uid, _| kept.contains(uid));
         for uid in kept {

@@ -1,7 +1,7 @@
 //! What Prometheus reads. Names and units follow its conventions.
 
 use super::config::Config;
-use super::decide::Decision;
+use super::decision::Decision;
 use super::memory::Memory;
 use super::observation::Observation;
 use super::reasons::word;

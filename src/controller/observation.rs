@@ -24,9 +24,12 @@ pub struct Observation {
 }
 
 impl Observation {
-    /// The cluster, by its index, that keeps a place for a pod.
-    pub fn keeper(&self, uid: &str) -> Option<usize> {
-        self.clusters.iter().position(|state| state.keeps(uid))
+    /// The clusters, by their index, that keep a place for a pod.
+    pub fn keepers(&self, uid: &str) -> impl Iterator<Item = usize> {
+        let clusters = self.clusters.iter().enumerate();
+        clusters
+            .filter(|(_, state)| state.keeps(uid))
+            .map(|(index, _)| index)
     }
 
     /// Whether the scheduler has tried a pod, which makes candidates for it.
@@ -216,6 +219,12 @@ impl ClusterState {
     /// Whether a pod that stands for this source pod is here, with a place or without.
     pub fn has_candidate(&self, uid: &str) -> bool {
         self.children.contains_key(uid)
+    }
+
+    /// The pods that stand for a source pod here and have no node yet, by namespace and name.
+    pub fn candidates(&self, uid: &str) -> impl Iterator<Item = &(String, String)> {
+        let candidates = self.children_of(uid).filter(|pod| pod.node.is_none());
+        candidates.map(|pod| &pod.key)
     }
 
     /// Requests of pods that a place is kept for, on which node is not known yet.

@@ -2,7 +2,7 @@
 //! against what was asked for.
 
 use super::config::{Amounts, Config};
-use super::decide::{Outcome, Period};
+use super::decision::{Outcome, Period};
 use super::observation::{ClusterState, JobPod, NodeState, Observation, Shape};
 use super::room::{Room, Way};
 use jiff::Timestamp;

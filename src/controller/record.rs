@@ -1,7 +1,7 @@
 //! A run as a file, one line of JSON for each fact and each decision, and that run played again.
 
 use super::config::Config;
-use super::decide::Decision;
+use super::decision::Decision;
 use super::facts::{Fact, State};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

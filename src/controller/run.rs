@@ -1,9 +1,9 @@
 //! The shell around [`decide`](super::decide()): sees, decides, does, many times a second if need be.
 
-use super::act;
+use super::act::{self, REQUEST, attempt};
 use super::clock::Clock;
 use super::config::Config;
-use super::decide::{Decision, Outcome};
+use super::decision::{Candidate, Decision, Outcome};
 use super::facts::{Fact, State};
 use super::forget::Forgetter;
 use super::gates::{Gate, GateChange};
@@ -23,7 +23,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::Api;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, ResourceExt};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,8 +42,6 @@ const AT_LEAST_EVERY: Duration = Duration::from_secs(1);
 const SHOW_EVERY: Duration = Duration::from_secs(2);
 /// A status that did not change is written this often, as a sign of life.
 const STATUS_EVERY: Duration = Duration::from_secs(10);
-/// The most that one request may take.
-pub(super) const REQUEST: Duration = Duration::from_secs(10);
 /// Requests that are made at once.
 const AT_ONCE: usize = 16;
 /// A clock that is off by more is told of.
@@ -120,7 +118,7 @@ pub async fn run(config: Config, reload: Reload, options: Options) -> Result<()>
             Arc::clone(&shared),
         ),
         source,
-        may_act: watch::Sender::new(false),
+        held: watch::Sender::new(None),
         shared,
         clock: Clock::default(),
         said: BTreeMap::new(),
@@ -142,8 +140,8 @@ struct Reconciler {
     config: Arc<Config>,
     state: State,
     source: Client,
-    /// Whether what is decided is done here.
-    may_act: watch::Sender<bool>,
+    /// Whether what is decided is done here, and then who is held back.
+    held: watch::Sender<Option<BTreeSet<Candidate>>>,
     shared: Arc<Shared>,
     teller: Teller,
     clock: Clock,
@@ -186,8 +184,9 @@ impl Reconciler {
             self.leads = leads;
             let may_act = leads && !self.options.dry_run;
             self.shared.metrics.leads(may_act);
-            self.may_act
-                .send_if_modified(|known| std::mem::replace(known, may_act) != may_act);
+            if !may_act {
+                self.held.send_if_modified(|held| held.take().is_some());
+            }
             if looked.elapsed() >= SHOW_EVERY {
                 looked = Instant::now();
                 self.watch_clock();
@@ -213,6 +212,14 @@ impl Reconciler {
             let until = until.and_then(|until| Duration::try_from(until).ok());
             pause = until.map_or(AT_LEAST_EVERY, |until| until.clamp(SETTLE, AT_LEAST_EVERY));
             self.record(|| Line::Decision(now, Box::new(decision.clone())));
+            if may_act {
+                let held = Some(decision.held.clone());
+                self.held.send_if_modified(|known| {
+                    let is_new = *known != held;
+                    known.clone_from(&held);
+                    is_new
+                });
+            }
             self.tell(&decision, now);
             if !self.options.dry_run {
                 self.act(&decision, now).await;
@@ -248,7 +255,7 @@ impl Reconciler {
             config: Arc::clone(&self.config),
             source: self.source.clone(),
             shared: Arc::clone(&self.shared),
-            may_act: self.may_act.subscribe(),
+            held: self.held.subscribe(),
         };
         let (onward, passed_on) = channel(1024);
         watches.spawn(forgetter.pass_on(facts, onward));
@@ -373,31 +380,43 @@ impl Reconciler {
             };
             let why = reasons.explain(pod, &Outcome::Released(release.cluster.clone()), now);
             let work = async move { act::release(source, release, pod, &why, now).await };
-            let fact = move || {
+            let fact = move |()| {
                 metrics.released(&release.cluster);
                 Fact::Released(release.uid.clone(), index)
             };
-            actions.push(attempt(metrics, "release", &pod.name, work, fact).boxed());
+            actions.push(
+                attempt(metrics, "release", &pod.name, work)
+                    .map(move |done| done.map(fact))
+                    .boxed(),
+            );
         }
         for &GateChange { cluster, gate } in &decision.gates {
             let of = &self.config.clusters[cluster];
             let work = act::set_gate(source, of, gate);
-            let fact = move || {
+            let fact = move |_| {
                 tracing::info!(cluster = of.name, ?gate, "the gate");
                 Fact::Gate(cluster, gate)
             };
-            actions.push(attempt(metrics, "gate", &of.virtual_node, work, fact).boxed());
+            actions.push(
+                attempt(metrics, "gate", &of.virtual_node, work)
+                    .map(move |done| done.map(fact))
+                    .boxed(),
+            );
         }
         for wake in &decision.wakes {
             let Some(pod) = pods.get(&wake.uid) else {
                 continue;
             };
             let work = act::wake_up(source, wake, now);
-            let fact = move || {
+            let fact = move |()| {
                 metrics.woken();
                 Fact::Woken(wake.uid.clone())
             };
-            actions.push(attempt(metrics, "wake", &pod.name, work, fact).boxed());
+            actions.push(
+                attempt(metrics, "wake", &pod.name, work)
+                    .map(move |done| done.map(fact))
+                    .boxed(),
+            );
         }
         let done: Vec<_> = stream::iter(actions)
             .buffer_unordered(AT_ONCE)
@@ -455,34 +474,6 @@ impl Reconciler {
             .iter()
             .position(|known| known.name == cluster)
     }
-}
-
-/// Does something with an object; the fact that it is done, or none and why it is not is said. That the
-/// object is gone or changed is no trouble: the next decision sees it as it is.
-async fn attempt<T>(
-    metrics: &super::metrics::Metrics,
-    what: &'static str,
-    object: &str,
-    work: impl Future<Output = Result<T, kube::Error>>,
-    fact: impl FnOnce() -> Fact,
-) -> Option<Fact> {
-    let problem = match timeout(REQUEST, work).await {
-        Ok(Ok(_)) => return Some(fact()),
-        Ok(Err(kube::Error::Api(status))) if matches!(status.code, 404 | 409 | 422) => {
-            tracing::debug!(
-                object,
-                what,
-                problem = status.message,
-                "not done: it changed"
-            );
-            return None;
-        }
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => "no answer in time".to_owned(),
-    };
-    metrics.failed(what);
-    tracing::warn!(object, what, problem, "not done");
-    None
 }
 
 /// Sees to it that nothing waits for a reconciler which is not there for a while. Gates of the first tier

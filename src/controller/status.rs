@@ -1,7 +1,8 @@
 //! The status: what the reconciler sees and decided last, as one document.
 
 use super::config::{Amounts, Config};
-use super::decide::{Decision, hourly_cost};
+use super::decide::hourly_cost;
+use super::decision::Decision;
 use super::memory::{Legacy, Memory, TierState};
 use super::observation::{ClusterState, JobPod, Observation, add};
 use super::reasons::{Explanation, Reasons, Written, human, word};

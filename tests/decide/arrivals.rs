@@ -121,7 +121,7 @@ fn what_is_listed_when_watching_begins_was_there_before() {
 /// A try takes the scheduler a second. Who is let go at its beginning stands in its queue for as long, before
 /// those for whom a node comes meanwhile.
 #[test]
-fn the_next_is_let_go_when_a_try_is_nearly_over() {
+fn the_next_is_let_go_when_a_try_is_over() {
     let mut seen = observation([4, 2], vec![released_to_public("a", 3), pod("b", 4)]);
     candidate(&mut seen.clusters[PUBLIC], "a", 3);
     let mut memory = Memory::default();

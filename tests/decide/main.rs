@@ -2,7 +2,8 @@
 
 use hcb::controller::clock::Clock;
 use hcb::controller::config::Config;
-use hcb::controller::decide::{Decision, ON_THEIR_WAY, Outcome, Period, Release, Verdict, decide};
+use hcb::controller::decide::{ON_THEIR_WAY, decide};
+use hcb::controller::decision::{Decision, Outcome, Period, Release, Verdict};
 use hcb::controller::facts::{Fact, State};
 use hcb::controller::ledger::Ledger;
 use hcb::controller::memory::{Memory, TierState};
@@ -20,6 +21,7 @@ use std::sync::Arc;
 
 mod arrivals;
 mod gates;
+mod held;
 
 const START: Timestamp = Timestamp::UNIX_EPOCH;
 
