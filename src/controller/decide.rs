@@ -26,10 +26,12 @@ pub const GROW_WITHIN: Duration = Duration::from_secs(300);
 /// How many pods are released that the scheduler has not tried yet. It tries one after another, about one
 /// a second: one that was released long before might leave although there is room again.
 pub const AHEAD: usize = 1;
-/// How long after the scheduler began to try a pod the next is released: a try takes it a second. Who is
-/// released earlier stands in its queue for the rest of that, and leaves if room comes free meanwhile, or
-/// stands before those for whom a node comes.
-pub const NEXT_AFTER: Duration = Duration::from_secs(1);
+/// How long the scheduler is at work on a pod from when it began to try it, wherever. The next is let go
+/// when it is done: who is let go earlier stands in its queue for the rest of that, and leaves if room comes
+/// free meanwhile, or stands before those for whom a node comes.
+pub const TRY: Duration = Duration::from_secs(1);
+/// A scheduler that is at work for so long without a pause is not waited for.
+pub const NO_PAUSE: Duration = Duration::from_secs(5);
 /// A released pod that the scheduler did not try within this counts as tried.
 pub const TRIED_WITHIN: Duration = Duration::from_secs(10);
 
@@ -65,6 +67,7 @@ pub fn decide(
     now: Timestamp,
 ) -> Decision {
     let mut deciding = Deciding::new(observation, config, memory, now);
+    deciding.look_at_scheduler();
     let mut waiting: Vec<&JobPod> = observation
         .pods
         .values()
@@ -91,6 +94,7 @@ pub fn decide(
             outcome,
         });
     }
+    deciding.note_turn();
     deciding.close_tiers();
     deciding.decision.gates = gates::changes(observation, config, &deciding.crowd);
     deciding.decision.hourly_cost = deciding.hourly_cost();
@@ -124,6 +128,8 @@ struct Deciding<'a> {
     /// Pods that each cluster of the first tier has no room for and was not asked for yet; a crowd where
     /// even one that has room is to wait for a moment.
     crowd: Vec<usize>,
+    /// Whether the scheduler is at work on a pod.
+    is_busy: bool,
     /// Whether nodes have come that pods were let go for: those are next, and nobody else.
     is_arrival: bool,
     /// Of pods that were let go, by uid, the first cluster that has room for them in an earlier tier.
@@ -162,6 +168,7 @@ impl<'a> Deciding<'a> {
             ahead: vec![0; config.tiers.len()],
             coming: vec![(0, now); config.clusters.len()],
             crowd: vec![0; config.clusters.len()],
+            is_busy: false,
             is_arrival: false,
             called_back: HashMap::new(),
             decision,
@@ -196,14 +203,9 @@ impl<'a> Deciding<'a> {
             {
                 room.reserve(pod, way);
             }
-            // It is ahead until it is tried, and in a later tier for most of that try.
-            let begun = self.memory.tried_since.get(&pod.uid);
-            let begun = begun.filter(|_| !is_first);
-            let over = begun.map(|begun| after(*begun, NEXT_AFTER));
-            let mut ends = [(!is_tried).then_some(due), over].into_iter().flatten();
-            if let Some(end) = ends.find(|end| self.now < *end) {
+            if is_ahead {
                 self.ahead[self.config.tier(cluster)] += 1;
-                self.look_again_at(end);
+                self.look_again_at(due);
             }
         }
     }
@@ -291,7 +293,7 @@ impl<'a> Deciding<'a> {
                 return Outcome::Waits(may_leave);
             }
             self.want(tier);
-            if self.is_arrival || self.ahead[tier] >= AHEAD {
+            if !self.may_let_go(tier) {
                 // Whether there is room is asked when its turn comes.
                 return Outcome::Next(self.config.tiers[tier].clone());
             }

@@ -113,4 +113,7 @@ pub struct Decision {
     pub credits: Vec<f64>,
     /// The tiers after it.
     pub tiers: Vec<TierState>,
+    /// When it was made, where a pod was let go or could have been since the scheduler has nothing to do.
+    #[serde(default)]
+    pub turn: Option<Timestamp>,
 }

@@ -14,8 +14,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Memory {
     /// When a place was first seen to be kept for a pod, or when it was last woken, and whether it was.
     pub kept_since: BTreeMap<String, (Timestamp, bool)>,
-    /// When a candidate in a later tier was first seen of a pod that waits: from then on it is tried there.
-    pub tried_since: BTreeMap<String, Timestamp>,
+    /// When the candidate in a cluster of a pod that waits was first seen: since then it is tried there.
+    pub tried_since: BTreeMap<(String, usize), Timestamp>,
+    /// When a pod could last be let go because the scheduler had nothing to do, or was.
+    pub turn: Option<Timestamp>,
     /// What was spent this month, in the currency of the budget.
     pub ledger: Ledger,
     /// By how much each cluster is behind its share, in pods times the weights of its tier.
@@ -46,19 +48,18 @@ impl Memory {
         for uid in kept {
             self.kept_since.entry(uid.clone()).or_insert((now, false));
         }
-        let later: Vec<_> = config
-            .clusters
-            .iter()
-            .zip(&observation.clusters)
-            .filter(|(cluster, _)| config.tier(cluster) > 0)
-            .map(|(_, state)| state)
+        let clusters = || observation.clusters.iter().enumerate();
+        let tried: BTreeSet<_> = waiting()
+            .flat_map(|pod| clusters().map(move |(index, state)| (pod, index, state)))
+            .filter(|(pod, _, state)| state.has_candidate(&pod.uid))
+            .map(|(pod, index, _)| (pod.uid.clone(), index))
             .collect();
-        let is_tried = |pod: &&JobPod| later.iter().any(|state| state.has_candidate(&pod.uid));
-        let tried: BTreeSet<_> = waiting().filter(is_tried).map(|pod| &pod.uid).collect();
-        self.tried_since.retain(|uid, _| tried.contains(uid));
-        for uid in tried {
-            self.tried_since.entry(uid.clone()).or_insert(now);
+        self.tried_since
+            .retain(|tried_in, _| tried.contains(tried_in));
+        for tried_in in tried {
+            self.tried_since.entry(tried_in).or_insert(now);
         }
+        self.turn.get_or_insert(now);
         self.ledger.count(hourly_cost(observation, config), now);
     }
 
@@ -66,6 +67,7 @@ impl Memory {
     pub fn keep(&mut self, decision: &Decision) {
         self.credits.clone_from(&decision.credits);
         self.tiers.clone_from(&decision.tiers);
+        self.turn = decision.turn.or(self.turn);
     }
 
     /// What the next leader, or the next configuration, goes on from.

@@ -1,7 +1,7 @@
 //! A node has come that a pod was let go for: it is that pod's turn, and for a moment nobody else's.
 
 use super::*;
-use hcb::controller::decide::NEXT_AFTER;
+use hcb::controller::decide::{NO_PAUSE, TRY};
 use hcb::controller::gates::{Gate, GateChange};
 use hcb::controller::observation::ARRIVES_WITHIN;
 
@@ -69,9 +69,14 @@ fn nobody_is_let_go_or_through_meanwhile() {
             .collect()
     };
     let pair = |pod: &str, cluster: &str| (pod.to_owned(), cluster.to_owned());
-    assert_eq!(released(&seen), [pair("b", "private"), pair("c", "public")]);
-    arrive(&mut seen, &new_node(), START);
-    assert_eq!(released(&seen), []);
+    let mut without_b = seen.clone();
+    without_b.pods.remove("b");
+    assert_eq!(released(&seen), [pair("b", "private")]);
+    assert_eq!(released(&without_b), [pair("c", "public")]);
+    for mut seen in [seen, without_b] {
+        arrive(&mut seen, &new_node(), START);
+        assert_eq!(released(&seen), []);
+    }
 }
 
 #[test]
@@ -118,19 +123,45 @@ fn what_is_listed_when_watching_begins_was_there_before() {
     assert_eq!(arrival(&state), Some(START));
 }
 
-/// A try takes the scheduler a second. Who is let go at its beginning stands in its queue for as long, before
-/// those for whom a node comes meanwhile.
+/// A try takes the scheduler a second. Who is let go meanwhile stands in its queue for as long, before those
+/// for whom a node comes, and leaves if room comes free.
 #[test]
-fn the_next_is_let_go_when_a_try_is_over() {
-    let mut seen = observation([4, 2], vec![released_to_public("a", 3), pod("b", 4)]);
-    candidate(&mut seen.clusters[PUBLIC], "a", 3);
+fn the_next_is_let_go_when_a_try_is_over_wherever_it_is() {
+    for cluster in [PRIVATE, PUBLIC] {
+        let name = plain().clusters[cluster].name.clone();
+        let mut tried = pod("a", 3);
+        tried.released.insert(name, START);
+        let mut seen = observation([4, 2], vec![tried, pod("b", 4)]);
+        candidate(&mut seen.clusters[cluster], "a", 3);
+        let mut memory = Memory::default();
+        memory.see(&seen, &plain(), START);
+        let decided = |now: Timestamp| {
+            let decision = decide(&seen, &plain(), &memory, now);
+            let names = decision.releases.into_iter().map(|release| release.name);
+            (names.collect::<Vec<_>>(), decision.look_again)
+        };
+        let due = START.checked_add(TRY).expect("a time");
+        assert_eq!(decided(START), (vec![], Some(due)));
+        assert_eq!(decided(due).0.len(), 1);
+    }
+}
+
+/// Jobs may come in so fast that the scheduler always has one to try for the first time.
+#[test]
+fn a_scheduler_without_a_pause_is_not_waited_for() {
     let mut memory = Memory::default();
-    memory.see(&seen, &plain(), START);
-    let decided = |now: Timestamp| {
-        let decision = decide(&seen, &plain(), &memory, now);
-        (decision.releases.len(), decision.look_again)
-    };
-    let due = START.checked_add(NEXT_AFTER).expect("a time");
-    assert_eq!(decided(START), (0, Some(due)));
-    assert_eq!(decided(due).0, 1);
+    let mut released = Vec::new();
+    let longest = i64::try_from(NO_PAUSE.as_secs()).expect("a few seconds");
+    for second in 0..=2 * longest {
+        let mut seen = observation([4, 4], vec![pod("a", 1), pod("b", 1)]);
+        // Another one is tried each second.
+        let new = pod(&format!("new-{second}"), 1);
+        candidate(&mut seen.clusters[PRIVATE], &new.uid, 1);
+        seen.pods.insert(new.uid.clone(), new);
+        memory.see(&seen, &plain(), at(second));
+        let decision = decide(&seen, &plain(), &memory, at(second));
+        memory.keep(&decision);
+        released.extend(decision.releases.iter().map(|_| second));
+    }
+    assert_eq!(released, [longest, 2 * longest]);
 }

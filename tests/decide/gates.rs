@@ -219,6 +219,7 @@ proptest! {
         };
         let before = away(&seen);
         seen.clusters[PRIVATE].gate = Gate::Closed;
-        prop_assert_eq!(away(&seen), before);
+        // Some wait until the scheduler has tried whom private has room for.
+        prop_assert!(away(&seen).iter().all(|release| before.contains(release)));
     }
 }

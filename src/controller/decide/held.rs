@@ -7,7 +7,7 @@
 
 use super::super::decision::Outcome;
 use super::super::observation::JobPod;
-use super::{AHEAD, Deciding, GIVE_UP_AFTER, after};
+use super::{Deciding, GIVE_UP_AFTER, after};
 
 impl<'a> Deciding<'a> {
     /// Holds a pod back from the tier that it was let go to, and those after, where an earlier one has room
@@ -69,9 +69,7 @@ impl<'a> Deciding<'a> {
             return Outcome::Released(cluster.name.clone());
         }
         match way {
-            Some(way) if !self.is_arrival && self.ahead[tier] < AHEAD => {
-                self.release(pod, index, way)
-            }
+            Some(way) if self.may_let_go(tier) => self.release(pod, index, way),
             _ => Outcome::Next(self.config.tiers[tier].clone()),
         }
     }

@@ -1,11 +1,49 @@
-//! Whose turn it is among the clusters of a tier, and whether the budget lets it grow.
+//! Whose turn it is: the next pod's, when the scheduler has nothing to do, and that of a cluster of a tier,
+//! as far as the budget lets it grow.
 
 use super::super::decision::{Outcome, Period};
 use super::super::observation::JobPod;
 use super::super::room;
-use super::{Choice, Deciding, ON_THEIR_WAY, STUCK_AFTER, after};
+use super::{AHEAD, Choice, Deciding, NO_PAUSE, ON_THEIR_WAY, STUCK_AFTER, TRY, after};
 
 impl Deciding<'_> {
+    /// Notes whether the scheduler is at work on a pod, as far as its candidates show.
+    pub(super) fn look_at_scheduler(&mut self) {
+        let began = self.memory.tried_since.values().max();
+        let done = began.map(|began| after(*began, TRY));
+        if let Some(done) = done.filter(|done| self.now < *done) {
+            self.is_busy = true;
+            self.look_again_at(done);
+        }
+    }
+
+    /// Whether a pod may be let go to a later tier now: when it is the scheduler's next.
+    pub(super) fn may_let_go(&self, tier: usize) -> bool {
+        let turn = self.memory.turn;
+        let no_pause = turn.is_some_and(|turn| self.now >= after(turn, NO_PAUSE));
+        !self.is_arrival && (self.is_idle() || (no_pause && self.ahead[tier] < AHEAD))
+    }
+
+    /// Whether the scheduler has nothing to do, and nobody was let through that it did not see yet.
+    fn is_idle(&self) -> bool {
+        !self.is_busy && self.ahead.iter().all(|ahead| *ahead < AHEAD)
+    }
+
+    /// Notes when a pod was let go, or could have been.
+    pub(super) fn note_turn(&mut self) {
+        let mut releases = self.decision.releases.iter();
+        let is_later = |name: &str| {
+            let mut clusters = self.config.clusters.iter();
+            let cluster = clusters.find(|cluster| cluster.name == name);
+            cluster.is_some_and(|cluster| self.config.tier(cluster) > 0)
+        };
+        if self.is_idle() || releases.any(|release| is_later(&release.cluster)) {
+            self.decision.turn = Some(self.now);
+        } else if let Some(turn) = self.memory.turn {
+            self.look_again_at(after(turn, NO_PAUSE));
+        }
+    }
+
     /// The cluster of a tier whose turn it is, among those that can take the pod in.
     pub(super) fn best_of(&mut self, tier: usize, pod: &JobPod) -> Choice {
         let mut held_back = None;

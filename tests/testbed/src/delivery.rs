@@ -184,8 +184,7 @@ impl Delivery {
             })
             .await?;
             let mut store = self.store.lock().await;
-            for property in ["token", "ca.crt"] {
-                let value = data.get(property).context(property)?;
+            for (property, value) in &data {
                 store.put(&key, property, &value.0);
             }
         }
