@@ -266,13 +266,21 @@ impl<'a> Deciding<'a> {
     }
 
     fn outcome(&mut self, pod: &JobPod) -> Outcome {
-        if let Some(cluster) = self.keeper(pod) {
-            return Outcome::Kept(self.config.clusters[cluster].name.clone());
+        if self.is_arrival {
+            self.count_in_crowd(pod, gates::CROWD);
+        }
+        if let Some(index) = self.keeper(pod) {
+            let cluster = &self.config.clusters[index];
+            if self.config.tier(cluster) > 0 {
+                self.count_in_crowd(pod, 1);
+            }
+            return Outcome::Kept(cluster.name.clone());
         }
         if let Some(index) = self.called_back.get(pod.uid.as_str()) {
             return self.call_back(pod, *index);
         }
         if let Some(index) = self.standing_release(pod) {
+            self.count_in_crowd(pod, 1);
             let cluster = &self.config.clusters[index];
             self.want(self.config.tier(cluster));
             let since = pod.released[&cluster.name];
@@ -282,6 +290,7 @@ impl<'a> Deciding<'a> {
         if let Some(outcome) = self.first_tier(pod) {
             return outcome;
         }
+        self.count_in_crowd(pod, 1);
         let mut held_back = None;
         for tier in 1..self.config.tiers.len() {
             if self.eligible(tier, pod).next().is_none() {
@@ -319,13 +328,6 @@ impl<'a> Deciding<'a> {
     /// Why the pod stays for the first tier, if it does.
     fn first_tier(&mut self, pod: &JobPod) -> Option<Outcome> {
         let first: Vec<_> = self.eligible(0, pod).collect();
-        if self.is_arrival {
-            for &index in &first {
-                if !self.observation.clusters[index].has_candidate(&pod.uid) {
-                    self.crowd[index] = gates::CROWD;
-                }
-            }
-        }
         for &index in &first {
             let name = &self.config.clusters[index].name;
             match (&mut self.seen[index], &mut self.rooms[index]) {
@@ -350,12 +352,16 @@ impl<'a> Deciding<'a> {
                 return Some(self.stays(pod, index, grows, Some(way)));
             }
         }
-        for index in first {
+        None
+    }
+
+    /// Counts a pod that the first tier would be asked for in vain.
+    fn count_in_crowd(&mut self, pod: &JobPod, count: usize) {
+        for index in self.eligible(0, pod).collect::<Vec<_>>() {
             if !self.observation.clusters[index].has_candidate(&pod.uid) {
-                self.crowd[index] += 1;
+                self.crowd[index] += count;
             }
         }
-        None
     }
 
     /// A pod stays for a cluster of the first tier, which has room for it in this way, if any is left;

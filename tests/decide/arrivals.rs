@@ -99,6 +99,7 @@ fn a_node_that_is_of_no_use_to_who_was_let_go_holds_nobody_up() {
 fn a_gate_stays_open_where_nobody_would_be_tried() {
     let mut seen = waiting();
     seen.pods.remove("b");
+    candidate(&mut seen.clusters[PRIVATE], "a", 3);
     arrive(&mut seen, &new_node(), START);
     assert_eq!(decided_at(&seen, START).gates, []);
 }

@@ -34,6 +34,21 @@ fn a_crowd_that_a_full_cluster_would_be_asked_for_in_vain_closes_its_gate() {
     assert_eq!(decided(&observation([4, 4], pods(CROWD, 1))).gates, [CLOSE]);
 }
 
+/// A pod that was let go is tried in every cluster whose gate is open, and so is one that has a place.
+#[test]
+fn who_was_let_go_is_a_crowd_too() {
+    for is_kept in [false, true] {
+        let mut seen = observation([4, 4], pods(CROWD, 1));
+        for pod in seen.pods.values_mut() {
+            pod.released.insert("public".into(), START);
+            candidate(&mut seen.clusters[PUBLIC], &pod.uid, 1);
+            let key = ("ml".to_owned(), format!("{}-candidate", pod.uid));
+            seen.clusters[PUBLIC].keep(key, is_kept, false);
+        }
+        assert_eq!(decided(&seen).gates, [CLOSE]);
+    }
+}
+
 #[test]
 fn who_was_tried_there_already_is_no_crowd() {
     let mut seen = observation([4, 4], pods(CROWD, 1));
