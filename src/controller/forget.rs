@@ -146,7 +146,7 @@ async fn forget(client: Client, shared: Arc<Shared>, candidate: Candidate) -> (C
 
 /// The condition is the pod's, and Admiralty's agent copies it to the pod's chaperon, which the source's
 /// scheduler looks at. The agent makes five requests a second and waits for one where its write met another,
-/// so the chaperon's is taken off here too.
+/// so the chaperon's is taken off here too; after the pod's, or the agent would write it back.
 /// Source: Admiralty 0.17.0, `pkg/controllers/chaperon/controller.go`.
 async fn forget_failure(
     client: &Client,
@@ -156,14 +156,11 @@ async fn forget_failure(
     let patch = json!({"status": {"conditions": [{"type": CONDITION, "$patch": "delete"}]}});
     let patch = Patch::Strategic(patch);
     let parameters = PatchParams::default();
-    let of_pod = pods.patch_status(name, &parameters, &patch);
+    pods.patch_status(name, &parameters, &patch).await?;
     let kind = GroupVersionKind::gvk(Chaperons::GROUP, Chaperons::VERSION, Chaperons::NAME);
     let resource = ApiResource::from_gvk_with_plural(&kind, Chaperons::PLURAL);
     let chaperons: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
-    let of_chaperon = forget_of_chaperon(&chaperons, name);
-    let (of_pod, of_chaperon) = tokio::join!(of_pod, of_chaperon);
-    of_pod?;
-    of_chaperon
+    forget_of_chaperon(&chaperons, name).await
 }
 
 async fn forget_of_chaperon(chaperons: &Api<DynamicObject>, name: &str) -> Result<(), kube::Error> {
