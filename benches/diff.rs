@@ -10,10 +10,15 @@
 //! example before and after a change of one line. dyff compares files, so each tree is one file of many
 //! documents for it.
 #![allow(clippy::print_stdout, reason = "tables are what it makes")]
+#![allow(dead_code, reason = "the comparison uses more of the module")]
 
+#[path = "compare/fleet.rs"]
+mod fleet;
+
+use fleet::files;
 use rayon::prelude::*;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -88,23 +93,6 @@ fn size(folder: &Path, count: usize) {
         comparing.as_secs_f64(),
         comparing.as_secs_f64() / reading.as_secs_f64()
     );
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).expect("a folder") {
-            let entry = entry.expect("an entry");
-            if entry.file_type().expect("a kind").is_dir() {
-                folders.push(entry.path());
-            } else {
-                files.push(entry.path());
-            }
-        }
-    }
-    files.sort();
-    files
 }
 
 fn text(path: &Path) -> String {

@@ -220,7 +220,14 @@ pub(crate) fn compile(spec: &Path, out: &Path, check: bool) -> Compiled {
 
 /// How many files are below a folder, and their bytes.
 pub(crate) fn count(folder: &Path) -> (usize, u64) {
-    let (mut files, mut bytes) = (0, 0);
+    let files = files(folder);
+    let size = |path: &PathBuf| fs::metadata(path).expect("a size").len();
+    (files.len(), files.iter().map(size).sum())
+}
+
+/// All files below a folder, in their order.
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).expect("a folder") {
@@ -228,12 +235,12 @@ pub(crate) fn count(folder: &Path) -> (usize, u64) {
             if entry.file_type().expect("a kind").is_dir() {
                 folders.push(entry.path());
             } else {
-                files += 1;
-                bytes += entry.metadata().expect("a size").len();
+                files.push(entry.path());
             }
         }
     }
-    (files, bytes)
+    files.sort();
+    files
 }
 
 /// `cp -r`, the least that writing the same files takes.

@@ -346,22 +346,9 @@ fn schemas(folder: &Path) -> Value {
 fn validate(tree: &Path) {
     use rayon::prelude::*;
     let version = "1.34".parse().expect("a version");
-    let mut folders = vec![tree.to_owned()];
-    let mut files = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).expect("a folder") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path
-                .extension()
-                .is_some_and(|extension| extension == "yaml")
-            {
-                files.push(path);
-            }
-        }
-    }
-    files.par_iter().for_each(|path| {
+    let files = fleet::files(tree);
+    let is_manifest = |path: &&PathBuf| path.extension().is_some_and(|end| end == "yaml");
+    files.par_iter().filter(is_manifest).for_each(|path| {
         let text = fs::read_to_string(path).expect("a text");
         let mut found = hcb::diag::Diagnostics::default();
         let mut sources = hcb::source::Sources::default();

@@ -13,8 +13,8 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as KubernetesQuantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
-use kube::Resource;
 use kube::core::DynamicResourceScope;
+use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -233,10 +233,7 @@ impl Kind for Pods {
         }
         let metadata = &pod.metadata;
         let uid = metadata.uid.clone().unwrap_or_default();
-        let is_elected = metadata
-            .annotations
-            .as_ref()
-            .is_some_and(|annotations| annotations.contains_key(ELECT));
+        let is_elected = pod.annotations().contains_key(ELECT);
         if reader.is_source && is_elected {
             return Some(Fact::Job(
                 reader.cluster,
@@ -247,10 +244,7 @@ impl Kind for Pods {
         let held = HeldPod {
             key: key(metadata),
             node: pod.spec.node_name.clone(),
-            requests: Arc::new(requests(
-                &pod.spec,
-                metadata.annotations.as_ref().unwrap_or(&BTreeMap::new()),
-            )),
+            requests: Arc::new(requests(&pod.spec, pod.annotations())),
             parent: labels.and_then(|labels| labels.get(PARENT)).cloned(),
         };
         Some(Fact::Held(reader.cluster, uid, held))
@@ -275,8 +269,7 @@ impl Reader {
         self.shapes.insert(uid.clone(), Arc::clone(&shape));
         let created = metadata.creation_timestamp.as_ref().map(|time| time.0);
         let created = created.unwrap_or_default();
-        let notes = metadata.annotations.as_ref();
-        let notes = notes.and_then(|notes| notes.get(RELEASED));
+        let notes = pod.annotations().get(RELEASED);
         let notes = notes.map(|note| released(note)).unwrap_or_default();
         let gates = pod.spec.tolerations.iter();
         let gates = gates.filter(|toleration| toleration.key.as_deref() == Some(GATE));
@@ -315,8 +308,7 @@ impl Reader {
         struct Original {
             spec: PodSpec,
         }
-        let none = BTreeMap::new();
-        let annotations = proxy.metadata.annotations.as_ref().unwrap_or(&none);
+        let annotations = proxy.annotations();
         let manifest = annotations.get(MANIFEST);
         let original: Option<Original> =
             manifest.and_then(|manifest| serde_saphyr::from_str(manifest).ok());
@@ -347,14 +339,13 @@ impl Kind for Chaperons {
     type Status = ChaperonStatus;
 
     fn seen(reader: &mut Reader, chaperon: &Seen<Self>) -> Option<Fact> {
-        let annotations = chaperon.metadata.annotations.as_ref();
         let is_refused = |condition: &Value| {
             condition["type"] == "PodScheduled" && condition["reason"] == "Unschedulable"
         };
         Some(Fact::Place {
             cluster: reader.cluster,
             key: key(&chaperon.metadata),
-            is_kept: annotations.is_some_and(|annotations| annotations.contains_key(RESERVED)),
+            is_kept: chaperon.annotations().contains_key(RESERVED),
             is_outdated: chaperon.status.conditions.iter().any(is_refused),
         })
     }
