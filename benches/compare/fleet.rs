@@ -71,11 +71,12 @@ spec:
         let setting = match policy.as_str() {
             _ if number >= size.policies => "{action: off}",
             "hcb-image-registries" => "{params: {registries: [ghcr.io/example/]}}",
+            "hcb-fixed-images" => "{action: deny}",
             _ => continue,
         };
         let _ = writeln!(cloud, "      {policy}: {setting}");
     }
-    cloud.push_str("      hcb-fixed-images: {action: deny}\n  clusters:\n");
+    cloud.push_str("  clusters:\n");
     for index in 0..size.clusters {
         let name = cluster(index);
         let rest = if index == 0 {

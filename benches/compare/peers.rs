@@ -366,14 +366,15 @@ fn helm(folder: &Path, blocks: &[Block], size: Size) {
     for (number, Block { each, object }) in blocks.iter().enumerate() {
         let open = "{{ \"{{\" }}";
         let mut object = object.clone();
-        escape(&mut object, &|text| text.replace("{{", "xxopenxx"));
+        // A text that begins so is quoted, as one that begins with braces has to be.
+        escape(&mut object, &|text| text.replace("{{", "@xxopenxx"));
         let body = text(&object, |word| match word {
             CLUSTER => "{{ $.Values.cluster }}".to_owned(),
             TEAM if *each == Each::Team => "{{ . }}".to_owned(),
             TEAM => "{{ .team }}".to_owned(),
             _ => "{{ .name }}".to_owned(),
         })
-        .replace("xxopenxx", open);
+        .replace("@xxopenxx", open);
         let whole = match each {
             Each::Cluster => body,
             Each::Team => format!("{{{{- range .Values.teams }}}}\n---\n{body}{{{{- end }}}}\n"),

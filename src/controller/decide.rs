@@ -26,10 +26,13 @@ pub const GROW_WITHIN: Duration = Duration::from_secs(300);
 /// How many pods are released that the scheduler has not tried yet. It tries one after another, about one
 /// a second: one that was released long before might leave although there is room again.
 pub const AHEAD: usize = 1;
-/// How long the scheduler is at work on a pod from when it began to try it, wherever. The next is let go
-/// when it is done: who is let go earlier stands in its queue for the rest of that, and leaves if room comes
-/// free meanwhile, or stands before those for whom a node comes.
+/// How long the scheduler is at work on a pod from when it began to try it. The next is let go when it is
+/// done: who is let go earlier stands in its queue for the rest of that, and leaves if room comes free
+/// meanwhile, or stands before those for whom a node comes.
 pub const TRY: Duration = Duration::from_secs(1);
+/// So long after a place came free in the first tier more may. Then nobody is let go while the scheduler tries
+/// a pod there; at other times the next is let go at once, which is a second earlier.
+pub const IN_FLUX: Duration = Duration::from_secs(5);
 /// A scheduler that is at work for so long without a pause is not waited for.
 pub const NO_PAUSE: Duration = Duration::from_secs(5);
 /// A released pod that the scheduler did not try within this counts as tried.
@@ -128,7 +131,9 @@ struct Deciding<'a> {
     /// Pods that each cluster of the first tier has no room for and was not asked for yet; a crowd where
     /// even one that has room is to wait for a moment.
     crowd: Vec<usize>,
-    /// Whether the scheduler is at work on a pod.
+    /// Whether places come free in the first tier.
+    is_in_flux: bool,
+    /// Whether the scheduler is at work on a pod that is to be waited for.
     is_busy: bool,
     /// Whether nodes have come that pods were let go for: those are next, and nobody else.
     is_arrival: bool,
@@ -168,6 +173,7 @@ impl<'a> Deciding<'a> {
             ahead: vec![0; config.tiers.len()],
             coming: vec![(0, now); config.clusters.len()],
             crowd: vec![0; config.clusters.len()],
+            is_in_flux: false,
             is_busy: false,
             is_arrival: false,
             called_back: HashMap::new(),

@@ -196,7 +196,7 @@ impl Known {
                 self.observation.pods.insert(pod.uid.clone(), *pod);
             }
             Fact::PodGone(cluster, uid) => {
-                self.observation.clusters[cluster].release(&uid);
+                self.observation.clusters[cluster].let_end(&uid, now);
                 if cluster == self.source {
                     self.observation.pods.remove(&uid);
                 }

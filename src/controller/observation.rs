@@ -60,6 +60,8 @@ pub struct ClusterState {
     kept: BTreeMap<(String, String), Kept>,
     /// When pods of jobs were lost with their nodes.
     failed: Vec<Timestamp>,
+    /// When a pod that was on a node last ended or went.
+    pub freed: Option<Timestamp>,
     /// When nodes came, or became ready, of late.
     arrived: BTreeMap<String, Timestamp>,
 }
@@ -82,6 +84,14 @@ impl ClusterState {
             children.insert(uid.to_owned());
         }
         self.pods.insert(uid.to_owned(), pod);
+    }
+
+    /// A pod is gone, or ended.
+    pub fn let_end(&mut self, uid: &str, now: Timestamp) {
+        if self.pods.get(uid).is_some_and(|pod| pod.node.is_some()) {
+            self.freed = Some(now);
+        }
+        self.release(uid);
     }
 
     /// A pod holds room no more.

@@ -1,7 +1,7 @@
 //! A node has come that a pod was let go for: it is that pod's turn, and for a moment nobody else's.
 
 use super::*;
-use hcb::controller::decide::{NO_PAUSE, TRY};
+use hcb::controller::decide::{IN_FLUX, NO_PAUSE, TRY};
 use hcb::controller::gates::{Gate, GateChange};
 use hcb::controller::observation::ARRIVES_WITHIN;
 
@@ -71,7 +71,7 @@ fn nobody_is_let_go_or_through_meanwhile() {
     let pair = |pod: &str, cluster: &str| (pod.to_owned(), cluster.to_owned());
     let mut without_b = seen.clone();
     without_b.pods.remove("b");
-    assert_eq!(released(&seen), [pair("b", "private")]);
+    assert_eq!(released(&seen), [pair("b", "private"), pair("c", "public")]);
     assert_eq!(released(&without_b), [pair("c", "public")]);
     for mut seen in [seen, without_b] {
         arrive(&mut seen, &new_node(), START);
@@ -127,13 +127,20 @@ fn what_is_listed_when_watching_begins_was_there_before() {
 /// A try takes the scheduler a second. Who is let go meanwhile stands in its queue for as long, before those
 /// for whom a node comes, and leaves if room comes free.
 #[test]
-fn the_next_is_let_go_when_a_try_is_over_wherever_it_is() {
-    for cluster in [PRIVATE, PUBLIC] {
+fn the_next_is_let_go_when_a_try_is_over() {
+    // One in private is waited for only while places come free there.
+    for (cluster, freed, is_waited_for) in [
+        (PUBLIC, None, true),
+        (PRIVATE, Some(START), true),
+        (PRIVATE, None, false),
+        (PRIVATE, START.checked_sub(IN_FLUX).ok(), false),
+    ] {
         let name = plain().clusters[cluster].name.clone();
         let mut tried = pod("a", 3);
         tried.released.insert(name, START);
         let mut seen = observation([4, 2], vec![tried, pod("b", 4)]);
         candidate(&mut seen.clusters[cluster], "a", 3);
+        seen.clusters[PRIVATE].freed = freed;
         let mut memory = Memory::default();
         memory.see(&seen, &plain(), START);
         let decided = |now: Timestamp| {
@@ -142,7 +149,9 @@ fn the_next_is_let_go_when_a_try_is_over_wherever_it_is() {
             (names.collect::<Vec<_>>(), decision.look_again)
         };
         let due = START.checked_add(TRY).expect("a time");
-        assert_eq!(decided(START), (vec![], Some(due)));
+        let (names, again) = decided(START);
+        assert_eq!(names.is_empty(), is_waited_for);
+        assert_eq!(again == Some(due), is_waited_for);
         assert_eq!(decided(due).0.len(), 1);
     }
 }
@@ -155,7 +164,8 @@ fn a_scheduler_without_a_pause_is_not_waited_for() {
     let longest = i64::try_from(NO_PAUSE.as_secs()).expect("a few seconds");
     for second in 0..=2 * longest {
         let mut seen = observation([4, 4], vec![pod("a", 1), pod("b", 1)]);
-        // Another one is tried each second.
+        // Another one is tried each second, as one ends.
+        seen.clusters[PRIVATE].freed = Some(at(second));
         let new = pod(&format!("new-{second}"), 1);
         candidate(&mut seen.clusters[PRIVATE], &new.uid, 1);
         seen.pods.insert(new.uid.clone(), new);

@@ -4,12 +4,20 @@
 use super::super::decision::{Outcome, Period};
 use super::super::observation::JobPod;
 use super::super::room;
-use super::{AHEAD, Choice, Deciding, NO_PAUSE, ON_THEIR_WAY, STUCK_AFTER, TRY, after};
+use super::{AHEAD, Choice, Deciding, IN_FLUX, NO_PAUSE, ON_THEIR_WAY, STUCK_AFTER, TRY, after};
 
 impl Deciding<'_> {
-    /// Notes whether the scheduler is at work on a pod, as far as its candidates show.
+    /// Notes whether the scheduler is at work on a pod, as far as its candidates show, and whether places come
+    /// free meanwhile.
     pub(super) fn look_at_scheduler(&mut self) {
-        let began = self.memory.tried_since.values().max();
+        let tier = |index: usize| self.config.tier(&self.config.clusters[index]);
+        let clusters = self.observation.clusters.iter().enumerate();
+        let freed = clusters.filter(|(index, _)| tier(*index) == 0);
+        let freed = freed.filter_map(|(_, state)| state.freed).max();
+        self.is_in_flux = freed.is_some_and(|freed| self.now < after(freed, IN_FLUX));
+        let tries = self.memory.tried_since.iter();
+        let tries = tries.filter(|((_, index), _)| self.is_in_flux || tier(*index) > 0);
+        let began = tries.map(|(_, began)| began).max();
         let done = began.map(|began| after(*began, TRY));
         if let Some(done) = done.filter(|done| self.now < *done) {
             self.is_busy = true;
@@ -21,12 +29,15 @@ impl Deciding<'_> {
     pub(super) fn may_let_go(&self, tier: usize) -> bool {
         let turn = self.memory.turn;
         let no_pause = turn.is_some_and(|turn| self.now >= after(turn, NO_PAUSE));
-        !self.is_arrival && (self.is_idle() || (no_pause && self.ahead[tier] < AHEAD))
+        !self.is_arrival && (self.is_idle(tier) || (no_pause && self.ahead[tier] < AHEAD))
     }
 
-    /// Whether the scheduler has nothing to do, and nobody was let through that it did not see yet.
-    fn is_idle(&self) -> bool {
-        !self.is_busy && self.ahead.iter().all(|ahead| *ahead < AHEAD)
+    /// Whether the scheduler would try a pod of this tier next, as far as that is to be waited for.
+    fn is_idle(&self, tier: usize) -> bool {
+        let mut ahead = self.ahead.iter().enumerate();
+        let is_ahead =
+            |(of, ahead): (usize, &usize)| *ahead >= AHEAD && (of == tier || self.is_in_flux);
+        !self.is_busy && !ahead.any(is_ahead)
     }
 
     /// Notes when a pod was let go, or could have been.
@@ -37,7 +48,10 @@ impl Deciding<'_> {
             let cluster = clusters.find(|cluster| cluster.name == name);
             cluster.is_some_and(|cluster| self.config.tier(cluster) > 0)
         };
-        if self.is_idle() || releases.any(|release| is_later(&release.cluster)) {
+        let mut later = 1..self.config.tiers.len();
+        if later.any(|tier| self.is_idle(tier))
+            || releases.any(|release| is_later(&release.cluster))
+        {
             self.decision.turn = Some(self.now);
         } else if let Some(turn) = self.memory.turn {
             self.look_again_at(after(turn, NO_PAUSE));

@@ -41,6 +41,7 @@ pub mod repository;
 pub mod scenario;
 pub mod scenarios;
 pub mod secrets;
+mod stages;
 pub mod store;
 pub mod testbed;
 pub mod tools;
