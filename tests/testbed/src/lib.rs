@@ -41,7 +41,6 @@ pub mod repository;
 pub mod scenario;
 pub mod scenarios;
 pub mod secrets;
-mod stages;
 pub mod store;
 pub mod testbed;
 pub mod tools;
