@@ -10,7 +10,7 @@ use crate::policy::check::Judged;
 use crate::schema::Violation;
 use serde_json::Value;
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What is not used for so many runs is forgotten: what is changed and changed back is still there.
@@ -94,13 +94,38 @@ fn hash_json(value: &Value, to: &mut impl Hasher) {
     }
 }
 
+/// A fingerprint is a hash already.
+#[derive(Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn write_u64(&mut self, part: u64) {
+        self.0 ^= part;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// What was made, each with the run that last used it.
+type Made<V> = HashMap<Fingerprint, (u64, V), BuildHasherDefault<AsItIs>>;
+
+/// Threads seldom want the same of so many parts.
+const PARTS: usize = 64;
+
 /// What was made, by the fingerprint of what it was made of.
 #[derive(Debug)]
 pub(crate) struct Cache<V> {
     /// Whether anything is kept.
     keeps: bool,
-    /// Each with the run that last used it.
-    made: Mutex<HashMap<Fingerprint, (u64, V)>>,
+    parts: [Mutex<Made<V>>; PARTS],
     run: u64,
 }
 
@@ -108,7 +133,7 @@ impl<V: Clone> Cache<V> {
     fn new(keeps: bool) -> Self {
         Self {
             keeps,
-            made: Mutex::default(),
+            parts: std::array::from_fn(|_| Mutex::default()),
             run: 0,
         }
     }
@@ -119,25 +144,30 @@ impl<V: Clone> Cache<V> {
             return make();
         }
         let of = of();
-        if let Some((run, made)) = self.lock().get_mut(&of) {
+        if let Some((run, made)) = self.part(of).get_mut(&of) {
             *run = self.run;
             return made.clone();
         }
         // Others go on meanwhile; that two make the same is no harm.
         let made = make();
-        self.lock().insert(of, (self.run, made.clone()));
+        self.part(of).insert(of, (self.run, made.clone()));
         made
     }
 
     fn end_run(&mut self) {
         self.run += 1;
         let run = self.run;
-        let made = self.made.get_mut().unwrap_or_else(PoisonError::into_inner);
-        made.retain(|_, (used, _)| *used + KEPT_FOR > run);
+        for part in &mut self.parts {
+            let made = part.get_mut().unwrap_or_else(PoisonError::into_inner);
+            made.retain(|_, (used, _)| *used + KEPT_FOR > run);
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Fingerprint, (u64, V)>> {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    fn part(&self, of: Fingerprint) -> MutexGuard<'_, Made<V>> {
+        // The table goes by the lower bits of both halves.
+        let part = of.0 >> 58;
+        let part = &self.parts[usize::try_from(part).unwrap_or_default() % PARTS];
+        part.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -508,6 +508,31 @@ fn the_tree_is_written_when_nothing_is_wrong() {
 }
 
 #[test]
+fn with_check_a_round_says_what_would_change_and_writes_nothing() {
+    let folder = Folder::new();
+    let compiled = hcb(folder.0.path(), &["compile"]).output();
+    assert!(compiled.expect("hcb starts").status.success());
+    let mut watching = Watching::start(&folder, &["compile", "--check", "--watch"]);
+    watching.until(&["`generated` is what the spec says: 220 files"]);
+    let old = folder.text("generated/.hcb-owned");
+    let train = folder.text("hybrid/workloads/train.yaml");
+    let other = train.replace("retries: 3", "retries: 4");
+    folder.save("hybrid/workloads/train.yaml", &other);
+    let round = watching.until(&[
+        "`generated` is not what the spec says: 1 added, 1 changed, 1 removed",
+        " no findings in ",
+    ]);
+    assert!(round.contains("~ .hcb-owned\n- clusters/"), "{round}");
+    assert_eq!(folder.text("generated/.hcb-owned"), old);
+    folder.save("hybrid/workloads/train.yaml", &train);
+    watching.until(&["`generated` is what the spec says: 220 files"]);
+    folder.save("hybrid/workloads/train.yaml", &other);
+    watching.until(&["`generated` is not what the spec says"]);
+    // As the last round ended.
+    assert_eq!(watching.interrupt().code(), Some(1));
+}
+
+#[test]
 fn what_a_round_writes_starts_no_other() {
     let folder = Folder::new();
     // The tree and a report are in the folder of the spec.

@@ -9,6 +9,7 @@ use super::show::{self, Progress};
 use super::watch::Made;
 use super::{Format, Look, Outcome};
 use crate::compile::{Output, Timings};
+use crate::tree::known::Known;
 use crate::tree::write::{Changes, Refusal};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ use std::path::{Path, PathBuf};
 /// never touched.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hcb compile                          compile `hybrid/` into the folder that it names\n  hcb compile spec/ --out deploy/      another spec, another folder\n  hcb compile --watch                  compile again after each change, until Ctrl-C\n  hcb compile --check                  write nothing; exit 1 and list the drift, if any\n  hcb compile --engine flux            for Flux, whatever the spec says"
+    after_help = "Examples:\n  hcb compile                          compile `hybrid/` into the folder that it names\n  hcb compile spec/ --out deploy/      another spec, another folder\n  hcb compile --watch                  compile again after each change, until Ctrl-C\n  hcb compile --check                  write nothing; exit 1 and list the drift, if any\n  hcb compile --check --watch          show what would change after each change, until Ctrl-C\n  hcb compile --engine flux            for Flux, whatever the spec says"
 )]
 pub(super) struct Args {
     #[command(flatten)]
@@ -35,8 +36,9 @@ pub(super) struct Args {
     #[arg(long)]
     check: bool,
     /// Go on: compile again after each change to the spec, to policies or to templates, until Ctrl-C. The
-    /// tree is left alone while there are errors. The exit code is that of the last round.
-    #[arg(long, conflicts_with = "check")]
+    /// tree is left alone while there are errors, and always with `--check`. The exit code is that of the
+    /// last round.
+    #[arg(long)]
     watch: bool,
     /// Say how long each phase took.
     #[arg(long)]
@@ -46,7 +48,8 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
     args.reports.check(look, args.check || args.watch)?;
     if args.watch {
-        return super::watch::watch(&args.input, look, |run| again(args, run));
+        let mut known = Known::default();
+        return super::watch::watch(&args.input, look, |run| again(args, run, &mut known));
     }
     let progress = Progress::new(look);
     progress.phase("compiling");
@@ -89,25 +92,40 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
     })
 }
 
-/// A round of `--watch`: the tree is written where nothing is wrong.
-fn again(args: &Args, run: &mut Run) -> anyhow::Result<Made> {
+/// A round of `--watch`: the tree is written where nothing is wrong, or compared.
+fn again(args: &Args, run: &mut Run, known: &mut Known) -> anyhow::Result<Made> {
     run.report(&args.reports, &args.input)?;
-    let Some(output) = &run.output else {
+    let Some(output) = &mut run.output else {
         return Ok(Made::default());
     };
     let out = args.folder(output);
-    let changes = run
-        .timings
-        .measure("write", || crate::tree::write::write(&output.tree, &out));
+    let phase = if args.check { "compare" } else { "write" };
+    let changes = run.timings.measure(phase, || {
+        if args.check {
+            crate::tree::write::compare_again(&output.tree, &out, known)
+        } else {
+            crate::tree::write::write_again(&output.tree, &out, known)
+        }
+    });
+    // Nothing of the round needs it any more.
+    known.keep(std::mem::take(&mut output.tree));
     let changes = match changes {
         Ok(changes) => changes,
         Err(refusal) => return refuse(&refusal, &out),
     };
-    let mut said = vec![format!("`{}`: {}", out.display(), counts(&changes))];
+    let mut said = if args.check {
+        let mut said = vec![drift(&changes)];
+        said.retain(|lines| !lines.is_empty());
+        said.push(compared(&changes, &out));
+        said
+    } else {
+        vec![format!("`{}`: {}", out.display(), counts(&changes))]
+    };
     said.extend(args.timings.then(|| phases(&run.timings)));
     Ok(Made {
         said,
         data: data(&out, &changes, &run.timings),
+        drifted: args.check && !changes.is_empty(),
     })
 }
 
@@ -166,34 +184,11 @@ fn report(
     timings: &Timings,
 ) -> anyhow::Result<()> {
     if args.check {
-        let mut text = String::new();
-        for (sign, paths) in [
-            ("+", &changes.added),
-            ("~", &changes.changed),
-            ("-", &changes.removed),
-        ] {
-            text.extend(paths.iter().flat_map(|path| {
-                [
-                    sign, " ", path, "
-",
-                ]
-            }));
+        let lines = drift(changes);
+        if !lines.is_empty() {
+            show::data(&format!("{lines}\n"))?;
         }
-        show::data(&text)?;
-        if changes.is_empty() {
-            show::say(&format!(
-                "`{}` is what the spec says: {} files",
-                out.display(),
-                changes.unchanged
-            ));
-        } else {
-            show::say(&format!(
-                "[{}] `{}` is not what the spec says: {}; run `hcb compile` and commit the result",
-                crate::diag::codes::DRIFT.id(),
-                out.display(),
-                counts(changes)
-            ));
-        }
+        show::say(&compared(changes, out));
     } else {
         show::say(&summary::table(output));
         show::say(&format!("`{}`: {}", out.display(), counts(changes)));
@@ -202,6 +197,37 @@ fn report(
         show::say(&phases(timings));
     }
     Ok(())
+}
+
+/// What differs, a line for each file.
+fn drift(changes: &Changes) -> String {
+    let all = [
+        ("+", &changes.added),
+        ("~", &changes.changed),
+        ("-", &changes.removed),
+    ];
+    let lines = all.iter().flat_map(|(sign, paths)| {
+        let paths = paths.iter();
+        paths.map(move |path| format!("{sign} {path}"))
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Whether anything differs, in a sentence.
+fn compared(changes: &Changes, out: &Path) -> String {
+    if changes.is_empty() {
+        return format!(
+            "`{}` is what the spec says: {} files",
+            out.display(),
+            changes.unchanged
+        );
+    }
+    format!(
+        "[{}] `{}` is not what the spec says: {}; run `hcb compile` and commit the result",
+        crate::diag::codes::DRIFT.id(),
+        out.display(),
+        counts(changes)
+    )
 }
 
 fn counts(changes: &Changes) -> String {

@@ -40,6 +40,8 @@ pub(super) struct Made {
     pub(super) said: Vec<String>,
     /// What its JSON document has, beside the findings.
     pub(super) data: Map<String, Value>,
+    /// Whether what is there is not what the spec says.
+    pub(super) drifted: bool,
 }
 
 /// What may come.
@@ -278,7 +280,8 @@ fn show_round(
     look: Look,
 ) -> anyhow::Result<Outcome> {
     let is_fine = made.is_ok() && run.is_some_and(|run| run.output.is_some());
-    let outcome = if is_fine {
+    let drifted = made.as_ref().is_ok_and(|made| made.drifted);
+    let outcome = if is_fine && !drifted {
         Outcome::Ok
     } else {
         Outcome::Findings

@@ -4,13 +4,14 @@
 //! system. Whatever kills hcb, the output folder holds the old tree or the new one, whole. Files
 //! that hcb does not own are carried over; where they stand in the way, nothing is done.
 
+use super::known::{Known, Looks};
 use super::{HEADER, OWNED, Tree};
 use rayon::prelude::*;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// The folders that hold nothing but what hcb generates, since an engine applies all that is there.
 const EXCLUSIVE: [&str; 4] = ["clusters/", "gitops/", "bootstrap/", "submit/"];
@@ -81,14 +82,55 @@ enum State {
 ///
 /// The folder cannot be read, must not be replaced, or holds foreign files where there must be none.
 pub fn compare(tree: &Tree, out: &Path) -> Result<Changes, Refusal> {
+    compare_with(tree, out, None)
+}
+
+/// As [`compare()`], sooner: with what is known of the folder from before.
+///
+/// # Errors
+///
+/// As [`compare()`].
+pub fn compare_again(tree: &Tree, out: &Path, known: &mut Known) -> Result<Changes, Refusal> {
+    compare_with(tree, out, Some(known))
+}
+
+fn compare_with(
+    tree: &Tree,
+    out: &Path,
+    mut known: Option<&mut Known>,
+) -> Result<Changes, Refusal> {
+    // Should anything fail, nothing is known.
+    let before = known.as_deref_mut().map(std::mem::take);
     refuse_odd_output(out)?;
+    let begun = SystemTime::now();
     let listed = listed(out)?.unwrap_or_default();
     let mut changes = Changes::default();
     let mut in_the_way = Vec::new();
     let mut there = HashSet::new();
-    for (path, state) in look(out, |path, file| state(tree, &listed, path, file))? {
+    let found = look(out, |path, file| {
+        // Before it is read: who writes meanwhile makes it look otherwise.
+        let looks = before
+            .as_ref()
+            .and_then(|_| Looks::of(&file.metadata().ok()?));
+        let wanted = tree.files.get(path);
+        let is_known = before
+            .as_ref()
+            .is_some_and(|known| known.has(path, looks, wanted));
+        let state = if is_known && (listed.contains(path) || path == OWNED) {
+            State::Unchanged
+        } else {
+            state(tree, &listed, path, file)?
+        };
+        Ok((state, looks))
+    })?;
+    let mut unchanged = HashMap::new();
+    for (path, (state, looks)) in found {
         match state {
-            State::Unchanged => changes.unchanged += 1,
+            State::Unchanged => {
+                changes.unchanged += 1;
+                let looks = looks.filter(|looks| looks.is_settled(begun));
+                unchanged.extend(looks.map(|looks| (path.clone(), looks)));
+            }
             State::Changed => changes.changed.push(path.clone()),
             State::Removed => changes.removed.push(path.clone()),
             State::Foreign => {
@@ -100,6 +142,9 @@ pub fn compare(tree: &Tree, out: &Path) -> Result<Changes, Refusal> {
             }
         }
         there.insert(path);
+    }
+    if let Some(known) = &mut known {
+        known.saw(unchanged);
     }
     if !in_the_way.is_empty() {
         in_the_way.sort();
@@ -148,7 +193,20 @@ fn state(
 ///
 /// As [`compare`], and where the file system refuses. The output folder is then as it was.
 pub fn write(tree: &Tree, out: &Path) -> Result<Changes, Refusal> {
-    let changes = compare(tree, out)?;
+    write_with(tree, out, None)
+}
+
+/// As [`write()`], sooner: with what is known of the folder from before.
+///
+/// # Errors
+///
+/// As [`write()`].
+pub fn write_again(tree: &Tree, out: &Path, known: &mut Known) -> Result<Changes, Refusal> {
+    write_with(tree, out, Some(known))
+}
+
+fn write_with(tree: &Tree, out: &Path, known: Option<&mut Known>) -> Result<Changes, Refusal> {
+    let changes = compare_with(tree, out, known)?;
     if changes.is_empty() && out.exists() {
         return Ok(changes);
     }
