@@ -49,6 +49,10 @@ pub(super) struct Looks {
 
 impl Looks {
     #[cfg(unix)]
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "other systems have nothing to tell"
+    )]
     pub(super) fn of(metadata: &fs::Metadata) -> Option<Self> {
         use std::os::unix::fs::MetadataExt;
         Some(Self {
