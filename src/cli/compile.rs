@@ -9,8 +9,9 @@ use super::show::{self, Progress};
 use super::watch::Made;
 use super::{Format, Look, Outcome};
 use crate::compile::{Output, Timings};
+use crate::tree::Tree;
 use crate::tree::known::Known;
-use crate::tree::write::{Changes, Refusal};
+use crate::tree::write::{Changes, Refusal, compare_with, write_with};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
@@ -62,15 +63,7 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
     };
     let out = args.folder(output);
     progress.phase(if args.check { "comparing" } else { "writing" });
-    let changes = run
-        .timings
-        .measure(if args.check { "compare" } else { "write" }, || {
-            if args.check {
-                crate::tree::write::compare(&output.tree, &out)
-            } else {
-                crate::tree::write::write(&output.tree, &out)
-            }
-        });
+    let changes = bring(args, &output.tree, &out, &mut run.timings, None);
     drop(progress);
     run.show_findings(look)?;
     let changes = match changes {
@@ -92,6 +85,21 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
     })
 }
 
+/// Makes the output folder what the tree is, or only compares them.
+fn bring(
+    args: &Args,
+    tree: &Tree,
+    out: &Path,
+    timings: &mut Timings,
+    known: Option<&mut Known>,
+) -> Result<Changes, Refusal> {
+    if args.check {
+        timings.measure("compare", || compare_with(tree, out, known))
+    } else {
+        timings.measure("write", || write_with(tree, out, known))
+    }
+}
+
 /// A round of `--watch`: the tree is written where nothing is wrong, or compared.
 fn again(args: &Args, run: &mut Run, known: &mut Known) -> anyhow::Result<Made> {
     run.report(&args.reports, &args.input)?;
@@ -99,14 +107,7 @@ fn again(args: &Args, run: &mut Run, known: &mut Known) -> anyhow::Result<Made> 
         return Ok(Made::default());
     };
     let out = args.folder(output);
-    let phase = if args.check { "compare" } else { "write" };
-    let changes = run.timings.measure(phase, || {
-        if args.check {
-            crate::tree::write::compare_again(&output.tree, &out, known)
-        } else {
-            crate::tree::write::write_again(&output.tree, &out, known)
-        }
-    });
+    let changes = bring(args, &output.tree, &out, &mut run.timings, Some(known));
     // Nothing of the round needs it any more.
     known.keep(std::mem::take(&mut output.tree));
     let changes = match changes {

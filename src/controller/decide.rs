@@ -268,7 +268,7 @@ impl<'a> Deciding<'a> {
             .observation
             .keepers(&pod.uid)
             .filter(|index| !self.config.clusters[*index].drain && !self.is_held(pod, *index));
-        keepers.min_by_key(|index| self.config.tier(&self.config.clusters[*index]))
+        keepers.min_by_key(|index| self.tier(*index))
     }
 
     fn outcome(&mut self, pod: &JobPod) -> Outcome {
@@ -396,6 +396,7 @@ impl<'a> Deciding<'a> {
     fn release(&mut self, pod: &JobPod, index: usize, way: Way) -> Outcome {
         self.reserve(pod, index, way);
         self.coming[index].0 += 1;
+        self.decision.turn = Some(self.now);
         self.let_ahead(pod, index);
         Outcome::Released(self.config.clusters[index].name.clone())
     }
@@ -409,7 +410,8 @@ impl<'a> Deciding<'a> {
 
     /// Lets a pod through that the scheduler has yet to try.
     fn let_ahead(&mut self, pod: &JobPod, index: usize) {
-        self.ahead[self.config.tier(&self.config.clusters[index])] += 1;
+        let tier = self.tier(index);
+        self.ahead[tier] += 1;
         self.let_through(pod, index);
     }
 
@@ -421,6 +423,11 @@ impl<'a> Deciding<'a> {
             version: pod.version.clone(),
             cluster: self.config.clusters[index].name.clone(),
         });
+    }
+
+    /// The tier of a cluster.
+    fn tier(&self, cluster: usize) -> usize {
+        self.config.tier(&self.config.clusters[cluster])
     }
 
     fn eligible<'b>(&'b self, tier: usize, pod: &'b JobPod) -> impl Iterator<Item = usize> + 'b {

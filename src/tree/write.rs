@@ -85,16 +85,12 @@ pub fn compare(tree: &Tree, out: &Path) -> Result<Changes, Refusal> {
     compare_with(tree, out, None)
 }
 
-/// As [`compare()`], sooner: with what is known of the folder from before.
+/// As [`compare()`], sooner where something is known of the folder from before.
 ///
 /// # Errors
 ///
 /// As [`compare()`].
-pub fn compare_again(tree: &Tree, out: &Path, known: &mut Known) -> Result<Changes, Refusal> {
-    compare_with(tree, out, Some(known))
-}
-
-fn compare_with(
+pub fn compare_with(
     tree: &Tree,
     out: &Path,
     mut known: Option<&mut Known>,
@@ -196,16 +192,12 @@ pub fn write(tree: &Tree, out: &Path) -> Result<Changes, Refusal> {
     write_with(tree, out, None)
 }
 
-/// As [`write()`], sooner: with what is known of the folder from before.
+/// As [`write()`], sooner where something is known of the folder from before.
 ///
 /// # Errors
 ///
 /// As [`write()`].
-pub fn write_again(tree: &Tree, out: &Path, known: &mut Known) -> Result<Changes, Refusal> {
-    write_with(tree, out, Some(known))
-}
-
-fn write_with(tree: &Tree, out: &Path, known: Option<&mut Known>) -> Result<Changes, Refusal> {
+pub fn write_with(tree: &Tree, out: &Path, known: Option<&mut Known>) -> Result<Changes, Refusal> {
     let changes = compare_with(tree, out, known)?;
     if changes.is_empty() && out.exists() {
         return Ok(changes);

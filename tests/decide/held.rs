@@ -6,10 +6,6 @@ use hcb::controller::observation::ARRIVES_WITHIN;
 
 const SPARE: usize = 3;
 
-fn key(parent: &str) -> (String, String) {
-    ("ml".to_owned(), format!("{parent}-candidate"))
-}
-
 /// Of 4 CPUs of each private node so many in use, and a pod of one that was let go to public, where it had
 /// to wait for a node; a place is kept for it by now, of which it was not told yet.
 fn kept_in_public(used: [i128; 2]) -> Observation {
@@ -51,14 +47,8 @@ fn it_is_taken_as_soon_as_the_earlier_tier_is_full() {
 #[test]
 fn a_place_in_the_earlier_tier_is_taken_at_once() {
     let mut seen = kept_in_public([4, 3]);
-    let pod = HeldPod {
-        key: key("a"),
-        node: None,
-        requests: Arc::new(cpus(1)),
-        parent: Some("a".into()),
-    };
     // Private's own candidate has taken the last room that it had.
-    seen.clusters[PRIVATE].hold("a-private", pod);
+    candidate(&mut seen.clusters[PRIVATE], "a", 1);
     seen.clusters[PRIVATE].keep(key("a"), true, true);
     seen.clusters[PRIVATE].keep(key("a"), true, false);
     let decision = decided_at(&seen, START);
@@ -102,12 +92,7 @@ fn behind_a_closed_gate_they_are_let_back_in_one_by_one() {
     }
     seen.clusters[PRIVATE].gate = Gate::Closed;
     let decision = decided_at(&seen, at(10));
-    let releases: Vec<_> = decision
-        .releases
-        .iter()
-        .map(|release| (release.name.as_str(), release.cluster.as_str()))
-        .collect();
-    assert_eq!(releases, [("a", "private")]);
+    assert_eq!(let_through(&decision), [("a", "private")]);
     assert_eq!(decision.held.len(), 2);
 }
 

@@ -128,10 +128,23 @@ fn observation(used: [i128; 2], pods: Vec<JobPod>) -> Observation {
     Observation { clusters, pods }
 }
 
+/// Who is let through by a decision, and where.
+fn let_through(decision: &Decision) -> Vec<(&str, &str)> {
+    let releases = decision.releases.iter();
+    releases
+        .map(|release| (release.name.as_str(), release.cluster.as_str()))
+        .collect()
+}
+
+/// The namespace and name of the pod that stands for `parent` in a cluster.
+fn key(parent: &str) -> (String, String) {
+    ("ml".to_owned(), format!("{parent}-candidate"))
+}
+
 /// A pod in a cluster that stands for `parent`, without a node.
 fn candidate(state: &mut ClusterState, parent: &str, cpu: i128) {
     let pod = HeldPod {
-        key: ("ml".to_owned(), format!("{parent}-candidate")),
+        key: key(parent),
         node: None,
         requests: Arc::new(cpus(cpu)),
         parent: Some(parent.into()),
@@ -142,11 +155,7 @@ fn candidate(state: &mut ClusterState, parent: &str, cpu: i128) {
 /// A place in a cluster that is kept for a pod which stands for `parent`; its node is not known yet.
 fn keep(state: &mut ClusterState, parent: &str, cpu: i128) {
     candidate(state, parent, cpu);
-    state.keep(
-        ("ml".to_owned(), format!("{parent}-candidate")),
-        true,
-        false,
-    );
+    state.keep(key(parent), true, false);
 }
 
 fn outcomes(observation: &Observation, config: &Config) -> Vec<Outcome> {

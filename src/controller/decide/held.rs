@@ -13,12 +13,11 @@ impl<'a> Deciding<'a> {
     /// Holds a pod back from the tier that it was let go to, and those after, where an earlier one has room
     /// for it as it is seen, whoever might take it.
     pub(super) fn hold(&mut self, pod: &'a JobPod) {
-        let tier = |index: usize| self.config.tier(&self.config.clusters[index]);
         let released = (0..self.config.clusters.len()).filter(|index| {
             pod.released
                 .contains_key(&self.config.clusters[*index].name)
         });
-        let Some(last) = released.map(tier).max() else {
+        let Some(last) = released.map(|index| self.tier(index)).max() else {
             return;
         };
         let Some(index) = (0..last).find_map(|tier| self.first_with_room(tier, pod)) else {
@@ -36,9 +35,8 @@ impl<'a> Deciding<'a> {
 
     /// Whether a pod is held back from a cluster.
     pub(super) fn is_held(&self, pod: &JobPod, cluster: usize) -> bool {
-        let tier = |index: usize| self.config.tier(&self.config.clusters[index]);
         let stays_for = self.called_back.get(pod.uid.as_str());
-        stays_for.is_some_and(|index| tier(cluster) > tier(*index))
+        stays_for.is_some_and(|index| self.tier(cluster) > self.tier(*index))
     }
 
     /// The first cluster of a tier that has room for a pod on nodes that are there.
@@ -59,7 +57,7 @@ impl<'a> Deciding<'a> {
     /// A pod that was let go stays for a cluster of an earlier tier, which has room for it by now.
     pub(super) fn call_back(&mut self, pod: &JobPod, index: usize) -> Outcome {
         let cluster = &self.config.clusters[index];
-        let tier = self.config.tier(cluster);
+        let tier = self.tier(index);
         let way = self.rooms[index].as_mut().and_then(|room| room.fits(pod));
         if tier == 0 {
             let fits = Outcome::Fits(cluster.name.clone());

@@ -10,13 +10,12 @@ impl Deciding<'_> {
     /// Notes whether the scheduler is at work on a pod, as far as its candidates show, and whether places come
     /// free meanwhile.
     pub(super) fn look_at_scheduler(&mut self) {
-        let tier = |index: usize| self.config.tier(&self.config.clusters[index]);
         let clusters = self.observation.clusters.iter().enumerate();
-        let freed = clusters.filter(|(index, _)| tier(*index) == 0);
+        let freed = clusters.filter(|(index, _)| self.tier(*index) == 0);
         let freed = freed.filter_map(|(_, state)| state.freed).max();
         self.is_in_flux = freed.is_some_and(|freed| self.now < after(freed, IN_FLUX));
         let tries = self.memory.tried_since.iter();
-        let tries = tries.filter(|((_, index), _)| self.is_in_flux || tier(*index) > 0);
+        let tries = tries.filter(|((_, index), _)| self.is_in_flux || self.tier(*index) > 0);
         let began = tries.map(|(_, began)| began).max();
         let done = began.map(|began| after(*began, TRY));
         if let Some(done) = done.filter(|done| self.now < *done) {
@@ -40,18 +39,12 @@ impl Deciding<'_> {
         !self.is_busy && !ahead.any(is_ahead)
     }
 
-    /// Notes when a pod was let go, or could have been.
+    /// Notes that a pod could have been let go, where none was.
     pub(super) fn note_turn(&mut self) {
-        let mut releases = self.decision.releases.iter();
-        let is_later = |name: &str| {
-            let mut clusters = self.config.clusters.iter();
-            let cluster = clusters.find(|cluster| cluster.name == name);
-            cluster.is_some_and(|cluster| self.config.tier(cluster) > 0)
-        };
-        let mut later = 1..self.config.tiers.len();
-        if later.any(|tier| self.is_idle(tier))
-            || releases.any(|release| is_later(&release.cluster))
-        {
+        if self.decision.turn.is_some() {
+            return;
+        }
+        if (1..self.config.tiers.len()).any(|tier| self.is_idle(tier)) {
             self.decision.turn = Some(self.now);
         } else if let Some(turn) = self.memory.turn {
             self.look_again_at(after(turn, NO_PAUSE));
