@@ -2,6 +2,7 @@
 
 use crate::access::{Access, client, get, kubeconfig, post};
 use crate::certificates::{Authority, Identity, token_keys};
+use crate::node_stages;
 use crate::ports::Port;
 use crate::process::{Process, Program};
 use crate::tools::Tools;
@@ -146,6 +147,8 @@ impl Cluster {
         let logs = include_str!("../logs.yaml").replace("LOGS_FILE", &logs_file);
         let logs = write("logs.yaml", &logs)?;
         let stages = write("stages.yaml", include_str!("../stages.yaml"))?;
+        let initialize = fs::read_to_string(tools.file("node-initialize.yaml"))?;
+        let node_stages = write("node-stages.yaml", &node_stages::stages(&initialize)?)?;
         let admin = authority.client("admin", "system:masters")?;
         let kubeconfig = write(
             "admin.kubeconfig",
@@ -237,18 +240,14 @@ impl Cluster {
             "--node-ip=127.0.0.1".into(),
             "--cidr=10.0.0.1/16".into(),
             format!("--config={stages}"),
+            format!("--config={node_stages}"),
             format!("--config={logs}"),
             format!("--server-address=127.0.0.1:{kubelet_port}"),
             format!("--node-port={kubelet_port}"),
             format!("--tls-cert-file={certificate}"),
             format!("--tls-private-key-file={key}"),
         ];
-        for stage in [
-            "node-initialize.yaml",
-            "node-heartbeat.yaml",
-            "pod-ready.yaml",
-            "pod-delete.yaml",
-        ] {
+        for stage in ["node-heartbeat.yaml", "pod-ready.yaml", "pod-delete.yaml"] {
             arguments.push(format!("--config={}", tools.file(stage).display()));
         }
         cluster.run("kwok", &[], &arguments)?;

@@ -28,6 +28,7 @@ pub mod judge;
 pub mod karpenter;
 pub mod mesh;
 pub mod network;
+pub mod node_stages;
 pub mod operations;
 pub mod ports;
 pub mod procedure;
