@@ -187,6 +187,9 @@ impl Cluster {
             "--authorization-mode=RBAC".into(),
             "--allow-privileged=true".into(),
             "--profiling=false".into(),
+            // By these, bought nodes register as kubelets have them.
+            "--feature-gates=MutatingAdmissionPolicy=true".into(),
+            "--runtime-config=admissionregistration.k8s.io/v1beta1=true".into(),
             // The names of simulated nodes are known to no DNS.
             "--kubelet-preferred-address-types=InternalIP".into(),
             format!("--audit-policy-file={audit_policy}"),

@@ -2,6 +2,7 @@
 
 use crate::apply::{Applier, documents};
 use crate::cluster::Cluster;
+use crate::node_stages;
 use crate::ports::Port;
 use anyhow::Result;
 use hcb::model::{NodePool, Quantity};
@@ -32,7 +33,8 @@ pub fn definitions(cluster: &Cluster) -> Result<Vec<Value>> {
     Ok(found)
 }
 
-/// Runs Karpenter for the pools of a cluster. A node registers `delay` after it is bought.
+/// Runs Karpenter for the pools of a cluster. A node registers `delay` after it is bought, and is ready some
+/// time later.
 ///
 /// # Errors
 /// Where it cannot be started.
@@ -48,7 +50,11 @@ pub async fn run(
         "metadata": {"name": node_class},
         "spec": {"nodeRegistrationDelay": format!("{}s", delay.as_secs())},
     });
-    Applier::new(cluster).apply(&class).await?;
+    let applier = Applier::new(cluster);
+    applier.apply(&class).await?;
+    for object in node_stages::registration() {
+        applier.apply(&object).await?;
+    }
     let types = cluster.file("instance-types.json");
     let known: Vec<_> = pools
         .iter()

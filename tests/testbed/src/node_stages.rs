@@ -1,9 +1,9 @@
-//! How the simulated nodes come up, as stages of KWOK's.
+//! How the simulated nodes come up.
 //!
 //! KWOK makes a node ready the moment it registers, which no cloud does: its network has to be set up
-//! first. For nodes that an autoscaler bought that matters. A kubelet says at once that it is not ready,
-//! and kube-controller-manager keeps a taint on the node until it is; schedulers that look meanwhile have
-//! looked in vain.
+//! first. For nodes that an autoscaler bought that matters. A kubelet registers its node as one that is
+//! not ready, and kube-controller-manager keeps a taint on it until it is; schedulers that look meanwhile
+//! have looked in vain.
 
 use crate::apply::documents;
 use anyhow::{Context, Result};
@@ -12,12 +12,12 @@ use std::time::Duration;
 
 /// What Karpenter writes on each node that it bought.
 const BOUGHT: &str = r#".metadata.labels["karpenter.sh/nodepool"]"#;
-/// The condition that says that a node can run pods.
+/// The condition that says whether a node can run pods.
 const READY: &str = r#".status.conditions.[] | select( .type == "Ready" ) | .status"#;
 /// How long a bought node is registered before it is ready.
-pub const NETWORK_SETUP: Duration = Duration::from_secs(10);
+const NETWORK_SETUP: Duration = Duration::from_secs(10);
 
-/// The stages by which nodes come up, made of the one by which KWOK makes each ready at once.
+/// The stages of KWOK's by which nodes come up, made of the one by which it makes each ready at once.
 ///
 /// # Errors
 /// Where `initialize` is not that stage.
@@ -26,38 +26,12 @@ pub fn stages(initialize: &str) -> Result<String> {
         .ok()
         .context("one stage that makes nodes ready")?;
     let at_once = when(stage.clone(), "node-initialize", "DoesNotExist")?;
-    let mut ready = when(stage, "node-ready", "Exists")?;
+    let mut later = when(stage, "node-ready", "Exists")?;
     let milliseconds = u64::try_from(NETWORK_SETUP.as_millis())?;
-    ready["spec"]["delay"] = json!({"durationMilliseconds": milliseconds});
-    conditions(&mut ready)?.push(json!({"key": READY, "operator": "In", "values": ["False"]}));
-    let registers = json!({
-        "apiVersion": "kwok.x-k8s.io/v1alpha1",
-        "kind": "Stage",
-        "metadata": {"name": "node-registers"},
-        "spec": {
-            "resourceRef": {"apiGroup": "v1", "kind": "Node"},
-            "selector": {"matchExpressions": [
-                {"key": BOUGHT, "operator": "Exists"},
-                {"key": READY, "operator": "DoesNotExist"},
-            ]},
-            "next": {"statusTemplate": NOT_READY},
-        },
-    });
-    let documents = [at_once, registers, ready].map(|stage| stage.to_string());
-    Ok(documents.join("\n---\n"))
+    later["spec"]["delay"] = json!({"durationMilliseconds": milliseconds});
+    conditions(&mut later)?.push(json!({"key": READY, "operator": "In", "values": ["False"]}));
+    Ok(format!("{at_once}\n---\n{later}"))
 }
-
-/// What a kubelet says of its node until the network is there.
-const NOT_READY: &str = r#"
-{{ $now := Now }}
-conditions:
-- type: Ready
-  status: "False"
-  reason: KubeletNotReady
-  message: container runtime network not ready
-  lastHeartbeatTime: {{ $now | Quote }}
-  lastTransitionTime: {{ $now | Quote }}
-"#;
 
 /// The stage by another name, for nodes that were bought or that were not.
 fn when(mut stage: Value, name: &str, bought: &str) -> Result<Value> {
@@ -71,4 +45,40 @@ fn conditions(stage: &mut Value) -> Result<&mut Vec<Value>> {
     stage["spec"]["selector"]["matchExpressions"]
         .as_array_mut()
         .context("a stage that selects nodes by expressions")
+}
+
+/// What makes bought nodes register as kubelets have them: not ready. Written a moment later it would be too
+/// late, since kube-controller-manager takes the taint off a node that says nothing.
+pub fn registration() -> [Value; 2] {
+    let metadata = json!({"name": "testbed-nodes-register-not-ready"});
+    let api_version = "admissionregistration.k8s.io/v1beta1";
+    let policy = json!({
+        "apiVersion": api_version,
+        "kind": "MutatingAdmissionPolicy",
+        "metadata": metadata,
+        "spec": {
+            "matchConstraints": {"resourceRules": [{
+                "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["nodes"],
+            }]},
+            "matchConditions": [{
+                "name": "bought",
+                "expression": "has(object.metadata.labels) && 'karpenter.sh/nodepool' in object.metadata.labels",
+            }],
+            "failurePolicy": "Fail",
+            "reinvocationPolicy": "Never",
+            "mutations": [{
+                "patchType": "ApplyConfiguration",
+                "applyConfiguration": {"expression": "Object{status: Object.status{conditions: [\
+                    Object.status.conditions{type: 'Ready', status: 'False', reason: 'KubeletNotReady', \
+                    message: 'container runtime network not ready'}]}}"},
+            }],
+        },
+    });
+    let binding = json!({
+        "apiVersion": api_version,
+        "kind": "MutatingAdmissionPolicyBinding",
+        "metadata": metadata,
+        "spec": {"policyName": metadata["name"]},
+    });
+    [policy, binding]
 }

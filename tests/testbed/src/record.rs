@@ -372,14 +372,22 @@ fn is_of_first_moments(taint: &Value) -> bool {
     key.starts_with("node.kubernetes.io/") || key == "karpenter.sh/unregistered"
 }
 
-/// Whether a node is ready and has no taint that goes by itself.
+/// Whether a taint keeps pods from a node that has just come. API servers have every pod tolerate for five
+/// minutes that a node is not ready, so that it is not driven off one that fails for a moment.
+fn keeps_pods_out(taint: &Value) -> bool {
+    let is_tolerated = text(&taint["key"]) == "node.kubernetes.io/not-ready"
+        && text(&taint["effect"]) == "NoExecute";
+    is_of_first_moments(taint) && !is_tolerated
+}
+
+/// Whether a node is ready and has no taint by which it keeps pods out in its first moments.
 fn takes_pods(node: &Value) -> bool {
     let mut conditions = node["status"]["conditions"]
         .as_array()
         .into_iter()
         .flatten();
     conditions.any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
-        && !taints(node).any(is_of_first_moments)
+        && !taints(node).any(keeps_pods_out)
 }
 
 fn text(value: &Value) -> &str {
