@@ -176,7 +176,7 @@ pub fn verdict(model: &Model, setup: Setup, records: &[ClusterRecord], end: Time
             let nodes = record
                 .nodes
                 .iter()
-                .flat_map(|node| [Some(node.created), node.removed]);
+                .flat_map(|node| [Some(node.created), node.ready, node.removed]);
             pods.chain(nodes).flatten()
         })
         .chain(source.jobs.values().copied())

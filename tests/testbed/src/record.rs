@@ -107,6 +107,11 @@ impl NodeRecord {
     pub fn exists_at(&self, time: Timestamp) -> bool {
         self.created <= time && self.removed.is_none_or(|removed| time < removed)
     }
+
+    /// Whether it was there at a time and had begun to take pods.
+    pub fn takes_pods_at(&self, time: Timestamp) -> bool {
+        self.exists_at(time) && self.ready.is_some_and(|ready| ready <= time)
+    }
 }
 
 /// A cluster's record.
@@ -140,12 +145,12 @@ impl ClusterRecord {
         Ok(reader.record)
     }
 
-    /// What is free on each real node at a time.
+    /// What is free on each real node that takes pods at a time.
     pub fn free_at(&self, time: Timestamp) -> Vec<(&NodeRecord, Amounts)> {
         let nodes = self
             .nodes
             .iter()
-            .filter(|node| !node.is_virtual && node.exists_at(time));
+            .filter(|node| !node.is_virtual && node.takes_pods_at(time));
         let mut free: Vec<_> = nodes.map(|node| (node, node.allocatable.clone())).collect();
         for pod in self.pods.iter().filter(|pod| pod.holds_at(time)) {
             let Some((_, amounts)) = free
