@@ -46,6 +46,14 @@ pub struct RenderedUnit {
     pub manifests: Vec<Manifest>,
 }
 
+impl RenderedUnit {
+    /// That of its manifests, in their order.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let manifests = self.manifests.iter().map(|manifest| manifest.fingerprint);
+        Fingerprint::of_all(manifests)
+    }
+}
+
 /// A chart with its values.
 #[derive(Debug, Clone)]
 pub struct RenderedChart {

@@ -8,6 +8,7 @@ use crate::manifest::Rendered;
 use crate::manifest::templates::Problem;
 use crate::policy::check::Judged;
 use crate::schema::Violation;
+use crate::tree::LaidOut;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
@@ -26,6 +27,18 @@ impl Fingerprint {
     pub fn of(content: impl Hash) -> Self {
         let mut hashers = Both::new();
         content.hash(&mut hashers);
+        hashers.fingerprint()
+    }
+
+    /// The fingerprint of several things in their order.
+    pub fn of_all(contents: impl IntoIterator<Item = impl Hash>) -> Self {
+        let mut hashers = Both::new();
+        let mut count = 0_usize;
+        for content in contents {
+            content.hash(&mut hashers);
+            count += 1;
+        }
+        hashers.write_usize(count);
         hashers.fingerprint()
     }
 
@@ -182,8 +195,16 @@ pub struct Memo {
     pub(crate) violations: Cache<Arc<[Violation]>>,
     /// What policies have against manifests.
     pub(crate) judged: Cache<Arc<Judged>>,
-    /// The texts of files.
+    /// The texts of manifests.
     pub(crate) texts: Cache<Arc<str>>,
+    /// Whether a unit breaks no schema, by its manifests.
+    pub(crate) right: Cache<bool>,
+    /// Whether no object of a cluster is there twice, by its units.
+    pub(crate) single: Cache<bool>,
+    /// What policies have against the manifests of a unit, where they have anything.
+    pub(crate) judged_units: Cache<Arc<[(usize, Arc<Judged>)]>>,
+    /// The files of units.
+    pub(crate) files: Cache<Arc<[LaidOut]>>,
 }
 
 impl Memo {
@@ -204,6 +225,10 @@ impl Memo {
             violations: Cache::new(keeps),
             judged: Cache::new(keeps),
             texts: Cache::new(keeps),
+            right: Cache::new(keeps),
+            single: Cache::new(keeps),
+            judged_units: Cache::new(keeps),
+            files: Cache::new(keeps),
         }
     }
 
@@ -214,6 +239,10 @@ impl Memo {
         self.violations.end_run();
         self.judged.end_run();
         self.texts.end_run();
+        self.right.end_run();
+        self.single.end_run();
+        self.judged_units.end_run();
+        self.files.end_run();
     }
 }
 

@@ -311,11 +311,11 @@ mod tests {
     #[test]
     fn engines_get_everything_of_it_but_the_job() {
         let output = train(&format!("  run: onSubmit\n{DATA}"));
-        let is_job = |path: &&String| path.contains("/job-");
-        let jobs: Vec<_> = output.tree.files.keys().filter(is_job).collect();
+        let paths = output.tree.files.keys().map(|path| &**path);
+        let jobs: Vec<_> = paths.filter(|path| path.contains("/job-")).collect();
         assert_eq!(
             jobs,
-            [&format!(
+            [format!(
                 "submit/{}/ml/job-train.yaml",
                 output.model.source().name
             )]
@@ -325,7 +325,7 @@ mod tests {
             .files
             .iter()
             .filter(|(path, _)| !path.starts_with("submit/") && !path.starts_with('.'))
-            .map(|(_, text)| text.as_str())
+            .map(|(_, text)| &**text)
             .collect();
         assert!(!delivery.contains("/submit/"));
         assert!(

@@ -148,12 +148,11 @@ fn what_is_the_same_is_no_difference() {
 }
 
 fn side(output: &hcb::compile::Output) -> Side {
-    let files = output.tree.files.iter();
+    let files = output.tree.manifests();
     Side {
         name: "a tree".to_owned(),
         files: files
-            .filter(|(path, _)| *path != hcb::tree::OWNED)
-            .map(|(path, text)| (path.clone(), text.clone().into_bytes()))
+            .map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()))
             .collect(),
         ..Side::default()
     }

@@ -12,6 +12,7 @@ use hcb::source::Sources;
 use hcb::spec::GitOpsEngine;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What is replaced by what, wherever it stands first: what each kind of finding and file goes by, so that
 /// nothing of it can be missing among what is kept by.
@@ -60,7 +61,7 @@ const CHANGES: [(&str, &str); 19] = [
 /// All that a run makes, to be compared.
 #[derive(Debug, PartialEq)]
 struct Made {
-    files: Option<BTreeMap<String, String>>,
+    files: Option<BTreeMap<Arc<str>, Arc<str>>>,
     findings: Vec<String>,
 }
 

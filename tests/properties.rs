@@ -228,7 +228,7 @@ fn file<'a>(tree: &'a Tree, start: &str, end: &str) -> &'a str {
         .filter(|(path, _)| path.starts_with(start) && path.ends_with(end));
     found
         .next()
-        .map(|(_, content)| content.as_str())
+        .map(|(_, content)| &**content)
         .expect("the file")
 }
 
@@ -319,11 +319,7 @@ fn the_reader_of_kubernetes_reads_the_same() {
     let tree = tree_with(&texts);
     let read_all = |tree: &Tree| -> Vec<(String, Value)> {
         let folder = tempfile::tempdir().expect("a folder");
-        let manifests: Vec<_> = tree
-            .files
-            .iter()
-            .filter(|(path, _)| path.as_str() != hcb::tree::OWNED)
-            .collect();
+        let manifests: Vec<_> = tree.manifests().collect();
         let mut names = String::new();
         for (index, (_, content)) in manifests.iter().enumerate() {
             let path = folder.path().join(format!("{index}.yaml"));
@@ -336,18 +332,19 @@ fn the_reader_of_kubernetes_reads_the_same() {
             .map(|line| serde_json::from_str(line).expect("JSON"));
         manifests
             .iter()
-            .map(|(path, _)| (*path).clone())
+            .map(|(path, _)| (*path).to_owned())
             .zip(values)
             .collect()
     };
     let by_path = read_all(&tree);
     assert_survived(&texts, &tree, |content| {
         let path = tree
-            .files
-            .iter()
+            .manifests()
             .find(|(_, other)| *other == content)
             .map(|(path, _)| path);
-        let found = by_path.iter().find(|(known, _)| Some(known) == path);
+        let found = by_path
+            .iter()
+            .find(|(known, _)| Some(known.as_str()) == path);
         found
             .map(|(_, value)| value.clone())
             .expect("a file of the tree")
@@ -464,7 +461,7 @@ fn a_new_workload_changes_nothing_of_the_others() {
         "",
     );
     for (path, content) in &after.files {
-        let is_about_it = path.contains("other") || path.as_str() == hcb::tree::OWNED;
+        let is_about_it = path.contains("other") || **path == *hcb::tree::OWNED;
         let is_as_before = before.files.get(path) == Some(content);
         // A file of the namespace names the first workload that uses it.
         let same_but_header = before

@@ -6,24 +6,30 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 
 fn tree(files: &[(&str, &str)]) -> Tree {
-    let mut all: BTreeMap<String, String> = files
+    let mut all: BTreeMap<Arc<str>, Arc<str>> = files
         .iter()
-        .map(|(path, content)| ((*path).to_owned(), format!("{HEADER}x.yaml\n{content}\n")))
+        .map(|(path, content)| {
+            (
+                (*path).into(),
+                format!("{HEADER}x.yaml\n{content}\n").into(),
+            )
+        })
         .collect();
-    let owned: Vec<_> = all.keys().map(String::as_str).collect();
+    let owned: Vec<_> = all.keys().map(|path| &**path).collect();
     all.insert(
-        OWNED.to_owned(),
-        format!("# The files of hcb.\n{}\n", owned.join("\n")),
+        OWNED.into(),
+        format!("# The files of hcb.\n{}\n", owned.join("\n")).into(),
     );
     Tree { files: all }
 }
 
 /// Every file below a folder with its content.
-fn content(folder: &Path) -> BTreeMap<String, String> {
+fn content(folder: &Path) -> BTreeMap<Arc<str>, Arc<str>> {
     let mut found = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
@@ -36,8 +42,8 @@ fn content(folder: &Path) -> BTreeMap<String, String> {
                     .strip_prefix(folder)
                     .expect("a path below")
                     .to_string_lossy()
-                    .into_owned();
-                found.insert(name, fs::read_to_string(path).expect("a text"));
+                    .into();
+                found.insert(name, fs::read_to_string(path).expect("a text").into());
             }
         }
     }

@@ -103,13 +103,11 @@ fn bring(
 /// A round of `--watch`: the tree is written where nothing is wrong, or compared.
 fn again(args: &Args, run: &mut Run, known: &mut Known) -> anyhow::Result<Made> {
     run.report(&args.reports, &args.input)?;
-    let Some(output) = &mut run.output else {
+    let Some(output) = &run.output else {
         return Ok(Made::default());
     };
     let out = args.folder(output);
     let changes = bring(args, &output.tree, &out, &mut run.timings, Some(known));
-    // Nothing of the round needs it any more.
-    known.keep(std::mem::take(&mut output.tree));
     let changes = match changes {
         Ok(changes) => changes,
         Err(refusal) => return refuse(&refusal, &out),

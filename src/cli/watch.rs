@@ -115,6 +115,10 @@ pub(super) fn watch(
             };
             outcome = show_round(run.as_ref(), made, begun, look)?;
             last = Some(read);
+            // Nobody waits for that.
+            if let Some(kept) = &mut kept {
+                kept.memo.end_run();
+            }
         }
         let Some(next) = watch.wait(&input.spec) else {
             return Ok(outcome);
@@ -251,7 +255,7 @@ fn compile(kept: &mut Option<Kept>, input: &Input, inputs: &Inputs) -> anyhow::R
     let same = kept
         .take()
         .filter(|kept| kept.overrides == inputs.overrides);
-    let mut with = match same {
+    let with = match same {
         Some(kept) => kept,
         None => Kept {
             overrides: inputs.overrides.clone(),
@@ -267,7 +271,6 @@ fn compile(kept: &mut Option<Kept>, input: &Input, inputs: &Inputs) -> anyhow::R
         inputs.diagnostics.clone(),
         timings,
     );
-    with.memo.end_run();
     *kept = Some(with);
     Ok(run)
 }

@@ -2,7 +2,7 @@
 
 use super::{Manifest, RenderedUnit, by_cluster};
 use crate::diag::{Diagnostic, Diagnostics, code_list, codes};
-use crate::memo::{Fingerprint, Memo};
+use crate::memo::{Cache, Fingerprint, Memo};
 use crate::model::Model;
 use crate::schema::{self, Scope};
 use rayon::prelude::*;
@@ -14,18 +14,39 @@ pub fn check(model: &Model, units: &[RenderedUnit], memo: &Memo, diagnostics: &m
     let found: Vec<_> = units
         .par_iter()
         .map(|unit| {
-            let mut found = Diagnostics::default();
-            for manifest in &unit.manifests {
-                check_schema(model, unit, manifest, memo, &mut found);
-                check_secret(manifest, &mut found);
-            }
-            found
+            let version = model.clusters[unit.unit.cluster].kubernetes;
+            let of = || Fingerprint::of((version, unit.fingerprint()));
+            nothing_or(&memo.right, of, || check_unit(model, unit, memo))
         })
         .collect();
     for found in found {
         diagnostics.extend(found);
     }
-    check_identity(model, units, diagnostics);
+    check_identity(model, units, memo, diagnostics);
+}
+
+/// What a check finds, which is not done again where it found nothing before.
+fn nothing_or(
+    known: &Cache<bool>,
+    of: impl FnOnce() -> Fingerprint,
+    check: impl Fn() -> Diagnostics,
+) -> Diagnostics {
+    let mut checked = None;
+    let is_nothing = known.recall(of, || checked.insert(check()).is_empty());
+    match checked {
+        Some(found) => found,
+        None if is_nothing => Diagnostics::default(),
+        None => check(),
+    }
+}
+
+fn check_unit(model: &Model, unit: &RenderedUnit, memo: &Memo) -> Diagnostics {
+    let mut found = Diagnostics::default();
+    for manifest in &unit.manifests {
+        check_schema(model, unit, manifest, memo, &mut found);
+        check_secret(manifest, &mut found);
+    }
+    found
 }
 
 /// A finding about a manifest.
@@ -101,10 +122,18 @@ fn check_secret(manifest: &Manifest, diagnostics: &mut Diagnostics) {
 }
 
 /// One object is in one manifest: two would be applied over each other without end.
-fn check_identity(model: &Model, units: &[RenderedUnit], diagnostics: &mut Diagnostics) {
+fn check_identity(
+    model: &Model,
+    units: &[RenderedUnit],
+    memo: &Memo,
+    diagnostics: &mut Diagnostics,
+) {
     let found: Vec<_> = by_cluster(model, units)
         .into_par_iter()
-        .map(|units| check_identity_in(model, &units))
+        .map(|units| {
+            let of = || Fingerprint::of_all(units.iter().map(|unit| unit.fingerprint()));
+            nothing_or(&memo.single, of, || check_identity_in(model, &units))
+        })
         .collect();
     for found in found {
         diagnostics.extend(found);

@@ -104,6 +104,12 @@ pub(crate) struct Judged {
     used: Vec<(usize, usize)>,
 }
 
+impl Judged {
+    fn is_nothing(&self) -> bool {
+        self.violations.is_empty() && self.used.is_empty()
+    }
+}
+
 /// A policy as a cluster has it.
 enum InCluster<'a> {
     /// As its file has it.
@@ -215,26 +221,43 @@ fn check_cluster(
     let namespaces = LazyLock::new(|| requests::namespace_objects(&named));
     let enforced = LazyLock::new(|| enforced_in(policies, units, cluster));
     // One cluster, the hub, has as much as all others.
+    let all_namespaces = Fingerprint::of_all(
+        named
+            .iter()
+            .map(|(name, namespace)| (name, namespace.fingerprint)),
+    );
     let found = ours.par_iter().map(|unit| {
         let account = requests::applier(model, &unit.unit);
         let asker = Fingerprint::of((all, &account));
-        let judged = unit.manifests.iter().map(|manifest| {
-            let judged = memo.judged.recall(
-                || {
-                    let namespace = manifest.namespace().and_then(|name| named.get(name));
-                    let namespace = namespace.map(|namespace| namespace.fingerprint);
-                    Fingerprint::of((asker, manifest.fingerprint, namespace))
-                },
-                || Arc::new(judge(&enforced, cluster, manifest, &account, &namespaces)),
-            );
-            (manifest, judged)
-        });
-        judged.collect::<Vec<_>>()
+        let judge_unit = || {
+            let manifests = unit.manifests.iter().enumerate();
+            let judged = manifests.map(|(number, manifest)| {
+                let judged = memo.judged.recall(
+                    || {
+                        let namespace = manifest.namespace().and_then(|name| named.get(name));
+                        let namespace = namespace.map(|namespace| namespace.fingerprint);
+                        Fingerprint::of((asker, manifest.fingerprint, namespace))
+                    },
+                    || Arc::new(judge(&enforced, cluster, manifest, &account, &namespaces)),
+                );
+                (number, judged)
+            });
+            judged.filter(|(_, judged)| !judged.is_nothing()).collect()
+        };
+        let judged = memo.judged_units.recall(
+            || Fingerprint::of((asker, unit.fingerprint(), all_namespaces)),
+            judge_unit,
+        );
+        (*unit, judged)
     });
     let found: Vec<_> = found.collect();
     let mut hits = Vec::new();
     let mut used = BTreeSet::new();
-    for (manifest, judged) in found.into_iter().flatten() {
+    let found = found.iter().flat_map(|(unit, judged)| {
+        let judged = judged.iter();
+        judged.map(|(number, judged)| (&unit.manifests[*number], judged))
+    });
+    for (manifest, judged) in found {
         for (number, exception) in &judged.used {
             let mut exceptions = policies[*number].exceptions_in(cluster);
             used.extend(exceptions.nth(*exception).map(|found| found.location));

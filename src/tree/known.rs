@@ -1,39 +1,45 @@
 //! What is known of an output folder from the round before, so that files which nobody has touched are not
 //! read again.
 
-use super::Tree;
 use std::collections::HashMap;
 use std::fs;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// A file that was touched so short a time ago may be touched again and look the same: file systems tell
 /// times by the tick of a clock, some of them by the second.
 const FRESH: Duration = Duration::from_secs(3);
 
-/// Files that held what they should, and how they looked then.
+/// Files that held what they should, how they looked then, and what that was.
 #[derive(Debug, Default)]
 pub struct Known {
-    tree: Tree,
-    looks: HashMap<String, Looks>,
+    files: HashMap<Arc<str>, (Looks, Arc<str>)>,
 }
 
 impl Known {
-    /// Keeps the tree that an output folder was compared with just now.
-    pub fn keep(&mut self, tree: Tree) {
-        self.tree = tree;
-    }
-
-    /// Keeps how the files look that are as the tree says.
-    pub(super) fn saw(&mut self, looks: HashMap<String, Looks>) {
-        self.looks = looks;
-    }
-
     /// Whether a file that looks so holds what is wanted of it.
-    pub(super) fn has(&self, path: &str, looks: Option<Looks>, wanted: Option<&String>) -> bool {
-        looks.is_some()
-            && self.looks.get(path).copied() == looks
-            && wanted.is_some()
-            && self.tree.files.get(path) == wanted
+    pub(super) fn has(&self, path: &str, looks: Looks, wanted: &Arc<str>) -> bool {
+        self.files.get(path).is_some_and(|(before, text)| {
+            *before == looks && (Arc::ptr_eq(text, wanted) || text == wanted)
+        })
+    }
+
+    /// Notes that a file that looks so holds this.
+    pub(super) fn note(&mut self, path: &Arc<str>, looks: Looks, text: &Arc<str>) {
+        self.files
+            .insert(Arc::clone(path), (looks, Arc::clone(text)));
+    }
+
+    /// Forgets a file.
+    pub(super) fn forget(&mut self, path: &str) {
+        self.files.remove(path);
+    }
+
+    /// Forgets all but these, where there are more.
+    pub(super) fn keep_only(&mut self, is_there: impl Fn(&Arc<str>) -> bool, count: usize) {
+        if self.files.len() > count {
+            self.files.retain(|path, _| is_there(path));
+        }
     }
 }
 
@@ -87,20 +93,19 @@ mod tests {
 
     fn tree(files: [(&str, &str); 2]) -> Tree {
         let content = |text: &str| format!("{HEADER}x.yaml; edit that, not this.\n{text}\n");
-        let mut files: std::collections::BTreeMap<_, _> = files
-            .map(|(path, text)| (path.to_owned(), content(text)))
+        let mut files: std::collections::BTreeMap<Arc<str>, Arc<str>> = files
+            .map(|(path, text)| (path.into(), content(text).into()))
             .into();
-        let owned: Vec<_> = files.keys().map(String::as_str).collect();
+        let owned: Vec<_> = files.keys().map(|path| &**path).collect();
         let owned = owned.join("\n");
-        files.insert(OWNED.to_owned(), owned);
+        files.insert(OWNED.into(), owned.into());
         Tree { files }
     }
 
     /// What changed since, and how many files are known then.
     fn changed(tree: &Tree, out: &Path, known: &mut Known) -> (Vec<String>, usize) {
         let changes = compare_with(tree, out, Some(known)).expect("a folder that can be read");
-        known.keep(tree.clone());
-        (changes.changed, known.looks.len())
+        (changes.changed, known.files.len())
     }
 
     #[test]
@@ -133,6 +138,12 @@ mod tests {
             changed(&before, &out, &mut known),
             (vec![other.to_owned()], 2)
         );
+
+        fs::remove_file(out.join(one)).expect("a file");
+        assert_eq!(
+            changed(&before, &out, &mut known),
+            (vec![other.to_owned()], 1)
+        );
     }
 
     #[test]
@@ -141,19 +152,12 @@ mod tests {
         let out = folder.path().join("out");
         let tree = tree([("clusters/a/one.yaml", "1"), ("clusters/a/other.yaml", "1")]);
         write(&tree, &out).expect("a tree");
-        let looks = fs::metadata(&out).ok().as_ref().and_then(Looks::of);
         let mut known = Known::default();
-        known.keep(tree.clone());
-        known.saw(
-            looks
-                .map(|looks| (OWNED.to_owned(), looks))
-                .into_iter()
-                .collect(),
-        );
-        assert!(!known.looks.is_empty());
+        std::thread::sleep(FRESH + Duration::from_secs(1));
+        assert_eq!(changed(&tree, &out, &mut known), (vec![], 3));
         fs::remove_dir_all(&out).expect("a folder");
         fs::write(&out, "a file").expect("a file");
         assert!(compare_with(&tree, &out, Some(&mut known)).is_err());
-        assert!(known.looks.is_empty());
+        assert!(known.files.is_empty());
     }
 }

@@ -7,10 +7,11 @@
 use super::known::{Known, Looks};
 use super::{HEADER, OWNED, Tree};
 use rayon::prelude::*;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// The folders that hold nothing but what hcb generates, since an engine applies all that is there.
@@ -66,6 +67,8 @@ pub enum Refusal {
 /// A file of an output folder, beside what is generated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
+    /// It is hcb's, and as generated, as is known from before.
+    Known,
     /// It is hcb's, and as generated.
     Unchanged,
     /// It is hcb's, with another content.
@@ -99,67 +102,109 @@ pub fn compare_with(
     let before = known.as_deref_mut().map(std::mem::take);
     refuse_odd_output(out)?;
     let begun = SystemTime::now();
-    let listed = listed(out)?.unwrap_or_default();
+    let list = list(out)?.unwrap_or_default();
+    let listed: HashSet<&str> = in_list(&list).collect();
+    let found = look(out, |path, file| {
+        see(tree, &listed, before.as_ref(), path, file)
+    })?;
+    let mut before = before.unwrap_or_default();
     let mut changes = Changes::default();
     let mut in_the_way = Vec::new();
     let mut there = HashSet::new();
-    let found = look(out, |path, file| {
-        // Before it is read: who writes meanwhile makes it look otherwise.
-        let looks = before
-            .as_ref()
-            .and_then(|_| Looks::of(&file.metadata().ok()?));
-        let wanted = tree.files.get(path);
-        let is_known = before
-            .as_ref()
-            .is_some_and(|known| known.has(path, looks, wanted));
-        let state = if is_known && (listed.contains(path) || path == OWNED) {
-            State::Unchanged
-        } else {
-            state(tree, &listed, path, file)?
-        };
-        Ok((state, looks))
-    })?;
-    let mut unchanged = HashMap::new();
-    for (path, (state, looks)) in found {
-        match state {
-            State::Unchanged => {
-                changes.unchanged += 1;
-                let looks = looks.filter(|looks| looks.is_settled(begun));
-                unchanged.extend(looks.map(|looks| (path.clone(), looks)));
-            }
-            State::Changed => changes.changed.push(path.clone()),
-            State::Removed => changes.removed.push(path.clone()),
+    for file in found {
+        let path = file.path();
+        match file.state {
+            State::Known | State::Unchanged => changes.unchanged += 1,
+            State::Changed => changes.changed.push(path.to_owned()),
+            State::Removed => changes.removed.push(path.to_owned()),
             State::Foreign => {
                 let is_exclusive = EXCLUSIVE.iter().any(|folder| path.starts_with(folder));
-                if is_exclusive || tree.files.contains_key(&path) {
-                    in_the_way.push(path);
+                if is_exclusive || file.wanted.is_ok() {
+                    in_the_way.push(path.to_owned());
                 }
                 continue;
             }
         }
-        there.insert(path);
-    }
-    if let Some(known) = &mut known {
-        known.saw(unchanged);
+        let settled = file.looks.filter(|looks| looks.is_settled(begun));
+        match (file.state, &file.wanted, settled) {
+            (State::Known, ..) => {}
+            (State::Unchanged, Ok((path, text)), Some(looks)) => before.note(path, looks, text),
+            _ => before.forget(file.path()),
+        }
+        if let Ok((path, _)) = &file.wanted {
+            there.insert(*path);
+        }
     }
     if !in_the_way.is_empty() {
         in_the_way.sort();
         return Err(Refusal::ForeignFiles(in_the_way));
     }
-    let generated = tree.files.keys();
-    changes.added = generated
-        .filter(|path| !there.contains(*path))
-        .cloned()
-        .collect();
+    before.keep_only(|path| there.contains(&path), changes.unchanged);
+    if let Some(known) = known {
+        *known = before;
+    }
+    if there.len() < tree.files.len() {
+        let generated = tree.files.keys();
+        changes.added = generated
+            .filter(|path| !there.contains(path))
+            .map(|path| path.to_string())
+            .collect();
+    }
     changes.changed.sort();
     changes.removed.sort();
     Ok(changes)
 }
 
+/// A file of an output folder, seen beside a tree.
+struct Seen<'a> {
+    /// Its path and what it is to hold, as the tree has them; its path alone, where the tree has no such file.
+    wanted: Result<(&'a Arc<str>, &'a Arc<str>), String>,
+    state: State,
+    /// How it looked before it was read. Only told where somebody wants to know.
+    looks: Option<Looks>,
+}
+
+impl Seen<'_> {
+    fn path(&self) -> &str {
+        match &self.wanted {
+            Ok((path, _)) => path,
+            Err(path) => path,
+        }
+    }
+}
+
+fn see<'a>(
+    tree: &'a Tree,
+    listed: &HashSet<&str>,
+    known: Option<&Known>,
+    path: &str,
+    file: &fs::DirEntry,
+) -> Result<Seen<'a>, Refusal> {
+    // Before it is read: who writes meanwhile makes it look otherwise.
+    let looks = known.and_then(|_| Looks::of(&file.metadata().ok()?));
+    let wanted = tree.files.get_key_value(path);
+    let is_known = (listed.contains(path) || path == OWNED)
+        && match (known, looks, wanted) {
+            (Some(known), Some(looks), Some((_, text))) => known.has(path, looks, text),
+            _ => false,
+        };
+    let state = if is_known {
+        State::Known
+    } else {
+        let wanted = wanted.map(|(_, text)| &**text);
+        state(wanted, listed, path, file)?
+    };
+    Ok(Seen {
+        wanted: wanted.ok_or_else(|| path.to_owned()),
+        state,
+        looks,
+    })
+}
+
 /// What a file is. Whether one is hcb's is seen by the list and by how it begins.
 fn state(
-    tree: &Tree,
-    listed: &HashSet<String>,
+    wanted: Option<&str>,
+    listed: &HashSet<&str>,
     path: &str,
     file: &fs::DirEntry,
 ) -> Result<State, Refusal> {
@@ -169,17 +214,17 @@ fn state(
     if !is_list && !is_own {
         return Ok(State::Foreign);
     }
-    let wanted = tree.files.get(path).map_or("", String::as_str);
+    let most = wanted.unwrap_or_default().len();
     // A file that is longer differs, whatever comes then.
-    let found = read(&file.path(), wanted.len().max(HEADER.len()) + 1)?;
+    let found = read(&file.path(), most.max(HEADER.len()) + 1)?;
     Ok(if !is_list && !found.starts_with(HEADER.as_bytes()) {
         State::Foreign
-    } else if !tree.files.contains_key(path) {
-        State::Removed
-    } else if found == wanted.as_bytes() {
-        State::Unchanged
     } else {
-        State::Changed
+        match wanted {
+            None => State::Removed,
+            Some(wanted) if found == wanted.as_bytes() => State::Unchanged,
+            Some(_) => State::Changed,
+        }
     })
 }
 
@@ -293,21 +338,28 @@ fn refuse_odd_output(out: &Path) -> Result<(), Refusal> {
 ///
 /// The list cannot be read.
 pub fn listed(out: &Path) -> Result<Option<HashSet<String>>, Refusal> {
+    let list = list(out)?;
+    Ok(list.map(|list| in_list(&list).map(str::to_owned).collect()))
+}
+
+/// The list of hcb's files as it is.
+fn list(out: &Path) -> Result<Option<String>, Refusal> {
     match fs::read_to_string(out.join(OWNED)) {
-        Ok(text) => {
-            let lines = text.lines().filter(|line| !line.starts_with('#'));
-            Ok(Some(lines.map(str::to_owned).collect()))
-        }
+        Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed("reading", &out.join(OWNED), error)),
     }
 }
 
-/// All files below a folder by their paths, with what `what` says of each, in no particular order.
+fn in_list(list: &str) -> impl Iterator<Item = &str> {
+    list.lines().filter(|line| !line.starts_with('#'))
+}
+
+/// What `what` says of each file below a folder, in no particular order.
 fn look<T: Send>(
     out: &Path,
     what: impl Fn(&str, &fs::DirEntry) -> Result<T, Refusal> + Sync,
-) -> Result<Vec<(String, T)>, Refusal> {
+) -> Result<Vec<T>, Refusal> {
     if !out.exists() {
         return Ok(Vec::new());
     }
@@ -318,7 +370,7 @@ fn look_below<T: Send>(
     folder: &Path,
     prefix: &str,
     what: &(impl Fn(&str, &fs::DirEntry) -> Result<T, Refusal> + Sync),
-) -> Result<Vec<(String, T)>, Refusal> {
+) -> Result<Vec<T>, Refusal> {
     let reading = |source| failed("reading", folder, source);
     let mut found = Vec::new();
     let mut folders = Vec::new();
@@ -331,8 +383,7 @@ fn look_below<T: Send>(
         if kind.is_dir() {
             folders.push((entry.path(), format!("{path}/")));
         } else {
-            let said = what(&path, &entry)?;
-            found.push((path, said));
+            found.push(what(&path, &entry)?);
         }
     }
     let below: Vec<_> = folders
@@ -370,8 +421,8 @@ fn build(tree: &Tree, changes: &Changes, out: &Path, next: &Path) -> Result<(), 
     })?;
     let removed: HashSet<&str> = changes.removed.iter().map(String::as_str).collect();
     // As late as can be, so that nothing is lost that somebody has put there meanwhile.
-    for (path, ()) in look(out, |_, _| Ok(()))? {
-        if tree.files.contains_key(&path) || removed.contains(path.as_str()) {
+    for path in look(out, |path, _| Ok(path.to_owned()))? {
+        if tree.files.contains_key(path.as_str()) || removed.contains(path.as_str()) {
             continue;
         }
         let (from, to) = (out.join(&path), next.join(&path));

@@ -438,10 +438,8 @@ fn made(
 
 /// The manifests of a tree as they would be on disk.
 fn bytes(tree: &tree::Tree) -> Compiled {
-    tree.files
-        .iter()
-        .filter(|(path, _)| *path != OWNED)
-        .map(|(path, text)| (path.clone(), text.clone().into_bytes()))
+    tree.manifests()
+        .map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()))
         .collect()
 }
 

@@ -95,9 +95,9 @@ impl Hybrid {
         let testbed = Testbed::start(&plans).await?;
         let tree = testbed.folder().join("tree");
         for (path, content) in &output.tree.files {
-            let path = tree.join(path);
+            let path = tree.join(&**path);
             fs::create_dir_all(path.parent().context("a folder")?)?;
-            fs::write(path, content)?;
+            fs::write(path, content.as_bytes())?;
         }
         let jobs = manifests(&tree)?
             .into_iter()
