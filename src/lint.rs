@@ -11,15 +11,20 @@ mod trust;
 mod versions;
 
 use crate::diag::{Code, Diagnostic, Diagnostics};
-use crate::manifest::{Manifest, RenderedChart, RenderedUnit};
+use crate::manifest::{Manifest, RenderedChart, RenderedUnit, by_cluster};
 use crate::model::{Cluster, Model};
 use crate::plan::Area;
 use serde_json::Value;
 
 /// Looks for what does not fit together across clusters.
 pub fn check(model: &Model, units: &[RenderedUnit], diagnostics: &mut Diagnostics) {
-    let clusters: Vec<_> = (0..model.clusters.len())
-        .map(|index| InCluster::new(model, index, units))
+    let units = units.iter().filter(|unit| unit.unit.area == Area::Cluster);
+    let of_clusters = by_cluster(model, units);
+    let clusters: Vec<_> = model
+        .clusters
+        .iter()
+        .zip(&of_clusters)
+        .map(|(cluster, units)| InCluster::new(cluster, units))
         .collect();
     versions::check(model, &clusters, diagnostics);
     if model.mesh.is_none() {
@@ -39,16 +44,11 @@ struct InCluster<'a> {
 }
 
 impl<'a> InCluster<'a> {
-    fn new(model: &'a Model, index: usize, units: &'a [RenderedUnit]) -> Self {
-        let own = || {
-            units
-                .iter()
-                .filter(|unit| unit.unit.cluster == index && unit.unit.area == Area::Cluster)
-        };
+    fn new(cluster: &'a Cluster, units: &[&'a RenderedUnit]) -> Self {
         Self {
-            cluster: &model.clusters[index],
-            manifests: own().flat_map(|unit| &unit.manifests).collect(),
-            charts: own().flat_map(|unit| &unit.charts).collect(),
+            cluster,
+            manifests: units.iter().flat_map(|unit| &unit.manifests).collect(),
+            charts: units.iter().flat_map(|unit| &unit.charts).collect(),
         }
     }
 

@@ -63,9 +63,8 @@ pub struct RenderedChart {
     pub values: Arc<Value>,
 }
 
-fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    let text = value.pointer(pointer).and_then(Value::as_str);
-    text.unwrap_or_default()
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
 }
 
 fn group(api_version: &str) -> &str {
@@ -75,7 +74,7 @@ fn group(api_version: &str) -> &str {
 impl Manifest {
     /// `apiVersion`.
     pub fn api_version(&self) -> &str {
-        text(&self.value, "/apiVersion")
+        text(&self.value["apiVersion"])
     }
 
     /// The API group, empty for the core.
@@ -85,19 +84,17 @@ impl Manifest {
 
     /// `kind`.
     pub fn kind(&self) -> &str {
-        text(&self.value, "/kind")
+        text(&self.value["kind"])
     }
 
     /// `metadata.name`.
     pub fn name(&self) -> &str {
-        text(&self.value, "/metadata/name")
+        text(&self.value["metadata"]["name"])
     }
 
     /// `metadata.namespace`; `None` for what has none.
     pub fn namespace(&self) -> Option<&str> {
-        self.value
-            .pointer("/metadata/namespace")
-            .and_then(Value::as_str)
+        self.value["metadata"]["namespace"].as_str()
     }
 }
 
@@ -267,14 +264,14 @@ const PART_OF: &str = "app.kubernetes.io/part-of";
 /// changed, a name that changes with its content.
 fn finish(value: &mut Value, template: &str, model: &Model) {
     let is_submitted = template == crate::plan::workloads::SUBMITTED;
-    let is_job = text(value, "/kind") == "Job" && group(text(value, "/apiVersion")) == "batch";
+    let is_job = text(&value["kind"]) == "Job" && group(text(&value["apiVersion"])) == "batch";
     if is_job && !is_submitted {
         let hash = crate::digest::short(&value.to_string(), 8);
-        let name = format!("{}-{hash}", text(value, "/metadata/name"));
+        let name = format!("{}-{hash}", text(&value["metadata"]["name"]));
         value["metadata"]["name"] = name.into();
     }
     // Admiralty takes foreign labels off its virtual nodes.
-    if text(value, "/kind") != "Node"
+    if text(&value["kind"]) != "Node"
         && let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut)
         && let Some(labels) = metadata
             .entry("labels")

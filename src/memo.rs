@@ -197,6 +197,8 @@ pub struct Memo {
     pub(crate) judged: Cache<Arc<Judged>>,
     /// The texts of manifests.
     pub(crate) texts: Cache<Arc<str>>,
+    /// Which manifests of a unit are namespaces.
+    pub(crate) namespaces: Cache<Arc<[usize]>>,
     /// Whether a unit breaks no schema, by its manifests.
     pub(crate) right: Cache<bool>,
     /// Whether no object of a cluster is there twice, by its units.
@@ -225,6 +227,7 @@ impl Memo {
             violations: Cache::new(keeps),
             judged: Cache::new(keeps),
             texts: Cache::new(keeps),
+            namespaces: Cache::new(keeps),
             right: Cache::new(keeps),
             single: Cache::new(keeps),
             judged_units: Cache::new(keeps),
@@ -239,6 +242,7 @@ impl Memo {
         self.violations.end_run();
         self.judged.end_run();
         self.texts.end_run();
+        self.namespaces.end_run();
         self.right.end_run();
         self.single.end_run();
         self.judged_units.end_run();

@@ -11,6 +11,7 @@
 //! One object is one file, the namespace is always in the path (`_cluster` where there is none), and
 //! nothing depends on the time, the machine or the folder that hcb runs in.
 
+pub mod compare;
 pub mod known;
 pub mod write;
 

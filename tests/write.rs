@@ -1,6 +1,7 @@
 //! The tree on disk: all or nothing, its own files only.
 
-use hcb::tree::write::{Refusal, compare, write};
+use hcb::tree::compare::{Refusal, compare};
+use hcb::tree::write::write;
 use hcb::tree::{HEADER, OWNED, Tree};
 use std::collections::BTreeMap;
 use std::fs;

@@ -10,8 +10,9 @@ use super::watch::Made;
 use super::{Format, Look, Outcome};
 use crate::compile::{Output, Timings};
 use crate::tree::Tree;
+use crate::tree::compare::{Changes, Refusal, compare_with};
 use crate::tree::known::Known;
-use crate::tree::write::{Changes, Refusal, compare_with, write_with};
+use crate::tree::write::write_with;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 

@@ -216,7 +216,7 @@ fn check_cluster(
     memo: &Memo,
 ) -> (Vec<Hit>, BTreeSet<Location>) {
     let all = policies_of(policies, ours, cluster);
-    let named = requests::namespaces(ours);
+    let named = requests::namespaces(ours, memo);
     // With a memo, most often nothing is left to evaluate.
     let namespaces = LazyLock::new(|| requests::namespace_objects(&named));
     let enforced = LazyLock::new(|| enforced_in(policies, units, cluster));

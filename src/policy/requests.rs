@@ -3,6 +3,7 @@
 
 use super::admission::{Resource, User};
 use crate::manifest::{Manifest, RenderedUnit};
+use crate::memo::Memo;
 use crate::model::Model;
 use crate::plan::{Area, Unit};
 use crate::spec::{Delivery, GitOpsEngine};
@@ -10,13 +11,23 @@ use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 
 /// The namespaces of a cluster as generated.
-pub fn namespaces<'a>(units: &[&'a RenderedUnit]) -> BTreeMap<&'a str, &'a Manifest> {
-    units
-        .iter()
-        .flat_map(|unit| &unit.manifests)
-        .filter(|manifest| manifest.kind() == "Namespace" && manifest.group().is_empty())
-        .map(|manifest| (manifest.name(), manifest))
-        .collect()
+pub fn namespaces<'a>(units: &[&'a RenderedUnit], memo: &Memo) -> BTreeMap<&'a str, &'a Manifest> {
+    let mut found = BTreeMap::new();
+    for unit in units {
+        let numbers = memo.namespaces.recall(
+            || unit.fingerprint(),
+            || {
+                let manifests = unit.manifests.iter().enumerate();
+                let namespaces = manifests.filter(|(_, manifest)| {
+                    manifest.kind() == "Namespace" && manifest.group().is_empty()
+                });
+                namespaces.map(|(number, _)| number).collect()
+            },
+        );
+        let manifests = numbers.iter().map(|number| &unit.manifests[*number]);
+        found.extend(manifests.map(|manifest| (manifest.name(), manifest)));
+    }
+    found
 }
 
 /// The same as objects, with the label that the API server gives each.

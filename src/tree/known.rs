@@ -36,7 +36,7 @@ impl Known {
     }
 
     /// Forgets all but these, where there are more.
-    pub(super) fn keep_only(&mut self, is_there: impl Fn(&Arc<str>) -> bool, count: usize) {
+    pub(super) fn keep_only(&mut self, is_there: impl Fn(&str) -> bool, count: usize) {
         if self.files.len() > count {
             self.files.retain(|path, _| is_there(path));
         }
@@ -85,7 +85,8 @@ impl Looks {
 
 #[cfg(test)]
 mod tests {
-    use super::super::write::{compare_with, write};
+    use super::super::compare::compare_with;
+    use super::super::write::write;
     use super::super::{HEADER, OWNED};
     use super::*;
     use std::fs::{File, FileTimes};

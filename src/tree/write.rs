@@ -1,21 +1,18 @@
-//! The tree on disk: what is there, what would change, and the change itself, all or nothing.
+//! The tree on disk: the change of it, all or nothing.
 //!
 //! A new tree is built beside the old one, and the two change places in one step of the file
 //! system. Whatever kills hcb, the output folder holds the old tree or the new one, whole. Files
 //! that hcb does not own are carried over; where they stand in the way, nothing is done.
 
-use super::known::{Known, Looks};
-use super::{HEADER, OWNED, Tree};
+use super::Tree;
+use super::compare::{Changes, Refusal, compare_with, failed, folder_of, look};
+use super::known::Known;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
-
-/// The folders that hold nothing but what hcb generates, since an engine applies all that is there.
-const EXCLUSIVE: [&str; 4] = ["clusters/", "gitops/", "bootstrap/", "submit/"];
+use std::time::Duration;
 
 /// How the folder begins in which a new tree is built, beside the output folder.
 const TEMPORARY: &str = ".hcb-tree-";
@@ -23,216 +20,11 @@ const TEMPORARY: &str = ".hcb-tree-";
 /// No run takes this long.
 const LEFTOVER_AGE: Duration = Duration::from_hours(1);
 
-/// What a new tree would change. Paths are relative to the output folder and sorted.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Changes {
-    /// Files that are not there yet.
-    pub added: Vec<String>,
-    /// Files with another content.
-    pub changed: Vec<String>,
-    /// Files of hcb that are no longer generated.
-    pub removed: Vec<String>,
-    /// How many files stay as they are.
-    pub unchanged: usize,
-}
-
-impl Changes {
-    /// Whether the tree on disk is what was generated.
-    pub fn is_empty(&self) -> bool {
-        self.added.is_empty() && self.changed.is_empty() && self.removed.is_empty()
-    }
-}
-
-/// Why a tree cannot be written.
-#[derive(Debug, thiserror::Error)]
-pub enum Refusal {
-    /// The output folder is something that hcb must not replace.
-    #[error("{0}")]
-    BadOutput(String),
-    /// Files that hcb does not own stand in the way, or where an engine would apply them.
-    #[error("files that hcb does not own are in the output folder")]
-    ForeignFiles(Vec<String>),
-    /// The file system refused.
-    #[error("{doing} `{}`: {source}", path.display())]
-    Io {
-        /// What was being done.
-        doing: &'static str,
-        /// To what.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
-/// A file of an output folder, beside what is generated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// It is hcb's, and as generated, as is known from before.
-    Known,
-    /// It is hcb's, and as generated.
-    Unchanged,
-    /// It is hcb's, with another content.
-    Changed,
-    /// It is hcb's, and no longer generated.
-    Removed,
-    /// Somebody else's.
-    Foreign,
-}
-
-/// Compares a tree with what is on disk, without changing anything.
-///
-/// # Errors
-///
-/// The folder cannot be read, must not be replaced, or holds foreign files where there must be none.
-pub fn compare(tree: &Tree, out: &Path) -> Result<Changes, Refusal> {
-    compare_with(tree, out, None)
-}
-
-/// As [`compare()`], sooner where something is known of the folder from before.
-///
-/// # Errors
-///
-/// As [`compare()`].
-pub fn compare_with(
-    tree: &Tree,
-    out: &Path,
-    mut known: Option<&mut Known>,
-) -> Result<Changes, Refusal> {
-    // Should anything fail, nothing is known.
-    let before = known.as_deref_mut().map(std::mem::take);
-    refuse_odd_output(out)?;
-    let begun = SystemTime::now();
-    let list = list(out)?.unwrap_or_default();
-    let listed: HashSet<&str> = in_list(&list).collect();
-    let found = look(out, |path, file| {
-        see(tree, &listed, before.as_ref(), path, file)
-    })?;
-    let mut before = before.unwrap_or_default();
-    let mut changes = Changes::default();
-    let mut in_the_way = Vec::new();
-    let mut there = HashSet::new();
-    for file in found {
-        let path = file.path();
-        match file.state {
-            State::Known | State::Unchanged => changes.unchanged += 1,
-            State::Changed => changes.changed.push(path.to_owned()),
-            State::Removed => changes.removed.push(path.to_owned()),
-            State::Foreign => {
-                let is_exclusive = EXCLUSIVE.iter().any(|folder| path.starts_with(folder));
-                if is_exclusive || file.wanted.is_ok() {
-                    in_the_way.push(path.to_owned());
-                }
-                continue;
-            }
-        }
-        let settled = file.looks.filter(|looks| looks.is_settled(begun));
-        match (file.state, &file.wanted, settled) {
-            (State::Known, ..) => {}
-            (State::Unchanged, Ok((path, text)), Some(looks)) => before.note(path, looks, text),
-            _ => before.forget(file.path()),
-        }
-        if let Ok((path, _)) = &file.wanted {
-            there.insert(*path);
-        }
-    }
-    if !in_the_way.is_empty() {
-        in_the_way.sort();
-        return Err(Refusal::ForeignFiles(in_the_way));
-    }
-    before.keep_only(|path| there.contains(&path), changes.unchanged);
-    if let Some(known) = known {
-        *known = before;
-    }
-    if there.len() < tree.files.len() {
-        let generated = tree.files.keys();
-        changes.added = generated
-            .filter(|path| !there.contains(path))
-            .map(|path| path.to_string())
-            .collect();
-    }
-    changes.changed.sort();
-    changes.removed.sort();
-    Ok(changes)
-}
-
-/// A file of an output folder, seen beside a tree.
-struct Seen<'a> {
-    /// Its path and what it is to hold, as the tree has them; its path alone, where the tree has no such file.
-    wanted: Result<(&'a Arc<str>, &'a Arc<str>), String>,
-    state: State,
-    /// How it looked before it was read. Only told where somebody wants to know.
-    looks: Option<Looks>,
-}
-
-impl Seen<'_> {
-    fn path(&self) -> &str {
-        match &self.wanted {
-            Ok((path, _)) => path,
-            Err(path) => path,
-        }
-    }
-}
-
-fn see<'a>(
-    tree: &'a Tree,
-    listed: &HashSet<&str>,
-    known: Option<&Known>,
-    path: &str,
-    file: &fs::DirEntry,
-) -> Result<Seen<'a>, Refusal> {
-    // Before it is read: who writes meanwhile makes it look otherwise.
-    let looks = known.and_then(|_| Looks::of(&file.metadata().ok()?));
-    let wanted = tree.files.get_key_value(path);
-    let is_known = (listed.contains(path) || path == OWNED)
-        && match (known, looks, wanted) {
-            (Some(known), Some(looks), Some((_, text))) => known.has(path, looks, text),
-            _ => false,
-        };
-    let state = if is_known {
-        State::Known
-    } else {
-        let wanted = wanted.map(|(_, text)| &**text);
-        state(wanted, listed, path, file)?
-    };
-    Ok(Seen {
-        wanted: wanted.ok_or_else(|| path.to_owned()),
-        state,
-        looks,
-    })
-}
-
-/// What a file is. Whether one is hcb's is seen by the list and by how it begins.
-fn state(
-    wanted: Option<&str>,
-    listed: &HashSet<&str>,
-    path: &str,
-    file: &fs::DirEntry,
-) -> Result<State, Refusal> {
-    let is_list = path == OWNED;
-    let is_file = || file.file_type().is_ok_and(|kind| kind.is_file());
-    let is_own = listed.contains(path) && is_file();
-    if !is_list && !is_own {
-        return Ok(State::Foreign);
-    }
-    let most = wanted.unwrap_or_default().len();
-    // A file that is longer differs, whatever comes then.
-    let found = read(&file.path(), most.max(HEADER.len()) + 1)?;
-    Ok(if !is_list && !found.starts_with(HEADER.as_bytes()) {
-        State::Foreign
-    } else {
-        match wanted {
-            None => State::Removed,
-            Some(wanted) if found == wanted.as_bytes() => State::Unchanged,
-            Some(_) => State::Changed,
-        }
-    })
-}
-
 /// Makes the output folder what `tree` says, as a whole, and says what changed.
 ///
 /// # Errors
 ///
-/// As [`compare`], and where the file system refuses. The output folder is then as it was.
+/// As [`compare_with`], and where the file system refuses. The output folder is then as it was.
 pub fn write(tree: &Tree, out: &Path) -> Result<Changes, Refusal> {
     write_with(tree, out, None)
 }
@@ -282,24 +74,6 @@ fn clear_leftovers(parent: &Path) {
     }
 }
 
-fn failed(doing: &'static str, path: &Path, source: io::Error) -> Refusal {
-    Refusal::Io {
-        doing,
-        path: path.to_owned(),
-        source,
-    }
-}
-
-/// The first bytes of a file, at most so many.
-fn read(path: &Path, most: usize) -> Result<Vec<u8>, Refusal> {
-    use io::Read;
-    let mut bytes = Vec::with_capacity(most);
-    fs::File::open(path)
-        .and_then(|file| file.take(most as u64).read_to_end(&mut bytes))
-        .map_err(|source| failed("reading", path, source))?;
-    Ok(bytes)
-}
-
 fn create_folder(path: &Path) -> Result<(), Refusal> {
     fs::create_dir_all(path).map_err(|source| failed("creating", path, source))
 }
@@ -310,88 +84,6 @@ fn resolve(out: &Path) -> Result<PathBuf, Refusal> {
         return fs::canonicalize(out).map_err(|source| failed("reading", out, source));
     }
     std::path::absolute(out).map_err(|source| failed("reading", out, source))
-}
-
-fn refuse_odd_output(out: &Path) -> Result<(), Refusal> {
-    let refuse = |why: &str| Err(Refusal::BadOutput(format!("`{}` {why}", out.display())));
-    match fs::metadata(out) {
-        Ok(metadata) if !metadata.is_dir() => return refuse("is not a folder"),
-        Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(failed("reading", out, error)),
-    }
-    if out.join(".git").exists() {
-        return refuse("is the root of a Git repository; the tree needs a folder of its own");
-    }
-    let here = std::env::current_dir().and_then(fs::canonicalize);
-    if let (Ok(here), Ok(out)) = (here, fs::canonicalize(out))
-        && here.starts_with(&out)
-    {
-        return refuse("holds the folder that hcb runs in; the tree needs a folder of its own");
-    }
-    Ok(())
-}
-
-/// The files that a tree lists as hcb's; none where it is no tree of hcb's.
-///
-/// # Errors
-///
-/// The list cannot be read.
-pub fn listed(out: &Path) -> Result<Option<HashSet<String>>, Refusal> {
-    let list = list(out)?;
-    Ok(list.map(|list| in_list(&list).map(str::to_owned).collect()))
-}
-
-/// The list of hcb's files as it is.
-fn list(out: &Path) -> Result<Option<String>, Refusal> {
-    match fs::read_to_string(out.join(OWNED)) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(failed("reading", &out.join(OWNED), error)),
-    }
-}
-
-fn in_list(list: &str) -> impl Iterator<Item = &str> {
-    list.lines().filter(|line| !line.starts_with('#'))
-}
-
-/// What `what` says of each file below a folder, in no particular order.
-fn look<T: Send>(
-    out: &Path,
-    what: impl Fn(&str, &fs::DirEntry) -> Result<T, Refusal> + Sync,
-) -> Result<Vec<T>, Refusal> {
-    if !out.exists() {
-        return Ok(Vec::new());
-    }
-    look_below(out, "", &what)
-}
-
-fn look_below<T: Send>(
-    folder: &Path,
-    prefix: &str,
-    what: &(impl Fn(&str, &fs::DirEntry) -> Result<T, Refusal> + Sync),
-) -> Result<Vec<T>, Refusal> {
-    let reading = |source| failed("reading", folder, source);
-    let mut found = Vec::new();
-    let mut folders = Vec::new();
-    for entry in fs::read_dir(folder).map_err(reading)? {
-        let entry = entry.map_err(reading)?;
-        let path = format!("{prefix}{}", entry.file_name().to_string_lossy());
-        let kind = entry
-            .file_type()
-            .map_err(|source| failed("reading", &entry.path(), source))?;
-        if kind.is_dir() {
-            folders.push((entry.path(), format!("{path}/")));
-        } else {
-            found.push(what(&path, &entry)?);
-        }
-    }
-    let below: Vec<_> = folders
-        .into_par_iter()
-        .map(|(folder, prefix)| look_below(&folder, &prefix, what))
-        .collect::<Result<_, _>>()?;
-    found.extend(below.into_iter().flatten());
-    Ok(found)
 }
 
 /// Builds the new tree in `next`: what is new is written, what stays is linked, foreign files are
@@ -405,8 +97,10 @@ fn build(tree: &Tree, changes: &Changes, out: &Path, next: &Path) -> Result<(), 
         .collect();
     let mut folders: BTreeMap<&str, Vec<(&str, &str)>> = BTreeMap::new();
     for (path, content) in &tree.files {
-        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-        folders.entry(folder).or_default().push((path, content));
+        folders
+            .entry(folder_of(path))
+            .or_default()
+            .push((path, content));
     }
     let folders: Vec<_> = folders.into_iter().collect();
     folders.par_iter().try_for_each(|(folder, files)| {

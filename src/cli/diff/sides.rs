@@ -264,7 +264,7 @@ fn is_tree(path: &Path) -> anyhow::Result<bool> {
 /// The files of a tree; of one of hcb's, those that it lists. What others keep beside them is theirs.
 fn of_tree(folder: &Path) -> anyhow::Result<Side> {
     let paths = input::files_below(folder, &["yaml", "yml"])?;
-    let listed = tree::write::listed(folder)?;
+    let listed = tree::compare::listed(folder)?;
     let is_ours = |path: &&PathBuf| {
         let listed = listed.as_ref();
         listed.is_none_or(|listed| listed.contains(&below(path, folder)))

@@ -1,14 +1,19 @@
 //! Runs the experiments: each scenario with Admiralty as it comes and with what hcb generates, on the
 //! same servers, judged by the API servers' own records.
 //!
-//! `cargo run -p hcb-testbed --example experiment [-- [--out FOLDER] [--keep] [--setup NAME] [SCENARIO...]]`
-//! writes one table for all, and JSON and a picture for each scenario; with `--keep`, the servers' logs stay in `target/testbed`. Exits 1 where hcb's promises do not hold.
+//! `cargo run -p hcb-testbed --example experiment [-- [--out FOLDER] [--keep | --judge] [--setup NAME] [SCENARIO...]]`
+//! writes one table for all, and JSON and a picture for each scenario; with `--keep`, the servers' logs stay in
+//! `target/testbed`, and `--judge` judges those again, without any server. Exits 1 where hcb's promises do not
+//! hold.
 
 use anyhow::{Context, Result, bail};
 use futures::future::try_join_all;
 use hcb_testbed::admiralty::{Admiralty, SOURCE_VARIABLE};
 use hcb_testbed::hybrid::{Hybrid, Setup};
-use hcb_testbed::judge::{Verdict, judge};
+use hcb_testbed::judge::{Verdict, judge, judge_logs};
+use hcb_testbed::repository::compiled;
+use hcb_testbed::scenario::Scenario;
+use hcb_testbed::testbed::kept;
 use hcb_testbed::{report, say, scenarios};
 use std::fs;
 use std::path::PathBuf;
@@ -22,12 +27,13 @@ const PATIENCE: Duration = Duration::from_secs(45);
 async fn main() -> Result<()> {
     let mut out = PathBuf::from("target/experiment");
     let mut wanted = Vec::new();
-    let mut keep = false;
+    let (mut keep, mut only_judge) = (false, false);
     let mut setups = Setup::ALL.to_vec();
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--keep" => keep = true,
+            "--judge" => only_judge = true,
             "--setup" => {
                 let name = arguments.next().context("--setup needs a name")?;
                 setups.retain(|setup| setup.name() == name);
@@ -45,9 +51,6 @@ async fn main() -> Result<()> {
         let names: Vec<_> = all.iter().map(|scenario| scenario.name).collect();
         bail!("no scenario {unknown}; there are {}", names.join(", "));
     }
-    let Some(admiralty) = tokio::task::spawn_blocking(Admiralty::get).await?? else {
-        bail!("the experiments need Admiralty: name its source in {SOURCE_VARIABLE}");
-    };
     fs::create_dir_all(&out)?;
     let mut tables = String::new();
     let mut broken = Vec::new();
@@ -55,21 +58,11 @@ async fn main() -> Result<()> {
         .iter()
         .filter(|scenario| wanted.is_empty() || wanted.iter().any(|name| name == scenario.name))
     {
-        let mut hybrids = Vec::new();
-        for &setup in &setups {
-            say(&format!("{}: starting {}", scenario.name, setup.name()));
-            let spec = scenarios::spec(scenario);
-            hybrids.push(Hybrid::start(&spec, setup, &admiralty, scenario.node_delay).await?);
-        }
-        // Side by side, each on servers of its own: they mostly wait.
-        say(&format!("{}: {}", scenario.name, scenario.title));
-        try_join_all(hybrids.iter().map(|hybrid| scenario.play(hybrid, PATIENCE))).await?;
-        let verdicts: Vec<_> = hybrids.iter().map(judge).collect::<Result<_>>()?;
-        for hybrid in hybrids.iter().filter(|_| keep) {
-            let name = format!("{}-{:?}", scenario.name, hybrid.setup);
-            say(&hybrid.testbed.keep(&name).await?.display().to_string());
-        }
-        drop(hybrids);
+        let verdicts = if only_judge {
+            judge_again(scenario, &setups)?
+        } else {
+            play(scenario, &setups, keep).await?
+        };
         broken.extend(
             verdicts
                 .iter()
@@ -93,6 +86,40 @@ async fn main() -> Result<()> {
         bail!("what hcb promises did not hold:\n{}", broken.join("\n"));
     }
     Ok(())
+}
+
+/// Plays a scenario in all set-ups side by side, each on servers of its own: they mostly wait.
+async fn play(scenario: &Scenario, setups: &[Setup], keep: bool) -> Result<Vec<Verdict>> {
+    let Some(admiralty) = tokio::task::spawn_blocking(Admiralty::get).await?? else {
+        bail!("the experiments need Admiralty: name its source in {SOURCE_VARIABLE}");
+    };
+    let mut hybrids = Vec::new();
+    for &setup in setups {
+        say(&format!("{}: starting {}", scenario.name, setup.name()));
+        let spec = scenarios::spec(scenario);
+        hybrids.push(Hybrid::start(&spec, setup, &admiralty, scenario.node_delay).await?);
+    }
+    say(&format!("{}: {}", scenario.name, scenario.title));
+    try_join_all(hybrids.iter().map(|hybrid| scenario.play(hybrid, PATIENCE))).await?;
+    let verdicts = hybrids.iter().map(judge).collect::<Result<_>>()?;
+    for hybrid in hybrids.iter().filter(|_| keep) {
+        let kept = hybrid.testbed.keep(&hybrid.setup.logs_of(scenario.name));
+        say(&kept.await?.display().to_string());
+    }
+    Ok(verdicts)
+}
+
+/// Judges what was kept of a scenario.
+fn judge_again(scenario: &Scenario, setups: &[Setup]) -> Result<Vec<Verdict>> {
+    let output = compiled(&scenarios::spec(scenario), None)?;
+    setups
+        .iter()
+        .map(|setup| {
+            let kept = kept(&setup.logs_of(scenario.name));
+            let log = |cluster: &str| kept.join(cluster).join("audit.log");
+            judge_logs(&output.model, *setup, log, None)
+        })
+        .collect()
 }
 
 /// What the generated set-ups promise of any scenario: no job leaves, and no candidate is made elsewhere,

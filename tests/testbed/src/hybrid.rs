@@ -49,6 +49,11 @@ impl Setup {
         }
     }
 
+    /// The folder that `Testbed::keep` keeps the logs of a scenario in.
+    pub fn logs_of(self, scenario: &str) -> String {
+        format!("{scenario}-{self:?}")
+    }
+
     /// Units of the tree that this set-up does without. Everything else is the same in all.
     fn leaves_out(self) -> &'static [&'static str] {
         match self {

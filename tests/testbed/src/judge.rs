@@ -7,13 +7,15 @@ use hcb::model::Model;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What Admiralty marks the pods that it makes in a target cluster with.
 const JOB_NAME: &str = "multicluster.admiralty.io/job-name";
 /// The scheduler of such pods.
 const CANDIDATE_SCHEDULER: &str = "admiralty-candidate";
-/// A job that waits longer than this beside room for it, while nobody is placed anywhere, is stranded.
+/// A job that waits longer than this at a stretch beside room for it, while nobody is placed anywhere, is
+/// stranded. Pauses of some seconds add up over minutes of any large run, and strand nobody.
 const STRANDED_AFTER: f64 = 30.0;
 /// Admiralty's scheduler places one pod after another, in a second or two each: who waits for his turn is
 /// not stranded. For so long after each binding it is at work.
@@ -50,7 +52,8 @@ pub struct Placement {
     pub premature: bool,
     /// Candidates in a later tier that were made while an earlier tier had room.
     pub speculative_candidates: usize,
-    /// Seconds that it waited while a cluster that it may run in had a node with room, and nobody was placed.
+    /// The most seconds at a stretch that it waited while a cluster that it may run in had a node with room,
+    /// and nobody was placed.
     pub waited_beside_room: f64,
 }
 
@@ -93,7 +96,8 @@ pub struct Verdict {
     /// Seconds from when the first bought node took pods (ready, without the taints of a node's first
     /// moments) to the first binding on one.
     pub first_burst_after_ready: Option<f64>,
-    /// Jobs that waited for more than half a minute beside room while nobody was placed, or to the end.
+    /// Jobs that waited for more than half a minute at a stretch beside room while nobody was placed, or to
+    /// the end.
     pub stranded: usize,
     /// Jobs that never ran.
     pub never_ran: usize,
@@ -119,15 +123,30 @@ struct Candidate<'a> {
 /// # Errors
 /// Where a record cannot be read.
 pub fn judge(hybrid: &Hybrid) -> Result<Verdict> {
-    let clusters = hybrid.model.clusters.iter();
+    let log = |cluster: &str| hybrid.testbed.cluster(cluster).audit_log();
+    judge_logs(&hybrid.model, hybrid.setup, log, Some(Timestamp::now()))
+}
+
+/// Reads the audit log of each cluster and judges them. Without `end`, they end with their last event.
+///
+/// # Errors
+/// Where a log cannot be read.
+pub fn judge_logs(
+    model: &Model,
+    setup: Setup,
+    log: impl Fn(&str) -> PathBuf,
+    end: Option<Timestamp>,
+) -> Result<Verdict> {
+    let clusters = model.clusters.iter();
     let records = clusters
-        .map(|cluster| ClusterRecord::read(&hybrid.testbed.cluster(&cluster.name).audit_log()))
+        .map(|cluster| ClusterRecord::read(&log(&cluster.name)))
         .collect::<Result<Vec<_>>>()?;
+    let last = records.iter().filter_map(|record| record.last).max();
     Ok(verdict(
-        &hybrid.model,
-        hybrid.setup,
+        model,
+        setup,
         &records,
-        Timestamp::now(),
+        end.or(last).unwrap_or_else(Timestamp::now),
     ))
 }
 
@@ -232,7 +251,7 @@ pub fn verdict(model: &Model, setup: Setup, records: &[ClusterRecord], end: Time
             .map(|candidate| candidate.pod);
         let until = bound.as_ref().map_or(end, |(time, _)| *time);
         let allowed = may_run_in(job);
-        let mut waited_beside_room = 0.0;
+        let (mut waited_beside_room, mut stretch) = (0.0_f64, 0.0);
         if let Some(shape) = shape {
             for (index, time) in moments
                 .iter()
@@ -242,7 +261,10 @@ pub fn verdict(model: &Model, setup: Setup, records: &[ClusterRecord], end: Time
                 let room_in = |cluster: usize| has_room(&free[index][cluster], shape);
                 if !is_at_work(*time) && allowed.iter().any(|&cluster| room_in(cluster)) {
                     let next = moments.get(index + 1).copied().unwrap_or(end);
-                    waited_beside_room += seconds(next.min(until)) - seconds(*time);
+                    stretch += seconds(next.min(until)) - seconds(*time);
+                    waited_beside_room = waited_beside_room.max(stretch);
+                } else {
+                    stretch = 0.0;
                 }
                 let is_full = !allowed
                     .iter()

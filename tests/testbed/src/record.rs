@@ -123,6 +123,8 @@ pub struct ClusterRecord {
     pub nodes: Vec<NodeRecord>,
     /// When each Job was created, by namespace and name.
     pub jobs: BTreeMap<(String, String), Timestamp>,
+    /// When the last thing happened.
+    pub last: Option<Timestamp>,
 }
 
 impl ClusterRecord {
@@ -219,6 +221,7 @@ impl Reader {
             return Ok(());
         }
         let time: Timestamp = text(&event["stageTimestamp"]).parse()?;
+        self.record.last = Some(time);
         let reference = &event["objectRef"];
         let response = &event["responseObject"];
         match (

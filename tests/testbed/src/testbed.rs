@@ -158,9 +158,7 @@ impl Testbed {
     /// # Errors
     /// Where they cannot be written.
     pub async fn keep(&self, name: &str) -> Result<PathBuf> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../../target/testbed")
-            .join(name);
+        let root = kept(name);
         let _ = fs::remove_dir_all(&root);
         for cluster in &self.clusters {
             let folder = root.join(&cluster.name);
@@ -208,6 +206,12 @@ async fn start(
     Cluster::start(plan, purpose, tools, authority, etcd_url, path)
         .await
         .with_context(described)
+}
+
+/// The folder that logs are kept in under a name.
+pub fn kept(name: &str) -> PathBuf {
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/testbed");
+    target.join(name)
 }
 
 /// The last lines of a file.
