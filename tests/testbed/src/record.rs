@@ -245,10 +245,14 @@ impl Reader {
             }
             ("pods", "" | "status", "update" | "patch") => {
                 let phase = text(&response["status"]["phase"]);
-                if let Some(pod) = self.pod(&key(response))
-                    && matches!(phase, "Succeeded" | "Failed")
-                    && pod.ended.is_none()
-                {
+                let Some(pod) = self.pod(&key(response)) else {
+                    return Ok(());
+                };
+                // An API server that is killed may have bound a pod without having said so.
+                if let (None, Some(node)) = (&pod.bound, response["spec"]["nodeName"].as_str()) {
+                    pod.bound = Some((time, node.to_owned()));
+                }
+                if matches!(phase, "Succeeded" | "Failed") && pod.ended.is_none() {
                     pod.ended = Some(time);
                     pod.succeeded = phase == "Succeeded";
                 }
