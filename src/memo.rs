@@ -6,7 +6,7 @@
 
 use crate::manifest::Rendered;
 use crate::manifest::templates::Problem;
-use crate::policy::check::Judged;
+use crate::policy::check::{Judged, JudgedUnit};
 use crate::schema::Violation;
 use crate::tree::LaidOut;
 use serde_json::Value;
@@ -204,7 +204,7 @@ pub struct Memo {
     /// Whether no object of a cluster is there twice, by its units.
     pub(crate) single: Cache<bool>,
     /// What policies have against the manifests of a unit, where they have anything.
-    pub(crate) judged_units: Cache<Arc<[(usize, Arc<Judged>)]>>,
+    pub(crate) judged_units: Cache<JudgedUnit>,
     /// The files of units.
     pub(crate) files: Cache<Arc<[LaidOut]>>,
 }

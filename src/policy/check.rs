@@ -104,6 +104,9 @@ pub(crate) struct Judged {
     used: Vec<(usize, usize)>,
 }
 
+/// What policies have against the manifests of a unit, each with its number there, where they have anything.
+pub(crate) type JudgedUnit = Arc<[(usize, Arc<Judged>)]>;
+
 impl Judged {
     fn is_nothing(&self) -> bool {
         self.violations.is_empty() && self.used.is_empty()

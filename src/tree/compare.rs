@@ -260,8 +260,8 @@ fn state(
     file: &fs::DirEntry,
 ) -> Result<State, Refusal> {
     let is_list = path == OWNED;
-    let is_file = || file.file_type().is_ok_and(|kind| kind.is_file());
-    if !is_list && !(is_listed && is_file()) {
+    let is_own = is_listed && file.file_type().is_ok_and(|kind| kind.is_file());
+    if !is_list && !is_own {
         return Ok(State::Foreign);
     }
     let most = wanted.unwrap_or_default().len();

@@ -87,7 +87,7 @@ impl Looks {
 mod tests {
     use super::super::compare::compare_with;
     use super::super::write::write;
-    use super::super::{HEADER, OWNED};
+    use super::super::{HEADER, OWNED, Tree};
     use super::*;
     use std::fs::{File, FileTimes};
     use std::path::Path;
