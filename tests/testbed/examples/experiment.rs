@@ -103,8 +103,8 @@ async fn play(scenario: &Scenario, setups: &[Setup], keep: bool) -> Result<Vec<V
     try_join_all(hybrids.iter().map(|hybrid| scenario.play(hybrid, PATIENCE))).await?;
     let verdicts = hybrids.iter().map(judge).collect::<Result<_>>()?;
     for hybrid in hybrids.iter().filter(|_| keep) {
-        let kept = hybrid.testbed.keep(&hybrid.setup.logs_of(scenario.name));
-        say(&kept.await?.display().to_string());
+        let name = hybrid.setup.logs_of(scenario.name);
+        say(&hybrid.testbed.keep(&name).await?.display().to_string());
     }
     Ok(verdicts)
 }
