@@ -107,8 +107,8 @@ fn files_of_others_are_carried_over() {
     write(&tree(&[("clusters/a/x.yaml", "2")]), &out).expect("a tree");
 
     let found = content(&out);
-    assert_eq!(found["README.md"], "mine");
-    assert_eq!(found["notes/a.txt"], "mine too");
+    assert_eq!(&*found["README.md"], "mine");
+    assert_eq!(&*found["notes/a.txt"], "mine too");
     #[cfg(unix)]
     assert!(
         fs::symlink_metadata(out.join("link"))
