@@ -6,11 +6,14 @@ use hcb_testbed::hybrid::{Hybrid, Setup};
 use hcb_testbed::judge::{Verdict, judge};
 use std::time::Duration;
 
+/// How long nothing must change for a scenario to be over. A node that is bought takes half of that to be there.
+const PATIENCE: Duration = Duration::from_secs(40);
+
 async fn run(name: &str, setup: Setup) -> Result<Option<Verdict>> {
     let Some((scenario, hybrid)) = Hybrid::of(name, setup).await? else {
         return Ok(None);
     };
-    scenario.play(&hybrid, Duration::from_secs(25)).await?;
+    scenario.play(&hybrid, PATIENCE).await?;
     // Where what follows fails, this is what it is looked into with.
     hybrid.testbed.keep(&format!("{name}-{setup:?}")).await?;
     judge(&hybrid).map(Some)
