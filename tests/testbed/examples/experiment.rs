@@ -51,6 +51,12 @@ async fn main() -> Result<()> {
         let names: Vec<_> = all.iter().map(|scenario| scenario.name).collect();
         bail!("no scenario {unknown}; there are {}", names.join(", "));
     }
+    // Built once; what was kept is judged without it.
+    let admiralty = if only_judge {
+        None
+    } else {
+        Some(admiralty().await?)
+    };
     fs::create_dir_all(&out)?;
     let mut tables = String::new();
     let mut broken = Vec::new();
@@ -58,10 +64,9 @@ async fn main() -> Result<()> {
         .iter()
         .filter(|scenario| wanted.is_empty() || wanted.iter().any(|name| name == scenario.name))
     {
-        let verdicts = if only_judge {
-            judge_again(scenario, &setups)?
-        } else {
-            play(scenario, &setups, keep).await?
+        let verdicts = match &admiralty {
+            None => judge_again(scenario, &setups)?,
+            Some(admiralty) => play(scenario, &setups, admiralty, keep).await?,
         };
         broken.extend(
             verdicts
@@ -88,16 +93,26 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
+/// Admiralty, without which nothing can be played.
+async fn admiralty() -> Result<Admiralty> {
+    let found = tokio::task::spawn_blocking(Admiralty::get).await??;
+    found.with_context(|| {
+        format!("the experiments need Admiralty: name its source in {SOURCE_VARIABLE}")
+    })
+}
+
 /// Plays a scenario in all set-ups side by side, each on servers of its own: they mostly wait.
-async fn play(scenario: &Scenario, setups: &[Setup], keep: bool) -> Result<Vec<Verdict>> {
-    let Some(admiralty) = tokio::task::spawn_blocking(Admiralty::get).await?? else {
-        bail!("the experiments need Admiralty: name its source in {SOURCE_VARIABLE}");
-    };
+async fn play(
+    scenario: &Scenario,
+    setups: &[Setup],
+    admiralty: &Admiralty,
+    keep: bool,
+) -> Result<Vec<Verdict>> {
     let mut hybrids = Vec::new();
     for &setup in setups {
         say(&format!("{}: starting {}", scenario.name, setup.name()));
         let spec = scenarios::spec(scenario);
-        hybrids.push(Hybrid::start(&spec, setup, &admiralty, scenario.node_delay).await?);
+        hybrids.push(Hybrid::start(&spec, setup, admiralty, scenario.node_delay).await?);
     }
     say(&format!("{}: {}", scenario.name, scenario.title));
     try_join_all(hybrids.iter().map(|hybrid| scenario.play(hybrid, PATIENCE))).await?;

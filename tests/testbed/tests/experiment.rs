@@ -15,7 +15,7 @@ async fn run(name: &str, setup: Setup) -> Result<Option<Verdict>> {
     };
     scenario.play(&hybrid, PATIENCE).await?;
     // Where what follows fails, this is what it is looked into with.
-    hybrid.testbed.keep(&format!("{name}-{setup:?}")).await?;
+    hybrid.testbed.keep(&setup.logs_of(name)).await?;
     judge(&hybrid).map(Some)
 }
 
