@@ -5,6 +5,7 @@
 //! as jobs must go there, each in the one cluster whose turn it is.
 
 mod held;
+mod reminders;
 mod turns;
 
 use super::config::Config;
@@ -15,6 +16,7 @@ use super::observation::{ARRIVES_WITHIN, JobPod, Observation};
 use super::room::{self, Room, Way};
 use super::weights::live_weights;
 use jiff::Timestamp;
+pub use reminders::{AT_ONCE, IDLE_AFTER};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -92,11 +94,13 @@ pub fn decide(
     }
     for pod in waiting {
         let outcome = deciding.outcome(pod);
+        deciding.note_forgotten(pod, &outcome);
         deciding.decision.verdicts.push(Verdict {
             uid: pod.uid.clone(),
             outcome,
         });
     }
+    deciding.remind();
     deciding.note_turn();
     deciding.close_tiers();
     deciding.decision.gates = gates::changes(observation, config, &deciding.crowd);
@@ -139,6 +143,8 @@ struct Deciding<'a> {
     is_arrival: bool,
     /// Of pods that were let go, by uid, the first cluster that has room for them in an earlier tier.
     called_back: HashMap<&'a str, usize>,
+    /// Pods that the scheduler would place if it looked at them.
+    forgotten: Vec<&'a JobPod>,
     decision: Decision,
 }
 
@@ -177,6 +183,7 @@ impl<'a> Deciding<'a> {
             is_busy: false,
             is_arrival: false,
             called_back: HashMap::new(),
+            forgotten: Vec::new(),
             decision,
         }
     }
@@ -240,22 +247,18 @@ impl<'a> Deciding<'a> {
             self.let_through(pod, keeper);
             return;
         }
-        let known = self.memory.kept_since.get(&pod.uid).copied();
-        let (since, is_woken) = known.unwrap_or((self.now, false));
-        let patience = if is_woken {
-            WAKE_AGAIN_AFTER
+        let kept = self.memory.kept_since.get(&pod.uid).copied();
+        let kept = kept.unwrap_or(self.now);
+        let woken = self.memory.woken.get(&pod.uid).copied();
+        let due = if let Some(woken) = woken.filter(|woken| *woken >= kept) {
+            after(woken, WAKE_AGAIN_AFTER)
         } else if self.observation.clusters[keeper].keeps_unnoticed(&pod.uid) {
-            Duration::ZERO
+            kept
         } else {
-            WAKE_AFTER
+            after(kept, WAKE_AFTER)
         };
-        let due = after(since, patience);
         if self.now >= due {
-            self.decision.wakes.push(Wake {
-                namespace: pod.namespace.clone(),
-                name: pod.name.clone(),
-                uid: pod.uid.clone(),
-            });
+            self.decision.wakes.push(Wake::of(pod));
         } else {
             self.look_again_at(due);
         }

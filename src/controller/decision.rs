@@ -2,6 +2,7 @@
 
 use super::gates::GateChange;
 use super::memory::TierState;
+use super::observation::JobPod;
 use super::weights::LiveWeight;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -22,8 +23,8 @@ pub struct Release {
     pub cluster: String,
 }
 
-/// A pod that the scheduler should look at again: a place is kept for it, which nothing tells the
-/// scheduler. By itself it looks a minute later.
+/// A pod that the scheduler should look at again: a place is kept for it, or is free, which nothing tells
+/// the scheduler. By itself it looks a minute later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wake {
     /// The pod's namespace.
@@ -32,6 +33,17 @@ pub struct Wake {
     pub name: String,
     /// The pod's uid.
     pub uid: String,
+}
+
+impl Wake {
+    /// Of this pod.
+    pub fn of(pod: &JobPod) -> Self {
+        Self {
+            namespace: pod.namespace.clone(),
+            name: pod.name.clone(),
+            uid: pod.uid.clone(),
+        }
+    }
 }
 
 /// A pod that stands for one of the source: the index of its cluster, its namespace and its name.

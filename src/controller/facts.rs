@@ -318,7 +318,7 @@ impl State {
     /// Takes in what was seen or done.
     pub fn take(&mut self, fact: Fact, config: &Config, now: Timestamp) {
         match &fact {
-            Fact::Woken(uid) => drop(self.memory.kept_since.insert(uid.clone(), (now, true))),
+            Fact::Woken(uid) => self.memory.note_woken(uid.clone(), now),
             Fact::TookOver(legacy) => self.memory.go_on_from(legacy, config),
             _ => {}
         }

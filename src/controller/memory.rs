@@ -12,8 +12,14 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What is remembered between decisions.
 #[derive(Debug, Clone, Default)]
 pub struct Memory {
-    /// When a place was first seen to be kept for a pod, or when it was last woken, and whether it was.
-    pub kept_since: BTreeMap<String, (Timestamp, bool)>,
+    /// When a place was first seen to be kept for a pod.
+    pub kept_since: BTreeMap<String, Timestamp>,
+    /// When the scheduler was last told to look at a pod that waits.
+    pub woken: BTreeMap<String, Timestamp>,
+    /// When the scheduler was last seen at work, was told of a pod, or a pod came or went.
+    pub stirred: Option<Timestamp>,
+    /// How many pods waited.
+    waited: usize,
     /// When the candidate in a cluster of a pod that waits was first seen: since then it is tried there.
     pub tried_since: BTreeMap<(String, usize), Timestamp>,
     /// When a pod could last be let go because the scheduler had nothing to do, or was.
@@ -45,8 +51,11 @@ impl Memory {
         let is_kept = |pod: &&JobPod| observation.keepers(&pod.uid).next().is_some();
         let kept: BTreeSet<_> = waiting().filter(is_kept).map(|pod| &pod.uid).collect();
         self.kept_since.retain(|uid, _| kept.contains(uid));
+        let is_waiting = |uid: &String| observation.pods.get(uid).is_some_and(JobPod::waits);
+        self.woken.retain(|uid, _| is_waiting(uid));
+        let mut stirs = std::mem::replace(&mut self.waited, waiting().count()) != self.waited;
         for uid in kept {
-            self.kept_since.entry(uid.clone()).or_insert((now, false));
+            stirs |= remember(&mut self.kept_since, uid.clone(), now);
         }
         let clusters = || observation.clusters.iter().enumerate();
         let tried: BTreeSet<_> = waiting()
@@ -57,10 +66,19 @@ impl Memory {
         self.tried_since
             .retain(|tried_in, _| tried.contains(tried_in));
         for tried_in in tried {
-            self.tried_since.entry(tried_in).or_insert(now);
+            stirs |= remember(&mut self.tried_since, tried_in, now);
+        }
+        if stirs || self.stirred.is_none() {
+            self.stirred = Some(now);
         }
         self.turn.get_or_insert(now);
         self.ledger.count(hourly_cost(observation, config), now);
+    }
+
+    /// The scheduler was told to look at a pod.
+    pub fn note_woken(&mut self, uid: String, now: Timestamp) {
+        self.woken.insert(uid, now);
+        self.stirred = Some(now);
     }
 
     /// Takes in what was decided.
@@ -97,6 +115,13 @@ impl Memory {
             .collect();
         self.tiers = config.tiers.iter().map(tier).collect();
     }
+}
+
+/// Notes since when something is so, where that is new; says whether it is.
+fn remember<K: Ord>(since: &mut BTreeMap<K, Timestamp>, what: K, now: Timestamp) -> bool {
+    let before = since.len();
+    since.entry(what).or_insert(now);
+    since.len() > before
 }
 
 /// What outlives a leader and a configuration, by the names of clusters and tiers.

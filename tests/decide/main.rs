@@ -22,6 +22,7 @@ use std::sync::Arc;
 mod arrivals;
 mod gates;
 mod held;
+mod reminders;
 
 const START: Timestamp = Timestamp::UNIX_EPOCH;
 

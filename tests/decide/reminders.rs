@@ -1,0 +1,123 @@
+//! Pods that the scheduler forgot are called to its mind, where it has nothing else to do.
+
+use super::*;
+use hcb::controller::decide::{AT_ONCE, IDLE_AFTER};
+
+/// What is decided, time after time, with a scheduler that never looks.
+struct Rounds {
+    seen: Observation,
+    memory: Memory,
+}
+
+impl Rounds {
+    fn new(seen: Observation) -> Self {
+        let mut rounds = Self {
+            seen,
+            memory: Memory::default(),
+        };
+        rounds.decide(0);
+        rounds
+    }
+
+    fn decide(&mut self, seconds: i64) -> Decision {
+        self.memory.see(&self.seen, &plain(), at(seconds));
+        let decision = decide(&self.seen, &plain(), &self.memory, at(seconds));
+        self.memory.keep(&decision);
+        decision
+    }
+
+    /// Whom the scheduler is told of at a time, and is.
+    fn wake(&mut self, seconds: i64) -> Vec<String> {
+        let wakes = self.decide(seconds).wakes;
+        for wake in &wakes {
+            self.memory.note_woken(wake.uid.clone(), at(seconds));
+        }
+        wakes.into_iter().map(|wake| wake.name).collect()
+    }
+}
+
+fn idle() -> i64 {
+    i64::try_from(IDLE_AFTER.as_secs()).expect("seconds")
+}
+
+#[test]
+fn who_has_room_is_called_to_mind_where_nothing_happens() {
+    let mut rounds = Rounds::new(observation([4, 3], vec![pod("a", 1), pod("b", 2)]));
+    // Only one of them fits.
+    let decision = rounds.decide(idle() - 1);
+    assert_eq!(decision.wakes, []);
+    assert!(decision.look_again.is_some_and(|time| time <= at(idle())));
+    assert_eq!(rounds.wake(idle()), ["a"]);
+    assert_eq!(rounds.wake(idle()), [""; 0]);
+    assert_eq!(rounds.wake(2 * idle()), ["a"]);
+}
+
+#[test]
+fn a_scheduler_that_is_at_work_is_left_alone() {
+    for what in [
+        "a candidate",
+        "a place",
+        "a pod that comes",
+        "a pod that goes",
+    ] {
+        let pods = vec![pod("a", 1), pod("b", 4), pod("c", 4)];
+        let mut rounds = Rounds::new(observation([4, 3], pods));
+        let pods = &mut rounds.seen.pods;
+        match what {
+            "a pod that comes" => drop(pods.insert("d".into(), pod("d", 4))),
+            "a pod that goes" => pods.get_mut("b").expect("a pod").placed = Some("private".into()),
+            _ => candidate(&mut rounds.seen.clusters[PRIVATE], "b", 4),
+        }
+        if what == "a place" {
+            rounds.seen.clusters[PRIVATE].keep(key("b"), true, false);
+        }
+        rounds.decide(idle() - 1);
+        let wakes = rounds.decide(idle()).wakes;
+        assert!(wakes.iter().all(|wake| wake.name != "a"), "{what}");
+        let wakes = rounds.decide(2 * idle()).wakes;
+        assert!(wakes.iter().any(|wake| wake.name == "a"), "{what}");
+    }
+}
+
+#[test]
+fn everybody_has_a_turn_a_few_at_a_time() {
+    let names: Vec<_> = (0..AT_ONCE + 2)
+        .map(|number| format!("p{number}"))
+        .collect();
+    let pods = names.iter().map(|name| pod(name, 1)).collect();
+    let mut rounds = Rounds::new(observation([4, 3], pods));
+    assert_eq!(rounds.wake(idle()), names[..AT_ONCE]);
+    let mut next = names[AT_ONCE..].to_vec();
+    next.extend_from_slice(&names[..AT_ONCE - 2]);
+    assert_eq!(rounds.wake(2 * idle()), next);
+}
+
+#[test]
+fn who_was_let_go_is_called_to_mind_where_a_node_has_room() {
+    let mut rounds = Rounds::new(observation([4, 4], vec![released_to_public("a", 1)]));
+    assert_eq!(rounds.wake(2 * idle()), [""; 0]);
+    add_node(&mut rounds.seen.clusters[PUBLIC], "new", 0);
+    assert_eq!(rounds.wake(3 * idle()), ["a"]);
+}
+
+#[test]
+fn who_waits_before_a_closed_gate_or_for_a_node_is_not() {
+    let mut seen = observation([4, 3], vec![pod("a", 1), pod("b", 1)]);
+    seen.clusters[PRIVATE].gate = hcb::controller::gates::Gate::Closed;
+    let mut rounds = Rounds::new(seen);
+    let decision = rounds.decide(2 * idle());
+    assert_eq!(let_through(&decision), [("a", "private")]);
+    assert_eq!(decision.wakes, []);
+    let mut rounds = Rounds::new(observation([4, 4], vec![pod("a", 1)]));
+    assert_eq!(rounds.wake(2 * idle()), [""; 0]);
+}
+
+#[test]
+fn a_reminder_does_not_put_off_the_word_of_a_place() {
+    let mut rounds = Rounds::new(observation([4, 3], vec![pod("a", 1)]));
+    assert_eq!(rounds.wake(idle()), ["a"]);
+    keep(&mut rounds.seen.clusters[PRIVATE], "a", 1);
+    rounds.seen.clusters[PRIVATE].keep(key("a"), true, true);
+    rounds.seen.clusters[PRIVATE].keep(key("a"), true, false);
+    assert_eq!(rounds.wake(idle() + 1), ["a"]);
+}
