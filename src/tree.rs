@@ -56,6 +56,9 @@ pub(crate) struct LaidOut {
     manifest: usize,
 }
 
+/// The header of what comes from a file of the spec, with its fingerprint.
+type Headers = BTreeMap<FileId, (Fingerprint, String)>;
+
 /// Lays the manifests out. `root` is what the paths of the sources are told relative to in the
 /// files' headers, so that the bytes do not depend on where a checkout is.
 pub fn lay_out(
@@ -66,9 +69,12 @@ pub fn lay_out(
     memo: &Memo,
     diagnostics: &mut Diagnostics,
 ) -> Tree {
-    let headers: BTreeMap<FileId, String> = sources
+    let headers: Headers = sources
         .iter()
-        .map(|(id, file)| (id, header(&file.path, root)))
+        .map(|(id, file)| {
+            let header = header(&file.path, root);
+            (id, (Fingerprint::of(&header), header))
+        })
         .collect();
     let mut of_units: Vec<_> = units
         .par_iter()
@@ -76,8 +82,9 @@ pub fn lay_out(
             let folder = format!("{}/", unit.unit.folder(model));
             let files = memo.files.recall(
                 || {
-                    let headers = unit.manifests.iter().map(|one| &headers[&one.origin.file]);
-                    let headers: Vec<_> = headers.collect();
+                    let manifests = unit.manifests.iter();
+                    let headers = manifests.map(|one| headers[&one.origin.file].0);
+                    let headers = Fingerprint::of_all(headers);
                     Fingerprint::of((&folder, unit.fingerprint(), headers))
                 },
                 || files(unit, &folder, &headers, memo),
@@ -124,17 +131,12 @@ pub fn lay_out(
 }
 
 /// The files of a unit, by their paths.
-fn files(
-    unit: &RenderedUnit,
-    folder: &str,
-    headers: &BTreeMap<FileId, String>,
-    memo: &Memo,
-) -> Arc<[LaidOut]> {
+fn files(unit: &RenderedUnit, folder: &str, headers: &Headers, memo: &Memo) -> Arc<[LaidOut]> {
     let manifests = unit.manifests.iter().enumerate();
     let mut files: Vec<_> = manifests
         .map(|(number, manifest)| LaidOut {
             path: format!("{folder}{}", file_name(manifest)).into(),
-            text: content(manifest, &headers[&manifest.origin.file], memo).into(),
+            text: content(manifest, &headers[&manifest.origin.file].1, memo).into(),
             manifest: number,
         })
         .collect();

@@ -1,6 +1,6 @@
 //! What is on disk beside a tree: what would change.
 
-use super::known::{Known, Looks};
+use super::known::{self, Known, Looks};
 use super::{HEADER, OWNED, Tree};
 use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
@@ -57,8 +57,6 @@ pub enum Refusal {
 /// A file of an output folder, beside what is generated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// It is hcb's, and as generated, as is known from before.
-    Known,
     /// It is hcb's, and as generated.
     Unchanged,
     /// It is hcb's, with another content.
@@ -94,46 +92,57 @@ pub fn compare_with(
     let begun = SystemTime::now();
     let list = list(out)?.unwrap_or_default();
     let wanted = Wanted::of(tree, &list);
-    let found = look(out, |path, file| see(&wanted, before.as_ref(), path, file))?;
+    let folders = see_below(out, "", &wanted, before.as_ref())?;
     let mut before = before.unwrap_or_default();
+    let mut after = Known::default();
     let mut changes = Changes::default();
     let mut in_the_way = Vec::new();
     let mut is_there = vec![false; wanted.files.len()];
-    for file in found {
-        let path = file.path(&wanted);
-        match file.state {
-            State::Known | State::Unchanged => changes.unchanged += 1,
-            State::Changed => changes.changed.push(path.to_owned()),
-            State::Removed => changes.removed.push(path.to_owned()),
-            State::Foreign => {
-                let is_exclusive = EXCLUSIVE.iter().any(|folder| path.starts_with(folder));
-                if is_exclusive || file.wanted.is_ok() {
-                    in_the_way.push(path.to_owned());
+    for folder in folders {
+        let Looked::At {
+            looks,
+            files,
+            below,
+        } = folder.looked
+        else {
+            let files = wanted.in_folder(&folder.prefix);
+            changes.unchanged += files.len();
+            for number in files {
+                is_there[*number] = true;
+            }
+            after.go_on_from(&mut before, &folder.prefix);
+            continue;
+        };
+        if let Some(looks) = looks.filter(|looks| looks.is_settled(begun))
+            && let Some(files) = as_wanted(&wanted, &files, begun)
+        {
+            after.note(folder.prefix, looks, below, files);
+        }
+        for file in files {
+            let path = file.path(&wanted);
+            match file.state {
+                State::Unchanged => changes.unchanged += 1,
+                State::Changed => changes.changed.push(path.to_owned()),
+                State::Removed => changes.removed.push(path.to_owned()),
+                State::Foreign => {
+                    let is_exclusive = EXCLUSIVE.iter().any(|folder| path.starts_with(folder));
+                    if is_exclusive || file.wanted.is_ok() {
+                        in_the_way.push(path.to_owned());
+                    }
+                    continue;
                 }
-                continue;
             }
-        }
-        let settled = file.looks.filter(|looks| looks.is_settled(begun));
-        match (file.state, &file.wanted, settled) {
-            (State::Known, ..) => {}
-            (State::Unchanged, Ok(number), Some(looks)) => {
-                let file = &wanted.files[*number];
-                before.note(file.path, looks, file.text);
+            if let Ok(number) = file.wanted {
+                is_there[number] = true;
             }
-            _ => before.forget(path),
-        }
-        if let Ok(number) = file.wanted {
-            is_there[number] = true;
         }
     }
     if !in_the_way.is_empty() {
         in_the_way.sort();
         return Err(Refusal::ForeignFiles(in_the_way));
     }
-    let is_still_there = |path: &str| wanted.find(path).is_some_and(|number| is_there[number]);
-    before.keep_only(is_still_there, changes.unchanged);
     if let Some(known) = known {
-        *known = before;
+        *known = after;
     }
     let generated = wanted.files.iter().zip(&is_there);
     changes.added = generated
@@ -191,6 +200,12 @@ impl<'a> Wanted<'a> {
         }
     }
 
+    /// The numbers of the files that a folder is to hold itself, by their paths.
+    fn in_folder(&self, prefix: &str) -> &[usize] {
+        let folder = prefix.strip_suffix('/').unwrap_or(prefix);
+        self.folders.get(folder).map_or(&[], Vec::as_slice)
+    }
+
     fn find(&self, path: &str) -> Option<usize> {
         let folder = self.folders.get(folder_of(path))?;
         let at = folder.binary_search_by(|number| (**self.files[*number].path).cmp(path));
@@ -221,33 +236,118 @@ impl Seen {
     }
 }
 
-fn see(
+/// A folder of an output folder, by its path with a `/` behind it.
+struct SeenFolder {
+    prefix: String,
+    looked: Looked,
+}
+
+/// What was found in a folder.
+enum Looked {
+    /// What was there before, which is what is wanted.
+    AsBefore,
+    /// These.
+    At {
+        /// How it looked before it was read. Only told where somebody wants to know.
+        looks: Option<Looks>,
+        files: Vec<Seen>,
+        /// The folders in it.
+        below: Vec<String>,
+    },
+}
+
+/// Looks at a folder and those below it.
+fn see_below(
+    out: &Path,
+    prefix: &str,
     wanted: &Wanted<'_>,
     known: Option<&Known>,
+) -> Result<Vec<SeenFolder>, Refusal> {
+    let folder = out.join(prefix);
+    if prefix.is_empty() && !folder.exists() {
+        return Ok(Vec::new());
+    }
+    // Before it is read: who writes meanwhile makes it look otherwise.
+    let looks = known.and_then(|_| Looks::of(&fs::metadata(&folder).ok()?));
+    let before = known.zip(looks);
+    let before = before.and_then(|(known, looks)| known.folder(prefix, looks));
+    let before = before.filter(|before| is_as_before(out, prefix, wanted, before));
+    let found;
+    let (below, looked) = if let Some(before) = before {
+        (before.below(), Looked::AsBefore)
+    } else {
+        let (files, below) = entries(&folder, prefix)?;
+        let files = files
+            .iter()
+            .map(|(path, file)| see(wanted, path, file, looks.is_some()))
+            .collect::<Result<_, _>>()?;
+        found = below.clone();
+        let looked = Looked::At {
+            looks,
+            files,
+            below,
+        };
+        (found.as_slice(), looked)
+    };
+    let below: Vec<_> = below
+        .par_iter()
+        .map(|prefix| see_below(out, prefix, wanted, known))
+        .collect::<Result<_, _>>()?;
+    let mut seen = vec![SeenFolder {
+        prefix: prefix.to_owned(),
+        looked,
+    }];
+    seen.extend(below.into_iter().flatten());
+    Ok(seen)
+}
+
+/// Whether a folder in which no file came or went holds what is wanted of it.
+fn is_as_before(out: &Path, prefix: &str, wanted: &Wanted<'_>, before: &known::Folder) -> bool {
+    let wanted: Vec<_> = wanted
+        .in_folder(prefix)
+        .iter()
+        .map(|number| &wanted.files[*number])
+        .collect();
+    let looks = |path: &str| Looks::of(&fs::symlink_metadata(out.join(path)).ok()?);
+    wanted
+        .iter()
+        .all(|file| file.is_listed || &**file.path == OWNED)
+        && before.holds(wanted.iter().map(|file| (file.path, file.text)))
+        && before
+            .files()
+            .all(|(path, before)| looks(path) == Some(before))
+}
+
+/// The files of a folder with how they look, if it holds what is wanted and nothing else.
+fn as_wanted(wanted: &Wanted<'_>, files: &[Seen], begun: SystemTime) -> Option<Vec<known::File>> {
+    let files = files.iter().map(|seen| {
+        let number = seen.wanted.as_ref().ok();
+        let number = number.filter(|_| seen.state == State::Unchanged)?;
+        let looks = seen.looks.filter(|looks| looks.is_settled(begun))?;
+        let file = &wanted.files[*number];
+        Some(known::File::new(file.path, file.text, looks))
+    });
+    files.collect()
+}
+
+fn see(
+    wanted: &Wanted<'_>,
     path: &str,
     file: &fs::DirEntry,
+    with_looks: bool,
 ) -> Result<Seen, Refusal> {
-    // Before it is read: who writes meanwhile makes it look otherwise.
-    let looks = known.and_then(|_| Looks::of(&file.metadata().ok()?));
+    // Before it is read, as with folders.
+    let looks = || Looks::of(&file.metadata().ok()?);
+    let looks = with_looks.then(looks).flatten();
     let number = wanted.find(path);
     let found = number.map(|number| &wanted.files[number]);
     let is_listed = match found {
         Some(found) => found.is_listed,
         None => wanted.listed.binary_search(&path).is_ok(),
     };
-    let is_known = (is_listed || path == OWNED)
-        && match (known, looks, found) {
-            (Some(known), Some(looks), Some(found)) => known.has(path, looks, found.text),
-            _ => false,
-        };
-    let state = if is_known {
-        State::Known
-    } else {
-        state(found.map(|found| &**found.text), is_listed, path, file)?
-    };
     Ok(Seen {
         wanted: number.ok_or_else(|| path.to_owned()),
-        state,
+        state: state(found.map(|found| &**found.text), is_listed, path, file)?,
         looks,
     })
 }
@@ -322,25 +422,27 @@ fn refuse_odd_output(out: &Path) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// What `what` says of each file below a folder, in no particular order.
-pub(super) fn look<T: Send>(
-    out: &Path,
-    what: impl Fn(&str, &fs::DirEntry) -> Result<T, Refusal> + Sync,
-) -> Result<Vec<T>, Refusal> {
-    if !out.exists() {
+/// The paths of all files below a folder, in no particular order.
+pub(super) fn all_below(out: &Path, prefix: &str) -> Result<Vec<String>, Refusal> {
+    let folder = out.join(prefix);
+    if prefix.is_empty() && !folder.exists() {
         return Ok(Vec::new());
     }
-    look_below(out, "", &what)
+    let (files, below) = entries(&folder, prefix)?;
+    let below: Vec<_> = below
+        .par_iter()
+        .map(|prefix| all_below(out, prefix))
+        .collect::<Result<_, _>>()?;
+    let files = files.into_iter().map(|(path, _)| path);
+    Ok(files.chain(below.into_iter().flatten()).collect())
 }
 
-fn look_below<T: Send>(
-    folder: &Path,
-    prefix: &str,
-    what: &(impl Fn(&str, &fs::DirEntry) -> Result<T, Refusal> + Sync),
-) -> Result<Vec<T>, Refusal> {
+/// What a folder has: files by their paths, and folders by theirs with a `/` behind them.
+type Entries = (Vec<(String, fs::DirEntry)>, Vec<String>);
+
+fn entries(folder: &Path, prefix: &str) -> Result<Entries, Refusal> {
     let reading = |source| failed("reading", folder, source);
-    let mut found = Vec::new();
-    let mut folders = Vec::new();
+    let (mut files, mut below) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(folder).map_err(reading)? {
         let entry = entry.map_err(reading)?;
         let path = format!("{prefix}{}", entry.file_name().to_string_lossy());
@@ -348,17 +450,12 @@ fn look_below<T: Send>(
             .file_type()
             .map_err(|source| failed("reading", &entry.path(), source))?;
         if kind.is_dir() {
-            folders.push((entry.path(), format!("{path}/")));
+            below.push(format!("{path}/"));
         } else {
-            found.push(what(&path, &entry)?);
+            files.push((path, entry));
         }
     }
-    let below: Vec<_> = folders
-        .into_par_iter()
-        .map(|(folder, prefix)| look_below(&folder, &prefix, what))
-        .collect::<Result<_, _>>()?;
-    found.extend(below.into_iter().flatten());
-    Ok(found)
+    Ok((files, below))
 }
 
 /// The first bytes of a file, at most so many.

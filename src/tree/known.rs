@@ -10,41 +10,94 @@ use std::time::{Duration, SystemTime};
 /// times by the tick of a clock, some of them by the second.
 const FRESH: Duration = Duration::from_secs(3);
 
-/// Files that held what they should, how they looked then, and what that was.
+/// Folders that held what they should and nothing else, by their paths with a `/` behind them.
 #[derive(Debug, Default)]
 pub struct Known {
-    files: HashMap<Arc<str>, (Looks, Arc<str>)>,
+    folders: HashMap<String, Folder>,
 }
 
 impl Known {
-    /// Whether a file that looks so holds what is wanted of it.
-    pub(super) fn has(&self, path: &str, looks: Looks, wanted: &Arc<str>) -> bool {
-        self.files.get(path).is_some_and(|(before, text)| {
-            *before == looks && (Arc::ptr_eq(text, wanted) || text == wanted)
-        })
+    /// A folder that looked so.
+    pub(super) fn folder(&self, prefix: &str, looks: Looks) -> Option<&Folder> {
+        let folder = self.folders.get(prefix);
+        folder.filter(|folder| folder.looks == looks)
     }
 
-    /// Notes that a file that looks so holds this.
-    pub(super) fn note(&mut self, path: &Arc<str>, looks: Looks, text: &Arc<str>) {
-        self.files
-            .insert(Arc::clone(path), (looks, Arc::clone(text)));
+    /// Notes what a folder that looks so holds.
+    pub(super) fn note(
+        &mut self,
+        prefix: String,
+        looks: Looks,
+        below: Vec<String>,
+        mut files: Vec<File>,
+    ) {
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        let folder = Folder {
+            looks,
+            below,
+            files,
+        };
+        self.folders.insert(prefix, folder);
     }
 
-    /// Forgets a file.
-    pub(super) fn forget(&mut self, path: &str) {
-        self.files.remove(path);
+    /// Takes over what was known of a folder.
+    pub(super) fn go_on_from(&mut self, before: &mut Self, prefix: &str) {
+        self.folders.extend(before.folders.remove_entry(prefix));
+    }
+}
+
+/// A folder: it looks otherwise as soon as something comes into it or goes.
+#[derive(Debug)]
+pub(super) struct Folder {
+    looks: Looks,
+    below: Vec<String>,
+    files: Vec<File>,
+}
+
+impl Folder {
+    /// The folders in it.
+    pub(super) fn below(&self) -> &[String] {
+        &self.below
     }
 
-    /// Forgets all but these, where there are more.
-    pub(super) fn keep_only(&mut self, is_there: impl Fn(&str) -> bool, count: usize) {
-        if self.files.len() > count {
-            self.files.retain(|path, _| is_there(path));
+    /// Its files by their paths, and how they looked.
+    pub(super) fn files(&self) -> impl Iterator<Item = (&str, Looks)> {
+        self.files.iter().map(|file| (&*file.path, file.looks))
+    }
+
+    /// Whether it held just these files with these texts, which are told by their paths in order.
+    pub(super) fn holds<'a>(
+        &self,
+        wanted: impl ExactSizeIterator<Item = (&'a Arc<str>, &'a Arc<str>)>,
+    ) -> bool {
+        let is = |before: &Arc<str>, now: &Arc<str>| Arc::ptr_eq(before, now) || before == now;
+        wanted.len() == self.files.len()
+            && wanted
+                .zip(&self.files)
+                .all(|((path, text), file)| is(&file.path, path) && is(&file.text, text))
+    }
+}
+
+/// A file that held what it should, and how it looked then.
+#[derive(Debug)]
+pub(super) struct File {
+    path: Arc<str>,
+    text: Arc<str>,
+    looks: Looks,
+}
+
+impl File {
+    pub(super) fn new(path: &Arc<str>, text: &Arc<str>, looks: Looks) -> Self {
+        Self {
+            path: Arc::clone(path),
+            text: Arc::clone(text),
+            looks,
         }
     }
 }
 
-/// How a file looks from outside. The last of these changes with whatever is done to it, and nobody can set
-/// it.
+/// How a file or a folder looks from outside. The last of these changes with whatever is done to it, and
+/// nobody can set it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Looks {
     device: u64,
@@ -85,12 +138,13 @@ impl Looks {
 
 #[cfg(test)]
 mod tests {
-    use super::super::compare::compare_with;
+    use super::super::compare::{Refusal, compare_with};
     use super::super::write::write;
     use super::super::{HEADER, OWNED, Tree};
-    use super::*;
+    use super::{Duration, FRESH, Known, fs};
     use std::fs::{File, FileTimes};
     use std::path::Path;
+    use std::sync::Arc;
 
     fn tree(files: [(&str, &str); 2]) -> Tree {
         let content = |text: &str| format!("{HEADER}x.yaml; edit that, not this.\n{text}\n");
@@ -103,11 +157,15 @@ mod tests {
         Tree { files }
     }
 
-    /// What changed since, and how many files are known then.
-    fn changed(tree: &Tree, out: &Path, known: &mut Known) -> (Vec<String>, usize) {
+    /// What changed since, and which folders are known then.
+    fn changed(tree: &Tree, out: &Path, known: &mut Known) -> (Vec<String>, Vec<String>) {
         let changes = compare_with(tree, out, Some(known)).expect("a folder that can be read");
-        (changes.changed, known.files.len())
+        let mut folders: Vec<_> = known.folders.keys().cloned().collect();
+        folders.sort();
+        (changes.changed, folders)
     }
+
+    const ALL: [&str; 3] = ["", "clusters/", "clusters/a/"];
 
     #[test]
     fn what_was_touched_or_is_wanted_otherwise_is_read_again() {
@@ -117,15 +175,24 @@ mod tests {
         let before = tree([(one, "1"), (other, "1")]);
         write(&before, &out).expect("a tree");
         let mut known = Known::default();
+        let mut look = |tree: &Tree| changed(tree, &out, &mut known);
+        let is_as_wanted = |(files, folders): (Vec<String>, Vec<String>)| {
+            assert!(files.is_empty() && folders == ALL, "{files:?} {folders:?}");
+        };
+        let differs = |(files, folders): (Vec<String>, Vec<String>), file: &str| {
+            assert!(
+                files == [file] && folders == ALL[..2],
+                "{files:?} {folders:?}"
+            );
+        };
         // Whoever touched it may do so again within the same tick of the clock.
-        assert_eq!(changed(&before, &out, &mut known), (vec![], 0));
+        assert_eq!(look(&before), (vec![], vec![]));
         std::thread::sleep(FRESH + Duration::from_secs(1));
-        assert_eq!(changed(&before, &out, &mut known), (vec![], 3));
-        assert_eq!(changed(&before, &out, &mut known), (vec![], 3));
+        is_as_wanted(look(&before));
+        is_as_wanted(look(&before));
 
-        let after = tree([(one, "2"), (other, "1")]);
-        assert_eq!(changed(&after, &out, &mut known), (vec![one.to_owned()], 2));
-        assert_eq!(changed(&before, &out, &mut known), (vec![], 3));
+        differs(look(&tree([(one, "2"), (other, "1")])), one);
+        is_as_wanted(look(&before));
 
         // By hand, as long as it was, and with the time that it had.
         let path = out.join(other);
@@ -135,16 +202,36 @@ mod tests {
         let file = File::options().write(true).open(&path).expect("a file");
         let times = FileTimes::new().set_modified(modified.expect("a time"));
         file.set_times(times).expect("a time that can be set");
-        assert_eq!(
-            changed(&before, &out, &mut known),
-            (vec![other.to_owned()], 2)
-        );
+        differs(look(&before), other);
+    }
 
+    #[test]
+    fn what_comes_and_goes_is_seen() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let out = folder.path().join("out");
+        let (one, other) = ("clusters/a/one.yaml", "clusters/a/other.yaml");
+        let tree = tree([(one, "1"), (other, "1")]);
+        write(&tree, &out).expect("a tree");
+        let mut known = Known::default();
+        std::thread::sleep(FRESH + Duration::from_secs(1));
+        assert_eq!(changed(&tree, &out, &mut known).1, ALL);
+        for foreign in ["clusters/b/new.yaml", "clusters/a/new.yaml"] {
+            let path = out.join(foreign);
+            fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            fs::write(&path, "").expect("a file");
+            let refused = compare_with(&tree, &out, Some(&mut known));
+            assert!(
+                matches!(&refused, Err(Refusal::ForeignFiles(files)) if *files == [foreign]),
+                "{refused:?}"
+            );
+            fs::remove_file(&path).expect("a file");
+            std::thread::sleep(FRESH + Duration::from_secs(1));
+            assert_eq!(changed(&tree, &out, &mut known).0, [""; 0]);
+        }
         fs::remove_file(out.join(one)).expect("a file");
-        assert_eq!(
-            changed(&before, &out, &mut known),
-            (vec![other.to_owned()], 1)
-        );
+        let changes = compare_with(&tree, &out, Some(&mut known)).expect("a folder");
+        assert_eq!(changes.added, [one]);
+        assert_eq!(changes.unchanged, 2);
     }
 
     #[test]
@@ -155,10 +242,10 @@ mod tests {
         write(&tree, &out).expect("a tree");
         let mut known = Known::default();
         std::thread::sleep(FRESH + Duration::from_secs(1));
-        assert_eq!(changed(&tree, &out, &mut known), (vec![], 3));
+        assert_eq!(changed(&tree, &out, &mut known).1, ALL);
         fs::remove_dir_all(&out).expect("a folder");
         fs::write(&out, "a file").expect("a file");
         assert!(compare_with(&tree, &out, Some(&mut known)).is_err());
-        assert!(known.files.is_empty());
+        assert!(known.folders.is_empty());
     }
 }

@@ -5,7 +5,7 @@
 //! that hcb does not own are carried over; where they stand in the way, nothing is done.
 
 use super::Tree;
-use super::compare::{Changes, Refusal, compare_with, failed, folder_of, look};
+use super::compare::{Changes, Refusal, all_below, compare_with, failed, folder_of};
 use super::known::Known;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashSet};
@@ -115,7 +115,7 @@ fn build(tree: &Tree, changes: &Changes, out: &Path, next: &Path) -> Result<(), 
     })?;
     let removed: HashSet<&str> = changes.removed.iter().map(String::as_str).collect();
     // As late as can be, so that nothing is lost that somebody has put there meanwhile.
-    for path in look(out, |path, _| Ok(path.to_owned()))? {
+    for path in all_below(out, "")? {
         if tree.files.contains_key(path.as_str()) || removed.contains(path.as_str()) {
             continue;
         }
