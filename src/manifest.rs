@@ -13,7 +13,7 @@ use crate::plan::{Chart, Item, Unit};
 use crate::source::Location;
 use rayon::prelude::*;
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use templates::Problem;
 
 /// One object of Kubernetes.
@@ -43,14 +43,27 @@ pub struct RenderedUnit {
     /// The charts with their values.
     pub charts: Vec<RenderedChart>,
     /// The manifests, in the order of the plan.
-    pub manifests: Vec<Manifest>,
+    pub manifests: Box<[Manifest]>,
+    fingerprint: OnceLock<Fingerprint>,
 }
 
 impl RenderedUnit {
+    /// A unit with what was rendered of it.
+    pub fn new(unit: Unit, charts: Vec<RenderedChart>, manifests: Box<[Manifest]>) -> Self {
+        Self {
+            unit,
+            charts,
+            manifests,
+            fingerprint: OnceLock::new(),
+        }
+    }
+
     /// That of its manifests, in their order.
     pub fn fingerprint(&self) -> Fingerprint {
-        let manifests = self.manifests.iter().map(|manifest| manifest.fingerprint);
-        Fingerprint::of_all(manifests)
+        *self.fingerprint.get_or_init(|| {
+            let manifests = self.manifests.iter().map(|manifest| manifest.fingerprint);
+            Fingerprint::of_all(manifests)
+        })
     }
 }
 
@@ -160,14 +173,7 @@ pub fn render(
                     }
                 })
                 .collect();
-            (
-                RenderedUnit {
-                    unit,
-                    charts,
-                    manifests,
-                },
-                found,
-            )
+            (RenderedUnit::new(unit, charts, manifests), found)
         })
         .collect();
     rendered

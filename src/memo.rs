@@ -7,11 +7,13 @@
 use crate::manifest::Rendered;
 use crate::manifest::templates::Problem;
 use crate::policy::check::{Judged, JudgedUnit};
+use crate::policy::spec_policy::Found;
 use crate::schema::Violation;
 use crate::tree::LaidOut;
 use serde_json::Value;
+use siphasher::sip128::{Hasher128, SipHasher13};
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What is not used for so many runs is forgotten: what is changed and changed back is still there.
@@ -25,55 +27,36 @@ pub struct Fingerprint(u64, u64);
 impl Fingerprint {
     /// The fingerprint of something.
     pub fn of(content: impl Hash) -> Self {
-        let mut hashers = Both::new();
-        content.hash(&mut hashers);
-        hashers.fingerprint()
+        let mut hasher = SipHasher13::new();
+        content.hash(&mut hasher);
+        Self::from(&hasher)
     }
 
     /// The fingerprint of several things in their order.
     pub fn of_all(contents: impl IntoIterator<Item = impl Hash>) -> Self {
-        let mut hashers = Both::new();
+        let mut hasher = SipHasher13::new();
         let mut count = 0_usize;
         for content in contents {
-            content.hash(&mut hashers);
+            content.hash(&mut hasher);
             count += 1;
         }
-        hashers.write_usize(count);
-        hashers.fingerprint()
+        hasher.write_usize(count);
+        Self::from(&hasher)
     }
 
     /// The fingerprint of JSON, in which the order of keys counts, as it does where JSON is written.
     pub fn of_json(value: &Value) -> Self {
-        let mut hashers = Both::new();
-        hash_json(value, &mut hashers);
-        hashers.fingerprint()
+        let mut hasher = SipHasher13::new();
+        hash_json(value, &mut hasher);
+        Self::from(&hasher)
     }
 }
 
-/// Two hashes that have nothing to do with each other: one of 64 bits alone could be that of two things
-/// some day.
-struct Both(DefaultHasher, DefaultHasher);
-
-impl Both {
-    fn new() -> Self {
-        let mut second = DefaultHasher::new();
-        second.write_u8(1);
-        Self(DefaultHasher::new(), second)
-    }
-
-    fn fingerprint(&self) -> Fingerprint {
-        Fingerprint(self.0.finish(), self.1.finish())
-    }
-}
-
-impl Hasher for Both {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0.write(bytes);
-        self.1.write(bytes);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0.finish()
+/// One of 64 bits could be that of two things some day.
+impl From<&SipHasher13> for Fingerprint {
+    fn from(hasher: &SipHasher13) -> Self {
+        let hash = hasher.finish128();
+        Self(hash.h1, hash.h2)
     }
 }
 
@@ -205,6 +188,8 @@ pub struct Memo {
     pub(crate) single: Cache<bool>,
     /// What policies have against the manifests of a unit, where they have anything.
     pub(crate) judged_units: Cache<JudgedUnit>,
+    /// What policies about the spec have against each of what they are about.
+    pub(crate) judged_spec: Cache<Arc<[Found]>>,
     /// The files of units.
     pub(crate) files: Cache<Arc<[LaidOut]>>,
 }
@@ -231,6 +216,7 @@ impl Memo {
             right: Cache::new(keeps),
             single: Cache::new(keeps),
             judged_units: Cache::new(keeps),
+            judged_spec: Cache::new(keeps),
             files: Cache::new(keeps),
         }
     }
@@ -246,6 +232,7 @@ impl Memo {
         self.right.end_run();
         self.single.end_run();
         self.judged_units.end_run();
+        self.judged_spec.end_run();
         self.files.end_run();
     }
 }

@@ -5,7 +5,7 @@ use super::emit::{Emitted, emit};
 use super::library::POLICY_FILE;
 use super::requests::Account;
 use super::settings::InForce;
-use super::spec_policy::{About, Seen, SpecPolicy, SpecViolation};
+use super::spec_policy::{About, Seen, SpecViolation};
 use super::{Admission, Policy, Subject, requests, spec_policy};
 use crate::diag::{Diagnostic, Diagnostics, Severity, codes};
 use crate::manifest::{Manifest, RenderedUnit, by_cluster};
@@ -32,7 +32,17 @@ pub fn check(
     let seen = Seen::new(spec, model);
     for in_force in policies {
         if let Subject::Spec(policy) = &in_force.policy.subject {
-            check_spec(in_force, policy, spec, model, &seen, &mut used, diagnostics);
+            let violations = spec_policy::evaluate(in_force, policy, &seen, memo);
+            let about = policy.about;
+            check_spec(
+                in_force,
+                about,
+                violations,
+                spec,
+                model,
+                &mut used,
+                diagnostics,
+            );
         }
     }
     let by_cluster: Vec<_> = by_cluster(model, units)
@@ -457,18 +467,18 @@ fn with_policy(
         .rule(Arc::clone(&policy.rule))
 }
 
-/// A policy about the spec.
+/// What breaks a policy about the spec.
 fn check_spec(
     in_force: &InForce,
-    policy: &SpecPolicy,
+    about: About,
+    violations: Vec<SpecViolation>,
     spec: &Spec,
     model: &Model,
-    seen: &Seen,
     used: &mut BTreeSet<Location>,
     diagnostics: &mut Diagnostics,
 ) {
-    for violation in spec_policy::evaluate(in_force, policy, seen) {
-        let action = match (policy.about, violation.index) {
+    for violation in violations {
+        let action = match (about, violation.index) {
             (About::Cluster, Some(cluster)) => in_force.actions[cluster],
             _ => in_force.action,
         };
@@ -494,7 +504,7 @@ fn check_spec(
         let excepted: Vec<_> = in_force
             .exceptions
             .iter()
-            .filter(|exception| is_excepted(exception, policy.about, &violation, model))
+            .filter(|exception| is_excepted(exception, about, &violation, model))
             .map(|exception| exception.location)
             .collect();
         if !excepted.is_empty() {

@@ -32,14 +32,12 @@ pub fn plan(policies: &[InForce], model: &Model, units: &[RenderedUnit]) -> Vec<
         .collect();
     let clusters = model.clusters.iter().enumerate();
     clusters
-        .map(|(index, cluster)| RenderedUnit {
-            unit: Unit::new(index, "policies", Wave::Addons, cluster.location),
-            charts: Vec::new(),
-            manifests: emitted
+        .map(|(index, cluster)| {
+            let unit = Unit::new(index, "policies", Wave::Addons, cluster.location);
+            let manifests = emitted
                 .iter()
-                .flat_map(|of_clusters| of_clusters[index].iter())
-                .cloned()
-                .collect(),
+                .flat_map(|of_clusters| of_clusters[index].iter());
+            RenderedUnit::new(unit, Vec::new(), manifests.cloned().collect())
         })
         .filter(|unit| !unit.manifests.is_empty())
         .collect()

@@ -4,6 +4,7 @@
 use super::settings::InForce;
 use crate::cel::{Activation, Environment, Program, Type, Value};
 use crate::diag::{Diagnostic, Diagnostics, codes};
+use crate::memo::{Fingerprint, Memo};
 use crate::model::Model;
 use crate::spec::read::{schema_of, typed};
 use crate::spec::shape::Shape;
@@ -13,7 +14,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 /// A policy about the spec, ready to be evaluated.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub struct SpecPolicy {
     pub action: PolicyAction,
     /// Its parameters.
     pub params: Map<String, Json>,
+    /// Of all that its file says.
+    fingerprint: Fingerprint,
     conditions: Vec<Program>,
     variables: Vec<(String, Program)>,
     validations: Vec<Validation>,
@@ -151,6 +154,7 @@ static SHAPE: LazyLock<Shape> = LazyLock::new(|| Shape::new(schema_of::<Document
 pub(super) fn read(document: &mut Node, diagnostics: &mut Diagnostics) -> Option<SpecPolicy> {
     let (read, removed) = typed::<Document>(&SHAPE, document, diagnostics);
     let body = read.filter(|_| removed.is_empty())?.spec;
+    let fingerprint = Fingerprint::of_json(&document.to_json());
     let mut reader = Reader {
         document,
         diagnostics,
@@ -207,6 +211,7 @@ pub(super) fn read(document: &mut Node, diagnostics: &mut Diagnostics) -> Option
         about: body.about,
         action: body.action,
         params: body.params,
+        fingerprint,
         conditions: conditions.into_iter().collect::<Option<_>>()?,
         variables: variables
             .into_iter()
@@ -265,9 +270,35 @@ impl Reader<'_> {
 #[derive(Debug)]
 pub struct Seen {
     spec: Json,
-    clusters: Vec<(String, Json, At)>,
-    workloads: Vec<(String, Json, At)>,
+    fingerprint: OnceLock<Fingerprint>,
+    clusters: Vec<Subject>,
+    workloads: Vec<Subject>,
     at: At,
+}
+
+/// A cluster or a workload as policies see it.
+#[derive(Debug)]
+struct Subject {
+    name: String,
+    value: Json,
+    fingerprint: OnceLock<Fingerprint>,
+    at: At,
+}
+
+impl Subject {
+    fn new(name: &str, value: Json, at: At) -> Self {
+        Self {
+            name: name.to_owned(),
+            value,
+            fingerprint: OnceLock::new(),
+            at,
+        }
+    }
+}
+
+/// The fingerprint of a value, which is only made once, and only where somebody asks.
+fn fingerprint(once: &OnceLock<Fingerprint>, value: &Json) -> Fingerprint {
+    *once.get_or_init(|| Fingerprint::of_json(value))
 }
 
 impl Seen {
@@ -293,11 +324,8 @@ impl Seen {
                         "gpus": autoscaler.max_gpus,
                     });
                 }
-                clusters.push((
-                    known.name.clone(),
-                    cluster.clone(),
-                    at.key("clusters").index(index),
-                ));
+                let at = at.key("clusters").index(index);
+                clusters.push(Subject::new(&known.name, cluster.clone(), at));
             }
         }
         let workloads = spec
@@ -318,11 +346,12 @@ impl Seen {
                     "spec": inner,
                     "clusters": names,
                 });
-                (known.name.clone(), workload, at.clone())
+                Subject::new(&known.name, workload, at.clone())
             })
             .collect();
         Self {
             spec: whole,
+            fingerprint: OnceLock::new(),
             clusters,
             workloads,
             at,
@@ -331,64 +360,71 @@ impl Seen {
 }
 
 /// Everything in the spec that breaks a policy, whatever is done about it.
-pub fn evaluate(in_force: &InForce, policy: &SpecPolicy, seen: &Seen) -> Vec<SpecViolation> {
+pub fn evaluate(
+    in_force: &InForce,
+    policy: &SpecPolicy,
+    seen: &Seen,
+    memo: &Memo,
+) -> Vec<SpecViolation> {
     let params = Json::Object(in_force.params.clone().into_iter().collect());
-    let nothing = Json::Null;
-    let run = |subject: String, cluster: &Json, workload: &Json, at: &At, index: Option<usize>| {
-        let values = [
-            ("spec", &seen.spec),
-            ("cluster", cluster),
-            ("workload", workload),
-            ("params", &params),
-        ];
-        one(policy, &values)
-            .into_iter()
-            .map(|found| SpecViolation {
-                message: found.message,
-                help: found.help,
-                subject: subject.clone(),
-                index,
-                at: found
-                    .field
-                    .map_or_else(|| at.clone(), |field| at.path(&field)),
-                error: found.error,
-            })
-            .collect::<Vec<_>>()
+    let subjects = match policy.about {
+        About::Spec => {
+            let values = [("spec", &seen.spec), ("params", &params)];
+            let found = one(policy, &values);
+            return told(&found, "the spec", None, &seen.at).collect();
+        }
+        About::Cluster => &seen.clusters,
+        About::Workload => &seen.workloads,
     };
-    match policy.about {
-        About::Spec => run("the spec".to_owned(), &nothing, &nothing, &seen.at, None),
-        About::Cluster => seen
-            .clusters
-            .iter()
-            .enumerate()
-            .flat_map(|(index, (name, cluster, at))| {
-                run(
-                    format!("cluster `{name}`"),
-                    cluster,
-                    &nothing,
-                    at,
-                    Some(index),
-                )
-            })
-            .collect(),
-        About::Workload => seen
-            .workloads
-            .iter()
-            .enumerate()
-            .flat_map(|(index, (name, workload, at))| {
-                run(
-                    format!("workload `{name}`"),
-                    &nothing,
-                    workload,
-                    at,
-                    Some(index),
-                )
-            })
-            .collect(),
-    }
+    let asked = OnceLock::new();
+    let asked = || {
+        *asked.get_or_init(|| {
+            let spec = fingerprint(&seen.fingerprint, &seen.spec);
+            Fingerprint::of((policy.fingerprint, Fingerprint::of_json(&params), spec))
+        })
+    };
+    let word = policy.about.word();
+    let subjects = subjects.iter().enumerate();
+    subjects
+        .flat_map(|(index, subject)| {
+            let values = [
+                ("spec", &seen.spec),
+                (word, &subject.value),
+                ("params", &params),
+            ];
+            let found = memo.judged_spec.recall(
+                || Fingerprint::of((asked(), fingerprint(&subject.fingerprint, &subject.value))),
+                || one(policy, &values).into(),
+            );
+            let name = format!("{word} `{}`", subject.name);
+            told(&found, &name, Some(index), &subject.at).collect::<Vec<_>>()
+        })
+        .collect()
 }
 
-struct Found {
+/// What was found about a subject, at its place.
+fn told(
+    found: &[Found],
+    subject: &str,
+    index: Option<usize>,
+    at: &At,
+) -> impl Iterator<Item = SpecViolation> {
+    found.iter().map(move |found| SpecViolation {
+        message: found.message.clone(),
+        help: found.help.clone(),
+        subject: subject.to_owned(),
+        index,
+        at: match &found.field {
+            Some(field) => at.path(field),
+            None => at.clone(),
+        },
+        error: found.error.clone(),
+    })
+}
+
+/// What a policy has against a subject.
+#[derive(Debug)]
+pub(crate) struct Found {
     message: String,
     help: Option<String>,
     field: Option<String>,

@@ -9,6 +9,7 @@ use super::settings::InForce;
 use super::spec_policy::{self, Seen};
 use super::{Policy, Subject, requests};
 use crate::diag::{Diagnostic, Diagnostics, codes};
+use crate::memo::Memo;
 use crate::source::{Location, Role, Sources};
 use crate::spec::read::{schema_of, typed};
 use crate::spec::shape::Shape;
@@ -391,7 +392,9 @@ fn of_spec(policy: &Arc<Policy>, text: &str, file: &str, case: &mut Case) {
         exceptions: Vec::new(),
         origin: spec.locate(&At::document(0)),
     };
-    for violation in spec_policy::evaluate(&in_force, about, &Seen::new(&spec, &model)) {
+    for violation in
+        spec_policy::evaluate(&in_force, about, &Seen::new(&spec, &model), &Memo::none())
+    {
         if let Some(error) = &violation.error {
             case.failures.push(format!(
                 "it cannot be evaluated for {}: {error}",
