@@ -42,6 +42,11 @@ const GROUPS: &[&str] = &[
 const ONCE: &str = "2026-01-01T00:00:00Z";
 /// How long the program of a job of the spec runs.
 const A_MOMENT: &str = "2000ms";
+/// How long a job of the load runs. The scheduler places about one a second, so that shorter ones would end
+/// before the first tier is full.
+const A_WHILE: Duration = Duration::from_secs(30);
+/// How long between two waves of the load.
+const PAUSE: Duration = Duration::from_secs(30);
 
 /// A cloud before anything is delivered to it.
 #[derive(Debug)]
@@ -271,12 +276,12 @@ impl Delivery {
             // More than there is room for in the first tier, then a handful.
             let count = if round % 2 == 0 { 20 } else { 3 };
             for _ in 0..count {
-                let job = copy(&template, &format!("load-{number}"), Duration::from_secs(5));
+                let job = copy(&template, &format!("load-{number}"), A_WHILE);
                 api.create(&PostParams::default(), &serde_json::from_value(job)?)
                     .await?;
                 number += 1;
             }
-            tokio::time::sleep(Duration::from_secs(20)).await;
+            tokio::time::sleep(PAUSE).await;
         }
         let mut open = Vec::new();
         let done = crate::wait_for(
