@@ -2,6 +2,7 @@
 //! no process of this machine can be: the secret store's operator, the cloud's load balancers and metrics,
 //! and the programs of jobs, which end after a moment.
 
+mod played;
 pub mod steps;
 
 use crate::admiralty::Admiralty;
@@ -12,19 +13,18 @@ use crate::hybrid::{
 };
 use crate::internet::Internet;
 use crate::repository::{Repository, compiled};
-use crate::scenario::{RUNS_FOR, copy};
+use crate::scenario::copy;
 use crate::secrets::Store;
 use crate::testbed::Testbed;
-use crate::{access, definitions, deployment};
+use crate::{definitions, deployment};
 use anyhow::{Context, Result};
 use hcb::compile::Output;
 use hcb::spec::GitOpsEngine;
-use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Pod, Secret, Service};
+use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::ResourceExt;
-use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
-use serde_json::{Value, json};
+use kube::api::{Api, ListParams, PostParams};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
@@ -38,10 +38,6 @@ const GROUPS: &[&str] = &[
     "external-secrets.io",
     "monitoring.coreos.com",
 ];
-/// When a status was last changed, for all that is played: a clock would change it at each turn.
-const ONCE: &str = "2026-01-01T00:00:00Z";
-/// How long the program of a job of the spec runs.
-const A_MOMENT: &str = "2000ms";
 /// How long a job of the load runs. The scheduler places about one a second, so that shorter ones would end
 /// before the first tier is full.
 const A_WHILE: Duration = Duration::from_secs(30);
@@ -211,10 +207,11 @@ impl Delivery {
                 store.push(cluster).await?;
                 store.pull(cluster).await?;
                 drop(store);
-                secrets_are_told(cluster).await?;
-                cloud(cluster).await?;
-                authorities(cluster).await?;
-                programs_end(cluster, &namespace).await?;
+                played::secrets_are_told(cluster).await?;
+                played::cloud(cluster).await?;
+                played::certificates_are_told(cluster).await?;
+                played::authorities(cluster).await?;
+                played::programs_end(cluster, &namespace).await?;
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
@@ -330,151 +327,4 @@ fn keys(object: &Value, at: &str, key: &str) -> Vec<(String, String)> {
         Some((reference[key].as_str()?.to_owned(), property.to_owned()))
     })
     .collect()
-}
-
-/// External Secrets tells when it has done what an object asks for.
-async fn secrets_are_told(cluster: &Cluster) -> Result<()> {
-    for (version, kinds) in [("v1", "externalsecrets"), ("v1alpha1", "pushsecrets")] {
-        let path = format!("/apis/external-secrets.io/{version}/{kinds}");
-        let list: Value = cluster.client.request(access::get(&path)?).await?;
-        for object in list["items"].as_array().into_iter().flatten() {
-            let namespace = object["metadata"]["namespace"]
-                .as_str()
-                .context("a namespace")?;
-            let name = object["metadata"]["name"].as_str().context("a name")?;
-            let made = match kinds {
-                "externalsecrets" => object["spec"]["target"]["name"].as_str().unwrap_or(name),
-                _ => object["spec"]["selector"]["secret"]["name"]
-                    .as_str()
-                    .unwrap_or(name),
-            };
-            let secrets: Api<Secret> = Api::namespaced(cluster.client.clone(), namespace);
-            if object.pointer("/status/conditions").is_some()
-                || secrets.get_opt(made).await?.is_none()
-            {
-                continue;
-            }
-            let path = format!(
-                "/apis/external-secrets.io/{version}/namespaces/{namespace}/{kinds}/{name}/status"
-            );
-            let reason = if kinds == "externalsecrets" {
-                "SecretSynced"
-            } else {
-                "Synced"
-            };
-            let status = json!({"status": {"conditions": [{
-                "type": "Ready", "status": "True", "reason": reason, "message": "played",
-                "lastTransitionTime": ONCE,
-            }]}});
-            let request = http::Request::patch(path)
-                .header("content-type", "application/merge-patch+json")
-                .body(serde_json::to_vec(&status)?)?;
-            cluster.client.request::<Value>(request).await?;
-        }
-    }
-    Ok(())
-}
-
-/// A cloud gives load balancers addresses, and autoscalers metrics.
-async fn cloud(cluster: &Cluster) -> Result<()> {
-    let services: Api<Service> = Api::all(cluster.client.clone());
-    for service in services.list(&ListParams::default()).await?.items {
-        let is_balancer =
-            service.spec.as_ref().and_then(|spec| spec.type_.as_deref()) == Some("LoadBalancer");
-        let balancer = service
-            .status
-            .as_ref()
-            .and_then(|status| status.load_balancer.as_ref());
-        if is_balancer && balancer.is_none_or(|balancer| balancer.ingress.is_none()) {
-            let namespaced: Api<Service> = Api::namespaced(
-                cluster.client.clone(),
-                &service.namespace().unwrap_or_default(),
-            );
-            let status = json!({"status": {"loadBalancer": {"ingress": [{"ip": "127.0.0.1"}]}}});
-            namespaced
-                .patch_status(
-                    &service.name_any(),
-                    &PatchParams::default(),
-                    &Patch::Merge(status),
-                )
-                .await?;
-        }
-    }
-    let scalers: Api<HorizontalPodAutoscaler> = Api::all(cluster.client.clone());
-    for scaler in scalers.list(&ListParams::default()).await?.items {
-        if scaler
-            .status
-            .as_ref()
-            .is_some_and(|status| status.conditions.is_some())
-        {
-            continue;
-        }
-        let namespaced: Api<HorizontalPodAutoscaler> = Api::namespaced(
-            cluster.client.clone(),
-            &scaler.namespace().unwrap_or_default(),
-        );
-        let condition = |kind: &str, reason: &str| json!({"type": kind, "status": "True", "reason": reason, "message": "played", "lastTransitionTime": ONCE});
-        let status = json!({"status": {"currentReplicas": 1, "desiredReplicas": 1, "conditions": [
-            condition("AbleToScale", "ReadyForNewScale"),
-            condition("ScalingActive", "ValidMetricFound"),
-        ]}});
-        namespaced
-            .patch_status(
-                &scaler.name_any(),
-                &PatchParams::default(),
-                &Patch::Merge(status),
-            )
-            .await?;
-    }
-    Ok(())
-}
-
-/// cert-manager writes by what a webhook is trusted, in place of what the chart has there.
-async fn authorities(cluster: &Cluster) -> Result<()> {
-    let path = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations";
-    let list: Value = cluster.client.request(access::get(path)?).await?;
-    let ca = json!(k8s_openapi::ByteString(cluster.ca().into_bytes()));
-    for object in list["items"].as_array().into_iter().flatten() {
-        if object["metadata"]["annotations"]["cert-manager.io/inject-ca-from"].is_null() {
-            continue;
-        }
-        let webhooks = object["webhooks"].as_array().into_iter().flatten();
-        let changes: Vec<_> = webhooks
-            .enumerate()
-            .filter(|(_, webhook)| webhook["clientConfig"]["caBundle"] != ca)
-            .map(|(number, _)| json!({"op": "add", "path": format!("/webhooks/{number}/clientConfig/caBundle"), "value": ca}))
-            .collect();
-        if changes.is_empty() {
-            continue;
-        }
-        let name = object["metadata"]["name"].as_str().context("a name")?;
-        let request = http::Request::patch(format!("{path}/{name}"))
-            .header("content-type", "application/json-patch+json")
-            .body(serde_json::to_vec(&changes)?)?;
-        cluster.client.request::<Value>(request).await?;
-    }
-    Ok(())
-}
-
-/// The programs of the spec's jobs end, in whichever cluster they run.
-async fn programs_end(cluster: &Cluster, namespace: &str) -> Result<()> {
-    let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), namespace);
-    for pod in pods.list(&ListParams::default()).await?.items {
-        if pod.annotations().contains_key(RUNS_FOR) {
-            continue;
-        }
-        let annotation = json!({"metadata": {"annotations": {RUNS_FOR: A_MOMENT}}});
-        match pods
-            .patch(
-                &pod.name_any(),
-                &PatchParams::default(),
-                &Patch::Merge(annotation),
-            )
-            .await
-        {
-            Err(kube::Error::Api(status)) if status.code == 404 => {}
-            result => drop(result?),
-        }
-    }
-    Ok(())
 }
