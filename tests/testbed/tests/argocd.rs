@@ -9,7 +9,7 @@ use hcb_testbed::delivery::Delivery;
 use hcb_testbed::delivery::steps::Engine;
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "has not passed as a whole yet"]
+#[ignore = "long, and builds Argo CD first: docs/delivery.md has the command"]
 async fn argo_cd_delivers_the_tree_and_fights_nobody() -> Result<()> {
     if !hcb_testbed::is_available() || !argocd::is_available() {
         return Ok(());

@@ -289,8 +289,10 @@ async fn configuration(delivery: &Delivery) -> Result<BTreeMap<String, String>> 
     Ok(maps.get("hcb-reconciler").await?.data.unwrap_or_default())
 }
 
+/// The Jobs of the tree: those that a CronJob makes come and go by the clock.
 async fn jobs(delivery: &Delivery) -> Result<BTreeSet<String>> {
     let api: Api<Job> = Api::all(delivery.hub().client.clone());
     let list = api.list(&ListParams::default()).await?;
-    Ok(list.iter().map(ResourceExt::name_any).collect())
+    let own = list.iter().filter(|job| job.owner_references().is_empty());
+    Ok(own.map(ResourceExt::name_any).collect())
 }
