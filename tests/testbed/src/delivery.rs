@@ -12,6 +12,7 @@ use crate::hybrid::{
     RECONCILER, RECONCILER_NAMESPACE, hcb_binary, plan, run_admiralty, run_replica,
 };
 use crate::internet::Internet;
+use crate::process::Program;
 use crate::repository::{Repository, compiled};
 use crate::scenario::copy;
 use crate::secrets::Store;
@@ -27,7 +28,8 @@ use kube::api::{Api, ListParams, PostParams};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
@@ -56,6 +58,8 @@ pub struct Delivery {
     /// What was compiled last.
     pub output: Output,
     store: Mutex<Store>,
+    /// What the reconciler's Deployment runs, once it does.
+    reconciler: OnceLock<PathBuf>,
 }
 
 impl Delivery {
@@ -88,6 +92,7 @@ impl Delivery {
             internet,
             output,
             store: Mutex::new(Store::new(Vec::new())),
+            reconciler: OnceLock::new(),
         };
         delivery.prepare().await?;
         Ok(delivery)
@@ -213,8 +218,17 @@ impl Delivery {
                 played::authorities(cluster).await?;
                 played::programs_end(cluster, &namespace).await?;
             }
+            if let Some(binary) = self.reconciler.get() {
+                // What is mounted follows what is in the cluster, as a kubelet has it.
+                self.reconciler(binary.clone()).await?;
+            }
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
+    }
+
+    /// What the reconciler's Deployment runs, with the files that are mounted.
+    async fn reconciler(&self, binary: PathBuf) -> Result<Program> {
+        deployment::program(self.hub(), RECONCILER_NAMESPACE, RECONCILER, binary).await
     }
 
     /// Runs Admiralty and the reconciler by the Deployments that were delivered.
@@ -233,7 +247,8 @@ impl Delivery {
         }
         run_admiralty(admiralty, hub, true).await?;
         let binary = tokio::task::spawn_blocking(hcb_binary).await??;
-        let program = deployment::program(hub, RECONCILER_NAMESPACE, RECONCILER, binary).await?;
+        let program = self.reconciler(binary.clone()).await?;
+        self.reconciler.get_or_init(|| binary);
         for replica in 0..self.output.model.scheduling.reconciler.replicas {
             run_replica(hub, replica, program.clone())?;
         }

@@ -111,7 +111,8 @@ pub async fn install_chart(cluster: &Cluster, tree: &Path, release: Release) -> 
     .await??;
     let port = port(cluster, "httpsAddr")?;
     for object in &mut objects {
-        for webhook in object["webhooks"].as_array_mut().into_iter().flatten() {
+        let webhooks = object.get_mut("webhooks").and_then(Value::as_array_mut);
+        for webhook in webhooks.into_iter().flatten() {
             let path = webhook["clientConfig"]["service"]["path"].as_str();
             let url = format!("https://localhost:{port}{}", path.unwrap_or_default());
             webhook["clientConfig"] = json!({ "url": url });
