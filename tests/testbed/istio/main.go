@@ -28,7 +28,10 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/emptypb"
 	_ "istio.io/istio/pkg/config/xds" // Registers the messages that Envoy's extensions are configured with.
 )
 
@@ -219,5 +222,17 @@ func asJSON(resource *anypb.Any) (json.RawMessage, error) {
 }
 
 func marshal(message proto.Message) (json.RawMessage, error) {
-	return protojson.MarshalOptions{UseProtoNames: true}.Marshal(message)
+	return protojson.MarshalOptions{UseProtoNames: true, Resolver: types{protoregistry.GlobalTypes}}.Marshal(message)
+}
+
+// types knows all messages. The settings of filters that only Istio's own Envoy has are shown as empty: their
+// messages come with that.
+type types struct{ *protoregistry.Types }
+
+func (known types) FindMessageByURL(url string) (protoreflect.MessageType, error) {
+	found, err := known.Types.FindMessageByURL(url)
+	if errors.Is(err, protoregistry.NotFound) {
+		return (&emptypb.Empty{}).ProtoReflect().Type(), nil
+	}
+	return found, err
 }
