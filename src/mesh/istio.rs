@@ -8,6 +8,7 @@ use crate::plan::access::{Access, Target, external_secret, kubeconfig};
 use crate::plan::{Chart, Item, LiveField, Unit, Wave, namespaces};
 use crate::spec::MutualTls;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// How each control plane watches the services of the other clusters. The chart `base` creates the
 /// account, `istiod` its role.
@@ -227,6 +228,17 @@ fn version<'a>(mesh: &'a Mesh, cluster: &'a Cluster) -> &'a str {
     own.unwrap_or(&mesh.settings.version)
 }
 
+/// The annotations of a gateway's Service: those of the spec, and that `istioctl analyze` is not to compare its
+/// ports with those of other clusters, since node ports are each cluster's own.
+fn gateway_annotations(mesh: &Mesh, cluster: &Cluster) -> BTreeMap<String, String> {
+    let declared = &mesh.settings.gateway.service_annotations;
+    let mut annotations = declared.get(&cluster.name).cloned().unwrap_or_default();
+    annotations
+        .entry("galley.istio.io/analyze-suppress".to_owned())
+        .or_insert_with(|| "IST0170".to_owned());
+    annotations
+}
+
 /// What the values of the charts are made of.
 fn context(model: &Model, mesh: &Mesh, cluster: &Cluster) -> Value {
     let settings = &mesh.settings;
@@ -242,7 +254,7 @@ fn context(model: &Model, mesh: &Mesh, cluster: &Cluster) -> Value {
         "gateway": {
             "minReplicas": settings.gateway.min_replicas,
             "maxReplicas": settings.gateway.max_replicas,
-            "annotations": settings.gateway.service_annotations.get(&cluster.name),
+            "annotations": gateway_annotations(mesh, cluster),
         },
         "clusters": model.clusters.len(),
     })

@@ -289,7 +289,7 @@ async fn configuration(delivery: &Delivery) -> Result<BTreeMap<String, String>> 
     Ok(maps.get("hcb-reconciler").await?.data.unwrap_or_default())
 }
 
-/// The Jobs of the tree: those that a CronJob makes come and go by the clock.
+/// The Jobs of the tree: those that a `CronJob` makes come and go by the clock.
 async fn jobs(delivery: &Delivery) -> Result<BTreeSet<String>> {
     let api: Api<Job> = Api::all(delivery.hub().client.clone());
     let list = api.list(&ListParams::default()).await?;

@@ -57,7 +57,7 @@ async fn all(site: &mut Site, page: &Page, secrets: &Page) -> Result<()> {
             }
             "Recover from the loss of Git" => recovery::lose_git(site, procedure).await,
             "Recover from the loss of the source cluster" => {
-                recovery::lose_source(site, procedure).await
+                recovery::lose_source(site, procedure, secrets).await
             }
             other => bail!("no test runs the procedure `{other}`"),
         };

@@ -2,9 +2,9 @@
 
 use crate::looks::{expect, leader, ran, steps};
 use crate::{LATER, ROOM, SOON};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use hcb_testbed::operations::{Jobs, SOURCE, Site};
-use hcb_testbed::procedure::Procedure;
+use hcb_testbed::procedure::{Page, Procedure};
 use hcb_testbed::wait_for;
 use k8s_openapi::api::core::v1::Pod;
 use std::time::Duration;
@@ -36,7 +36,11 @@ pub(crate) async fn lose_git(site: &mut Site, procedure: &Procedure) -> Result<(
     Ok(())
 }
 
-pub(crate) async fn lose_source(site: &mut Site, procedure: &Procedure) -> Result<()> {
+pub(crate) async fn lose_source(
+    site: &mut Site,
+    procedure: &Procedure,
+    secrets: &Page,
+) -> Result<()> {
     expect(procedure, 3)?;
     // Two run in another cluster when the source goes.
     site.submit("lost", ROOM + 2, Duration::from_secs(600))
@@ -44,6 +48,11 @@ pub(crate) async fn lose_source(site: &mut Site, procedure: &Procedure) -> Resul
     let full = |jobs: &Jobs| jobs.running.values().sum::<usize>() == ROOM + 2;
     site.wait_for_jobs("lost", SOON, full).await?;
     site.lose_source().await?;
+    let mut sections = secrets.procedures.iter();
+    let store = sections.find(|section| section.title == "The ClusterSecretStore");
+    for step in &store.context("how a cluster reaches the store")?.steps {
+        site.step(step).await?;
+    }
     site.step(&procedure.steps[0]).await?;
     steps(site, procedure, 1..3).await?;
     site.wait_for_nodes(&[SOURCE, "extra"]).await?;
