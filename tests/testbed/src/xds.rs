@@ -5,6 +5,7 @@ use crate::deployment::tokens;
 use crate::istiod;
 use crate::tools::output;
 use anyhow::{Context, Result};
+use hcb::model::Quantity;
 use k8s_openapi::api::core::v1::{ConfigMap, Container, EnvVar, Pod, ProjectedVolumeSource};
 use kube::ResourceExt;
 use kube::api::Api;
@@ -217,7 +218,9 @@ fn value(pod: &Pod, container: &Container, variable: &EnvVar) -> Option<String> 
     }
     let resource = &source.resource_field_ref.as_ref()?.resource;
     let limits = container.resources.as_ref()?.limits.as_ref()?;
-    Some(limits.get(resource.strip_prefix("limits.")?)?.0.clone())
+    // A kubelet tells whole units, rounded up.
+    let limit = Quantity::parse(&limits.get(resource.strip_prefix("limits.")?)?.0)?;
+    Some(limit.milli().unsigned_abs().div_ceil(1000).to_string())
 }
 
 pub(crate) fn text(value: &Value) -> String {

@@ -30,7 +30,7 @@ pub(super) fn spec() -> PathBuf {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet run to its end: docs/mesh.md"]
+#[ignore = "builds Istio first: docs/mesh.md has the command"]
 async fn istiods_run_what_the_tree_says_for_a_mesh() -> Result<()> {
     let Some(hybrid) = Hybrid::of_spec(&spec(), Setup::Reconciled, Duration::ZERO).await? else {
         return Ok(());
