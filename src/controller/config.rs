@@ -242,6 +242,12 @@ impl Config {
             .unwrap_or_default()
     }
 
+    /// The index of the cluster of a name.
+    pub fn index(&self, cluster: &str) -> Option<usize> {
+        let mut clusters = self.clusters.iter();
+        clusters.position(|known| known.name == cluster)
+    }
+
     /// The index of a cluster's tier.
     pub fn tier(&self, cluster: &Cluster) -> usize {
         self.tiers

@@ -374,7 +374,8 @@ impl Reconciler {
         let mut reasons = Reasons::new(&self.state.known.observation, &self.config);
         let mut actions = Vec::new();
         for release in &decision.releases {
-            let (Some(pod), Some(index)) = (pods.get(&release.uid), self.index(&release.cluster))
+            let (Some(pod), Some(index)) =
+                (pods.get(&release.uid), self.config.index(&release.cluster))
             else {
                 continue;
             };
@@ -466,13 +467,6 @@ impl Reconciler {
 
     fn maps(&self) -> Api<ConfigMap> {
         Api::namespaced(self.source.clone(), &self.options.namespace)
-    }
-
-    fn index(&self, cluster: &str) -> Option<usize> {
-        self.config
-            .clusters
-            .iter()
-            .position(|known| known.name == cluster)
     }
 }
 

@@ -269,16 +269,15 @@ impl Reader<'_> {
 /// The spec as policies see it: with its defaults, and without what is not there.
 #[derive(Debug)]
 pub struct Seen {
-    spec: Json,
-    fingerprint: OnceLock<Fingerprint>,
+    spec: Subject,
     clusters: Vec<Subject>,
     workloads: Vec<Subject>,
-    at: At,
 }
 
-/// A cluster or a workload as policies see it.
+/// The spec, a cluster or a workload as policies see it.
 #[derive(Debug)]
 struct Subject {
+    /// What it is called in findings.
     name: String,
     value: Json,
     fingerprint: OnceLock<Fingerprint>,
@@ -286,19 +285,21 @@ struct Subject {
 }
 
 impl Subject {
-    fn new(name: &str, value: Json, at: At) -> Self {
+    fn new(name: String, value: Json, at: At) -> Self {
         Self {
-            name: name.to_owned(),
+            name,
             value,
             fingerprint: OnceLock::new(),
             at,
         }
     }
-}
 
-/// The fingerprint of a value, which is only made once, and only where somebody asks.
-fn fingerprint(once: &OnceLock<Fingerprint>, value: &Json) -> Fingerprint {
-    *once.get_or_init(|| Fingerprint::of_json(value))
+    /// Only made once, and only where somebody asks.
+    fn fingerprint(&self) -> Fingerprint {
+        *self
+            .fingerprint
+            .get_or_init(|| Fingerprint::of_json(&self.value))
+    }
 }
 
 impl Seen {
@@ -325,7 +326,8 @@ impl Seen {
                     });
                 }
                 let at = at.key("clusters").index(index);
-                clusters.push(Subject::new(&known.name, cluster.clone(), at));
+                let name = format!("cluster `{}`", known.name);
+                clusters.push(Subject::new(name, cluster.clone(), at));
             }
         }
         let workloads = spec
@@ -346,15 +348,13 @@ impl Seen {
                     "spec": inner,
                     "clusters": names,
                 });
-                Subject::new(&known.name, workload, at.clone())
+                Subject::new(format!("workload `{}`", known.name), workload, at.clone())
             })
             .collect();
         Self {
-            spec: whole,
-            fingerprint: OnceLock::new(),
+            spec: Subject::new("the spec".to_owned(), whole, at),
             clusters,
             workloads,
-            at,
         }
     }
 }
@@ -368,36 +368,31 @@ pub fn evaluate(
 ) -> Vec<SpecViolation> {
     let params = Json::Object(in_force.params.clone().into_iter().collect());
     let subjects = match policy.about {
-        About::Spec => {
-            let values = [("spec", &seen.spec), ("params", &params)];
-            let found = one(policy, &values);
-            return told(&found, "the spec", None, &seen.at).collect();
-        }
+        About::Spec => std::slice::from_ref(&seen.spec),
         About::Cluster => &seen.clusters,
         About::Workload => &seen.workloads,
     };
     let asked = OnceLock::new();
     let asked = || {
         *asked.get_or_init(|| {
-            let spec = fingerprint(&seen.fingerprint, &seen.spec);
-            Fingerprint::of((policy.fingerprint, Fingerprint::of_json(&params), spec))
+            let params = Fingerprint::of_json(&params);
+            Fingerprint::of((policy.fingerprint, params, seen.spec.fingerprint()))
         })
     };
-    let word = policy.about.word();
     let subjects = subjects.iter().enumerate();
     subjects
         .flat_map(|(index, subject)| {
             let values = [
-                ("spec", &seen.spec),
-                (word, &subject.value),
+                ("spec", &seen.spec.value),
+                (policy.about.word(), &subject.value),
                 ("params", &params),
             ];
             let found = memo.judged_spec.recall(
-                || Fingerprint::of((asked(), fingerprint(&subject.fingerprint, &subject.value))),
+                || Fingerprint::of((asked(), subject.fingerprint())),
                 || one(policy, &values).into(),
             );
-            let name = format!("{word} `{}`", subject.name);
-            told(&found, &name, Some(index), &subject.at).collect::<Vec<_>>()
+            let index = (policy.about != About::Spec).then_some(index);
+            told(&found, subject, index).collect::<Vec<_>>()
         })
         .collect()
 }
@@ -405,18 +400,17 @@ pub fn evaluate(
 /// What was found about a subject, at its place.
 fn told(
     found: &[Found],
-    subject: &str,
+    subject: &Subject,
     index: Option<usize>,
-    at: &At,
 ) -> impl Iterator<Item = SpecViolation> {
     found.iter().map(move |found| SpecViolation {
         message: found.message.clone(),
         help: found.help.clone(),
-        subject: subject.to_owned(),
+        subject: subject.name.clone(),
         index,
         at: match &found.field {
-            Some(field) => at.path(field),
-            None => at.clone(),
+            Some(field) => subject.at.path(field),
+            None => subject.at.clone(),
         },
         error: found.error.clone(),
     })

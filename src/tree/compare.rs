@@ -272,22 +272,23 @@ fn see_below(
     let before = known.zip(looks);
     let before = before.and_then(|(known, looks)| known.folder(prefix, looks));
     let before = before.filter(|before| is_as_before(out, prefix, wanted, before));
-    let found;
-    let (below, looked) = if let Some(before) = before {
-        (before.below(), Looked::AsBefore)
+    let looked = if before.is_some() {
+        Looked::AsBefore
     } else {
         let (files, below) = entries(&folder, prefix)?;
         let files = files
             .iter()
             .map(|(path, file)| see(wanted, path, file, looks.is_some()))
             .collect::<Result<_, _>>()?;
-        found = below.clone();
-        let looked = Looked::At {
+        Looked::At {
             looks,
             files,
             below,
-        };
-        (found.as_slice(), looked)
+        }
+    };
+    let below = match &looked {
+        Looked::AsBefore => before.map_or(&[][..], known::Folder::below),
+        Looked::At { below, .. } => below,
     };
     let below: Vec<_> = below
         .par_iter()

@@ -21,8 +21,7 @@ impl<'a> Deciding<'a> {
         let (Outcome::Fits(name) | Outcome::Released(name)) = outcome else {
             return;
         };
-        let mut clusters = self.config.clusters.iter();
-        let Some(cluster) = clusters.position(|cluster| cluster.name == *name) else {
+        let Some(cluster) = self.config.index(name) else {
             return;
         };
         let let_go = pod.released.values().max();
@@ -40,11 +39,10 @@ impl<'a> Deciding<'a> {
 
     /// Reminds a scheduler that has nothing to do of those it was reminded of longest ago.
     pub(super) fn remind(&mut self) {
-        let idle_since = self.memory.stirred.unwrap_or(self.now);
-        let due = after(idle_since, IDLE_AFTER);
         if self.forgotten.is_empty() {
             return;
         }
+        let due = after(self.memory.stirred.unwrap_or(self.now), IDLE_AFTER);
         if self.now < due {
             self.look_again_at(due);
             return;

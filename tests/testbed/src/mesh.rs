@@ -33,13 +33,11 @@ pub async fn put_authorities(model: &Model, folder: &Path, store: &mut Store) ->
     let folder = folder.join("authorities");
     fs::create_dir_all(&folder)?;
     let page = Page::read("secrets.md")?;
-    let mut sections = page.procedures.into_iter();
-    let section = sections.find(|section| section.title == "The CA of the mesh");
-    for step in section.context("how a CA is made")?.steps {
+    for step in &page.procedure("The CA of the mesh")?.steps {
         let Step::Run(commands) = step else { continue };
         for command in commands {
             let mut bash = Command::new("bash");
-            bash.args(["-e", "-c", &command]).current_dir(&folder);
+            bash.args(["-e", "-c", command]).current_dir(&folder);
             tokio::task::spawn_blocking(move || output(&mut bash)).await??;
         }
     }

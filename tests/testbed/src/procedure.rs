@@ -55,6 +55,16 @@ enum What {
 }
 
 impl Page {
+    /// The procedure with a heading.
+    ///
+    /// # Errors
+    /// Where the page has none.
+    pub fn procedure(&self, title: &str) -> Result<&Procedure> {
+        let mut procedures = self.procedures.iter();
+        let found = procedures.find(|procedure| procedure.title == title);
+        found.with_context(|| format!("the page has no procedure `{title}`"))
+    }
+
     /// Reads a page of `docs/`.
     ///
     /// # Errors

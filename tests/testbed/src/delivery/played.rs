@@ -6,8 +6,10 @@ use crate::scenario::RUNS_FOR;
 use anyhow::{Context, Result};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{Pod, Secret, Service};
-use kube::ResourceExt;
 use kube::api::{Api, ListParams, Patch, PatchParams};
+use kube::core::NamespaceResourceScope;
+use kube::{Resource, ResourceExt};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 /// When a status was last changed, for all that is played: a clock would change it at each turn.
@@ -98,18 +100,8 @@ pub(super) async fn cloud(cluster: &Cluster) -> Result<()> {
             .as_ref()
             .and_then(|status| status.load_balancer.as_ref());
         if is_balancer && balancer.is_none_or(|balancer| balancer.ingress.is_none()) {
-            let namespaced: Api<Service> = Api::namespaced(
-                cluster.client.clone(),
-                &service.namespace().unwrap_or_default(),
-            );
             let status = json!({"status": {"loadBalancer": {"ingress": [{"ip": "127.0.0.1"}]}}});
-            namespaced
-                .patch_status(
-                    &service.name_any(),
-                    &PatchParams::default(),
-                    &Patch::Merge(status),
-                )
-                .await?;
+            write_status(cluster, &service, &status).await?;
         }
     }
     let scalers: Api<HorizontalPodAutoscaler> = Api::all(cluster.client.clone());
@@ -121,23 +113,27 @@ pub(super) async fn cloud(cluster: &Cluster) -> Result<()> {
         {
             continue;
         }
-        let namespaced: Api<HorizontalPodAutoscaler> = Api::namespaced(
-            cluster.client.clone(),
-            &scaler.namespace().unwrap_or_default(),
-        );
         let condition = |kind: &str, reason: &str| json!({"type": kind, "status": "True", "reason": reason, "message": "played", "lastTransitionTime": ONCE});
         let status = json!({"status": {"currentReplicas": 1, "desiredReplicas": 1, "conditions": [
             condition("AbleToScale", "ReadyForNewScale"),
             condition("ScalingActive", "ValidMetricFound"),
         ]}});
-        namespaced
-            .patch_status(
-                &scaler.name_any(),
-                &PatchParams::default(),
-                &Patch::Merge(status),
-            )
-            .await?;
+        write_status(cluster, &scaler, &status).await?;
     }
+    Ok(())
+}
+
+/// Writes the status of an object that is in a namespace.
+async fn write_status<K>(cluster: &Cluster, object: &K, status: &Value) -> Result<()>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    K: Clone + std::fmt::Debug + DeserializeOwned,
+{
+    let namespace = object.namespace().unwrap_or_default();
+    let api: Api<K> = Api::namespaced(cluster.client.clone(), &namespace);
+    let parameters = PatchParams::default();
+    api.patch_status(&object.name_any(), &parameters, &Patch::Merge(status))
+        .await?;
     Ok(())
 }
 

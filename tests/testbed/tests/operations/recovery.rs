@@ -2,7 +2,7 @@
 
 use crate::looks::{expect, leader, ran, steps};
 use crate::{LATER, ROOM, SOON};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use hcb_testbed::operations::{Jobs, SOURCE, Site};
 use hcb_testbed::procedure::{Page, Procedure};
 use hcb_testbed::wait_for;
@@ -48,11 +48,8 @@ pub(crate) async fn lose_source(
     let full = |jobs: &Jobs| jobs.running.values().sum::<usize>() == ROOM + 2;
     site.wait_for_jobs("lost", SOON, full).await?;
     site.lose_source().await?;
-    let mut sections = secrets.procedures.iter();
-    let store = sections.find(|section| section.title == "The ClusterSecretStore");
-    for step in &store.context("how a cluster reaches the store")?.steps {
-        site.step(step).await?;
-    }
+    let store = secrets.procedure("The ClusterSecretStore")?;
+    steps(site, store, 0..store.steps.len()).await?;
     site.step(&procedure.steps[0]).await?;
     steps(site, procedure, 1..3).await?;
     site.wait_for_nodes(&[SOURCE, "extra"]).await?;
