@@ -77,8 +77,7 @@ pub fn compile(
     diagnostics: &mut Diagnostics,
     timings: &mut Timings,
 ) -> Option<Output> {
-    // Most of a fleet is the same in many clusters, and is rendered, checked and judged once.
-    let memo = Memo::empty();
+    let memo = Memo::of_one_run();
     compile_with(
         &memo,
         sources,

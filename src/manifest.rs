@@ -144,7 +144,7 @@ pub fn render(
                             let context = Fingerprint::of_json(&item.context);
                             Fingerprint::of((item.template, context, &model.name))
                         },
-                        || Arc::new(rendered(item, templates, model)),
+                        || rendered(item, templates, model, memo),
                     );
                     manifests(item, &rendered, &mut found)
                 })
@@ -207,11 +207,23 @@ pub fn given(
         .collect()
 }
 
-/// What the template of an item renders to.
-fn rendered(item: &Item, templates: &Templates, model: &Model) -> Rendered {
-    let documents = templates.render(item.template, &item.context)?;
+/// What the template of an item renders to. The context of each cluster is another, but the text is often
+/// the same.
+fn rendered(item: &Item, templates: &Templates, model: &Model, memo: &Memo) -> Arc<Rendered> {
+    match templates.render(item.template, &item.context) {
+        Ok(text) => memo.read.recall(
+            || Fingerprint::of((item.template, &text, &model.name)),
+            || Arc::new(objects(item.template, &text, model)),
+        ),
+        Err(problem) => Arc::new(Err(problem)),
+    }
+}
+
+/// The objects that a template was rendered to.
+fn objects(template: &'static str, text: &str, model: &Model) -> Rendered {
+    let documents = templates::read(template, text)?;
     let objects = documents.into_iter().map(|mut document| {
-        finish(&mut document.value, item.template, model);
+        finish(&mut document.value, template, model);
         let value = Fingerprint::of_json(&document.value);
         let fingerprint = Fingerprint::of((value, &document.comment));
         (
@@ -225,7 +237,8 @@ fn rendered(item: &Item, templates: &Templates, model: &Model) -> Rendered {
 
 /// The values of a chart, where its template has any.
 fn values(item: &Item, templates: &Templates) -> Result<Option<Arc<Value>>, Problem> {
-    let documents = templates.render(item.template, &item.context)?;
+    let text = templates.render(item.template, &item.context)?;
+    let documents = templates::read(item.template, &text)?;
     let first = documents.into_iter().next();
     Ok(first.map(|document| Arc::new(document.value)))
 }

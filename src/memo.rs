@@ -1,4 +1,5 @@
-//! What runs over the same spec leave for each other, so that after a small change little is done again.
+//! What was made already: for other clusters of a run, since most of a fleet is the same in all of them, and by
+//! earlier runs over the same spec, so that after a small change little is done again.
 //!
 //! A [`Memo`] belongs to whoever calls the compiler, and is given to it. Everything in it is found by the
 //! content that it was made of, never by time or place, so that a run with a memo makes what a run without
@@ -13,28 +14,39 @@ use crate::tree::LaidOut;
 use serde_json::Value;
 use siphasher::sip128::{Hasher128, SipHasher13};
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 /// What is not used for so many runs is forgotten: what is changed and changed back is still there.
 const KEPT_FOR: u64 = 8;
 
 /// The content of something in 128 bits: things of one fingerprint are taken for the same. It says nothing
-/// outside of the process.
+/// outside of the process, where it would be another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint(u64, u64);
+
+/// Verdicts of policies are found by fingerprints, so nobody who writes a spec may be able to look for two
+/// things that have the same: each process has a key of its own.
+static KEY: LazyLock<(u64, u64)> = LazyLock::new(|| {
+    let random = || RandomState::new().build_hasher().finish();
+    (random(), random())
+});
+
+fn hasher() -> SipHasher13 {
+    SipHasher13::new_with_keys(KEY.0, KEY.1)
+}
 
 impl Fingerprint {
     /// The fingerprint of something.
     pub fn of(content: impl Hash) -> Self {
-        let mut hasher = SipHasher13::new();
+        let mut hasher = hasher();
         content.hash(&mut hasher);
         Self::from(&hasher)
     }
 
     /// The fingerprint of several things in their order.
     pub fn of_all(contents: impl IntoIterator<Item = impl Hash>) -> Self {
-        let mut hasher = SipHasher13::new();
+        let mut hasher = hasher();
         let mut count = 0_usize;
         for content in contents {
             content.hash(&mut hasher);
@@ -46,7 +58,7 @@ impl Fingerprint {
 
     /// The fingerprint of JSON, in which the order of keys counts, as it does where JSON is written.
     pub fn of_json(value: &Value) -> Self {
-        let mut hasher = SipHasher13::new();
+        let mut hasher = hasher();
         hash_json(value, &mut hasher);
         Self::from(&hasher)
     }
@@ -167,18 +179,20 @@ impl<V: Clone> Cache<V> {
     }
 }
 
-/// What earlier runs made with one set of templates.
+/// What was made with one set of templates.
 #[derive(Debug)]
 pub struct Memo {
     /// What templates rendered to, by template and context.
     pub(crate) rendered: Cache<Arc<Rendered>>,
+    /// The objects that rendered texts are read as, by template and text.
+    pub(crate) read: Cache<Arc<Rendered>>,
     /// The values of charts, by template and context.
     pub(crate) values: Cache<Arc<Result<Option<Arc<Value>>, Problem>>>,
     /// What schemas have against manifests.
     pub(crate) violations: Cache<Arc<[Violation]>>,
     /// What policies have against manifests.
     pub(crate) judged: Cache<Arc<Judged>>,
-    /// The texts of manifests.
+    /// The texts of files, by manifest and header.
     pub(crate) texts: Cache<Arc<str>>,
     /// Which manifests of a unit are namespaces.
     pub(crate) namespaces: Cache<Arc<[usize]>>,
@@ -195,35 +209,43 @@ pub struct Memo {
 }
 
 impl Memo {
-    /// A memo that keeps nothing, for a run that no other follows.
+    /// A memo that keeps nothing: everything is made for each cluster anew.
     pub fn none() -> Self {
-        Self::keeping(false)
+        Self::keeping(false, false)
     }
 
-    /// A memo that is empty yet.
+    /// A memo for a run that no other follows: it keeps what clusters have in common.
+    pub fn of_one_run() -> Self {
+        Self::keeping(true, false)
+    }
+
+    /// A memo that is empty yet, for runs that follow each other.
     pub fn empty() -> Self {
-        Self::keeping(true)
+        Self::keeping(true, true)
     }
 
-    fn keeping(keeps: bool) -> Self {
+    /// A memo with what clusters have in common, and with what only another run asks for again.
+    fn keeping(common: bool, own: bool) -> Self {
         Self {
-            rendered: Cache::new(keeps),
-            values: Cache::new(keeps),
-            violations: Cache::new(keeps),
-            judged: Cache::new(keeps),
-            texts: Cache::new(keeps),
-            namespaces: Cache::new(keeps),
-            right: Cache::new(keeps),
-            single: Cache::new(keeps),
-            judged_units: Cache::new(keeps),
-            judged_spec: Cache::new(keeps),
-            files: Cache::new(keeps),
+            rendered: Cache::new(own),
+            read: Cache::new(common),
+            values: Cache::new(own),
+            violations: Cache::new(common),
+            judged: Cache::new(common),
+            texts: Cache::new(common),
+            namespaces: Cache::new(own),
+            right: Cache::new(common),
+            single: Cache::new(own),
+            judged_units: Cache::new(common),
+            judged_spec: Cache::new(own),
+            files: Cache::new(own),
         }
     }
 
     /// Ends a run: what has not been used for some runs is forgotten.
     pub fn end_run(&mut self) {
         self.rendered.end_run();
+        self.read.end_run();
         self.values.end_run();
         self.violations.end_run();
         self.judged.end_run();

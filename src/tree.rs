@@ -136,7 +136,7 @@ fn files(unit: &RenderedUnit, folder: &str, headers: &Headers, memo: &Memo) -> A
     let mut files: Vec<_> = manifests
         .map(|(number, manifest)| LaidOut {
             path: format!("{folder}{}", file_name(manifest)).into(),
-            text: content(manifest, &headers[&manifest.origin.file].1, memo).into(),
+            text: content(manifest, &headers[&manifest.origin.file], memo),
             manifest: number,
         })
         .collect();
@@ -200,17 +200,18 @@ fn header(path: &Path, root: &Path) -> String {
     format!("{HEADER}{}; edit that, not this.\n", segments.join("/"))
 }
 
-fn content(manifest: &Manifest, header: &str, memo: &Memo) -> String {
-    let body = memo.texts.recall(
-        || manifest.fingerprint,
+/// The text of the file of a manifest.
+fn content(manifest: &Manifest, header: &(Fingerprint, String), memo: &Memo) -> Arc<str> {
+    let (header_print, header) = header;
+    memo.texts.recall(
+        || Fingerprint::of((manifest.fingerprint, header_print)),
         || {
-            let mut body = String::with_capacity(1024);
+            let mut text = header.clone();
             for line in manifest.comment.iter() {
-                let _ = writeln!(body, "# {line}");
+                let _ = writeln!(text, "# {line}");
             }
-            body.push_str(&crate::yaml::to_string(&manifest.value));
-            body.into()
+            text.push_str(&crate::yaml::to_string(&manifest.value));
+            text.into()
         },
-    );
-    format!("{header}{body}")
+    )
 }

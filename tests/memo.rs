@@ -1,10 +1,10 @@
-//! A run with what earlier runs left makes what a run of its own makes: the same files, and the same findings
-//! at the same places, whatever was changed before.
+//! A run with what other clusters or earlier runs left makes what a run makes that keeps nothing: the same files,
+//! and the same findings at the same places, whatever was changed before.
 
 mod common;
 
 use common::{example, read};
-use hcb::compile::{Options, Timings, compile, compile_with};
+use hcb::compile::{Options, Timings, compile_with};
 use hcb::diag::Diagnostics;
 use hcb::manifest::Templates;
 use hcb::memo::Memo;
@@ -129,32 +129,11 @@ fn what_is_kept_changes_nothing_but_the_time() {
         .zip(engines.into_iter().cycle())
         .map(|((from, to), engine)| (from, to, engine, changed(from, to)))
         .collect();
-    let alone: Vec<_> = turns
-        .par_iter()
-        .map(|(_, _, engine, sources)| {
-            let run = |options, diagnostics: &mut Diagnostics| {
-                let mut timings = Timings::default();
-                compile(
-                    sources,
-                    &root,
-                    &templates,
-                    options,
-                    diagnostics,
-                    &mut timings,
-                )
-            };
-            made(sources, run, *engine)
-        })
-        .collect();
-    assert!(alone.iter().any(|made| made.files.is_some()));
-    assert!(alone.iter().any(|made| made.findings.len() > 1));
-
-    let mut memo = Memo::empty();
-    for ((from, to, engine, sources), alone) in turns.iter().zip(alone) {
+    let made_with = |memo: &Memo, sources: &Sources, engine| {
         let run = |options, diagnostics: &mut Diagnostics| {
             let mut timings = Timings::default();
             compile_with(
-                &memo,
+                memo,
                 sources,
                 &root,
                 &templates,
@@ -163,13 +142,32 @@ fn what_is_kept_changes_nothing_but_the_time() {
                 &mut timings,
             )
         };
-        let with = made(sources, run, *engine);
+        made(sources, run, engine)
+    };
+    let is_same = |with: &Made, without: &Made, from: &str, to: &str| {
         assert!(
-            with == alone,
-            "`{from}` to `{to}`: {:#?}\nalone: {:#?}",
+            with == without,
+            "`{from}` to `{to}`: {:#?}\nwithout: {:#?}",
             with.findings,
-            alone.findings
+            without.findings
         );
+    };
+    let without: Vec<_> = turns
+        .par_iter()
+        .map(|(from, to, engine, sources)| {
+            let without = made_with(&Memo::none(), sources, *engine);
+            let with = made_with(&Memo::of_one_run(), sources, *engine);
+            is_same(&with, &without, from, to);
+            without
+        })
+        .collect();
+    assert!(without.iter().any(|made| made.files.is_some()));
+    assert!(without.iter().any(|made| made.findings.len() > 1));
+
+    let mut memo = Memo::empty();
+    for ((from, to, engine, sources), without) in turns.iter().zip(without) {
+        let with = made_with(&memo, sources, *engine);
+        is_same(&with, &without, from, to);
         memo.end_run();
     }
 }

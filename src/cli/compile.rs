@@ -79,6 +79,8 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
         report(args, output, &changes, &out, &run.timings)?;
     }
     let drifted = args.check && !changes.is_empty();
+    // The process is about to end, which frees a hundred thousand manifests at once and not one by one.
+    std::mem::forget(run);
     Ok(if drifted {
         Outcome::Findings
     } else {

@@ -28,7 +28,7 @@ pub(super) fn run(input: &Input) -> anyhow::Result<Run> {
         texts,
         &templates,
         input.options(),
-        &Memo::none(),
+        &Memo::of_one_run(),
         diagnostics,
         timings,
     ))

@@ -122,22 +122,25 @@ impl Templates {
         })
     }
 
-    /// Renders a template to values.
+    /// Renders a template to text, which [`read`] makes values of.
     ///
     /// # Errors
     ///
-    /// The template is not there, uses what the context does not have, or renders to no YAML.
-    pub fn render(&self, template: &str, context: &Value) -> Result<Vec<Document>, Problem> {
-        let text = self
-            .environment
+    /// The template is not there, or uses what the context does not have.
+    pub fn render(&self, template: &str, context: &Value) -> Result<String, Problem> {
+        self.environment
             .get_template(template)
             .and_then(|template| template.render(Serde(context)))
-            .map_err(|error| Problem::from(&error))?;
-        parse(template, &text)
+            .map_err(|error| Problem::from(&error))
     }
 }
 
-fn parse(template: &str, text: &str) -> Result<Vec<Document>, Problem> {
+/// Reads what a template was rendered to.
+///
+/// # Errors
+///
+/// It is no YAML.
+pub fn read(template: &str, text: &str) -> Result<Vec<Document>, Problem> {
     let mut sources = Sources::default();
     let mut diagnostics = Diagnostics::default();
     let file = sources.add(format!("{template}, as rendered"), text);

@@ -92,7 +92,11 @@ pub fn compare_with(
     let begun = SystemTime::now();
     let list = list(out)?.unwrap_or_default();
     let wanted = Wanted::of(tree, &list);
-    let folders = see_below(out, "", &wanted, before.as_ref())?;
+    let folders = if out.exists() {
+        see_below(out, "", &wanted, before.as_ref())?
+    } else {
+        Vec::new()
+    };
     let mut before = before.unwrap_or_default();
     let mut after = Known::default();
     let mut changes = Changes::default();
@@ -264,9 +268,6 @@ fn see_below(
     known: Option<&Known>,
 ) -> Result<Vec<SeenFolder>, Refusal> {
     let folder = out.join(prefix);
-    if prefix.is_empty() && !folder.exists() {
-        return Ok(Vec::new());
-    }
     // Before it is read: who writes meanwhile makes it look otherwise.
     let looks = known.and_then(|_| Looks::of(&fs::metadata(&folder).ok()?));
     let before = known.zip(looks);
@@ -426,9 +427,6 @@ fn refuse_odd_output(out: &Path) -> Result<(), Refusal> {
 /// The paths of all files below a folder, in no particular order.
 pub(super) fn all_below(out: &Path, prefix: &str) -> Result<Vec<String>, Refusal> {
     let folder = out.join(prefix);
-    if prefix.is_empty() && !folder.exists() {
-        return Ok(Vec::new());
-    }
     let (files, below) = entries(&folder, prefix)?;
     let below: Vec<_> = below
         .par_iter()

@@ -115,7 +115,12 @@ fn build(tree: &Tree, changes: &Changes, out: &Path, next: &Path) -> Result<(), 
     })?;
     let removed: HashSet<&str> = changes.removed.iter().map(String::as_str).collect();
     // As late as can be, so that nothing is lost that somebody has put there meanwhile.
-    for path in all_below(out, "")? {
+    let there = if out.exists() {
+        all_below(out, "")?
+    } else {
+        Vec::new()
+    };
+    for path in there {
         if tree.files.contains_key(path.as_str()) || removed.contains(path.as_str()) {
             continue;
         }

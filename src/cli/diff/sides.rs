@@ -403,7 +403,7 @@ fn made(
         texts,
         &templates,
         settings.options(),
-        &Memo::none(),
+        &Memo::of_one_run(),
         diagnostics,
         Timings::default(),
     );
