@@ -2,7 +2,7 @@
 //!
 //! ```sh
 //! cargo bench --bench compare            # everything, and docs/benchmarks.md with its plots
-//! cargo bench --bench compare -- peers   # a part: scale, disk, policies, peers, schemas, report
+//! cargo bench --bench compare -- peers   # a part: scale, disk, policies, peers, whole, schemas, report
 //! ```
 //!
 //! It needs Go for the other tools (`benches/peers/` pins them) and Cargo's registry for jrsonnet. What it
@@ -12,10 +12,14 @@
 
 mod fleet;
 mod peers;
+mod plots;
 mod report;
+mod schemas;
 mod warm;
+mod whole;
 
-use fleet::{Size, compile, copy, count, run, spread, write_spec};
+use fleet::{Size, compile, copy, count, spread, write_spec};
+use peers::tools::version;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,9 +32,6 @@ const TURNS: usize = 5;
 /// No single run of a peer shall take longer than this; what would is told from how it grew.
 const PATIENCE: Duration = Duration::from_secs(25);
 
-/// Only checks the schemas of a tree, in a process of its own as the other tool is.
-const VALIDATE: &str = "validate-tree";
-
 /// Measures one part in a folder of its own, and says what was seen.
 type Part = fn(&Path) -> Value;
 
@@ -42,9 +43,9 @@ fn main() {
     }
     arguments.retain(|argument| argument != "--bench");
     if let [first, tree] = arguments.as_slice()
-        && first == VALIDATE
+        && first == schemas::VALIDATE
     {
-        validate(Path::new(tree));
+        schemas::validate(Path::new(tree));
         return;
     }
     let is_wanted =
@@ -53,12 +54,13 @@ fn main() {
         .prefix("hcb-bench-")
         .tempdir_in(work_folder())
         .expect("a folder");
-    let parts: [(&str, Part); 5] = [
+    let parts: [(&str, Part); 6] = [
         ("scale", scale),
         ("disk", disk),
         ("policies", policies),
         ("peers", beside_peers),
-        ("schemas", schemas),
+        ("whole", whole::whole),
+        ("schemas", schemas::schemas),
     ];
     for (name, part) in parts {
         if is_wanted(name) {
@@ -267,7 +269,9 @@ fn beside_peers(folder: &Path) -> Value {
             if slow.contains(&peer.name) {
                 continue;
             }
-            let took = peers::measure(peer, &tree, size, &folder.join("peer"));
+            let work = folder.join("peer");
+            let took = peers::measure(peer, &tree, size, &work);
+            let _ = fs::remove_dir_all(work);
             println!("  {} makes {objects} objects in {took:.2?}", peer.name);
             row["peers"][peer.name] = took.as_secs_f64().into();
             // The next size has up to ten times as many.
@@ -279,87 +283,7 @@ fn beside_peers(folder: &Path) -> Value {
     }
     let versions: Vec<_> = peers::PEERS
         .iter()
-        .map(|peer| (peer.name, peers::version(peer.name), peer.how))
+        .map(|peer| (peer.name, version(peer.name), peer.how))
         .collect();
     json!({"rows": rows, "versions": versions})
-}
-
-/// The schemas of all manifests of a tree, checked by hcb and by kubeconform with the same schemas.
-fn schemas(folder: &Path) -> Value {
-    let size = Size {
-        clusters: 100,
-        workloads: 10,
-        policies: all_policies(),
-    };
-    let (spec, tree) = (fresh(folder, "spec"), fresh(folder, "tree"));
-    write_spec(&spec, size);
-    compile(&spec, &tree, false);
-    let catalogue = fresh(folder, "schemas");
-    fs::create_dir_all(&catalogue).expect("a folder");
-    let version = "1.34".parse().expect("a version");
-    for (api_version, kind) in hcb::schema::kinds(version) {
-        let validator = hcb::schema::validator(version, api_version, kind).expect("a known kind");
-        // As kubeconform names them: the core group is called as its version.
-        let (group, version) = api_version
-            .split_once('/')
-            .unwrap_or((api_version, api_version));
-        let name = format!("{}-{group}-{version}.json", kind.to_lowercase());
-        fs::write(catalogue.join(name), validator.schema().to_string()).expect("a file");
-    }
-    let name = "{{.ResourceKind}}-{{.Group}}-{{.ResourceAPIVersion}}.json";
-    let location = format!("{}/{name}", catalogue.display());
-    let cores = std::thread::available_parallelism()
-        .map_or(1, usize::from)
-        .to_string();
-    let mut theirs = Vec::new();
-    let mut ours = Vec::new();
-    let mut checked = Value::Null;
-    for _ in 0..3 {
-        let ran = run(Command::new(peers::kubeconform())
-            .args([
-                "-strict",
-                "-summary",
-                "-output",
-                "json",
-                "-n",
-                &cores,
-                "-schema-location",
-                &location,
-            ])
-            .arg(&tree));
-        theirs.push(ran.took.as_secs_f64());
-        let said: Value = serde_json::from_slice(&ran.stdout).expect("JSON");
-        checked = said["summary"].clone();
-        assert_eq!(checked["invalid"], 0, "{checked}");
-        assert_eq!(checked["skipped"], 0, "{checked}");
-        let this = std::env::current_exe().expect("this program");
-        let ran = run(Command::new(this).args(["--bench", VALIDATE]).arg(&tree));
-        ours.push(ran.took.as_secs_f64());
-    }
-    json!({
-        "files": count(&tree).0, "summary": checked, "version": peers::version("kubeconform"),
-        "kubeconform": spread(theirs), "hcb": spread(ours),
-    })
-}
-
-/// Reads all files of a tree and checks each against its schema, as kubeconform does: none is known from
-/// another, as they are when hcb compiles.
-fn validate(tree: &Path) {
-    use rayon::prelude::*;
-    let version = "1.34".parse().expect("a version");
-    let files = fleet::files(tree);
-    let is_manifest = |path: &&PathBuf| path.extension().is_some_and(|end| end == "yaml");
-    files.par_iter().filter(is_manifest).for_each(|path| {
-        let text = fs::read_to_string(path).expect("a text");
-        let mut found = hcb::diag::Diagnostics::default();
-        let mut sources = hcb::source::Sources::default();
-        let file = sources.add(path.clone(), text.as_str());
-        for node in hcb::yaml::read(file, &text, &mut found) {
-            let object = node.to_json();
-            let field = |name: &str| object[name].as_str().unwrap_or_default();
-            let validator = hcb::schema::validator(version, field("apiVersion"), field("kind"))
-                .expect("a known kind");
-            assert!(validator.check(&object).is_empty(), "{}", path.display());
-        }
-    });
 }

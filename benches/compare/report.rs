@@ -1,34 +1,35 @@
 //! The page with the figures, and its plots.
 
 use crate::fleet::HUB;
+use crate::plots;
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-const MANIFESTS: &str = "manifests";
+pub(crate) const MANIFESTS: &str = "manifests";
 
 pub(crate) fn write(results: &Value) {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     let scale = list(&results["scale"]);
     if !scale.is_empty() {
-        fs::write(docs.join("benchmarks-scale.svg"), scale_plot(scale)).expect("a file");
+        fs::write(docs.join("benchmarks-scale.svg"), plots::scale(scale)).expect("a file");
     }
     if results["peers"].is_object() {
         fs::write(
             docs.join("benchmarks-peers.svg"),
-            peers_plot(&results["peers"]),
+            plots::peers(&results["peers"]),
         )
         .expect("a file");
     }
     fs::write(docs.join("benchmarks.md"), page(results)).expect("a file");
 }
 
-fn list(value: &Value) -> &[Value] {
+pub(crate) fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-fn number(value: &Value) -> f64 {
+pub(crate) fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or(f64::NAN)
 }
 
@@ -79,7 +80,8 @@ The specs are generated: one private cluster, all others public with Karpenter, 
         machine(),
     );
     scale(&mut page, results);
-    peers(&mut page, &results["peers"]);
+    peers(&mut page, results);
+    whole(&mut page, &results["whole"]);
     schemas(&mut page, &results["schemas"]);
     page.push_str(
         "
@@ -193,11 +195,11 @@ fn expected(rows: &[Value], at: usize, peer: &str) -> Option<(f64, bool)> {
 }
 
 fn peers(page: &mut String, results: &Value) {
-    let rows = list(&results["rows"]);
+    let rows = list(&results["peers"]["rows"]);
     if rows.is_empty() {
         return;
     }
-    let versions = list(&results["versions"]);
+    let versions = list(&results["peers"]["versions"]);
     let _ = writeln!(
         page,
         "
@@ -245,7 +247,86 @@ The same objects: all that each cluster but `{HUB}` gets, and what tells the eng
             peer[2].as_str().unwrap_or_default()
         );
     }
+    after_a_change(page, results, versions);
     page.push_str("\nHolos, Timoni, Tanka and KCL's command line could not be had: the module mirror that this was measured behind refused their newest versions, and they are nowhere on npm, PyPI or crates.io. PyPI has KCL as a library for Python (`kcl-lib`), which is not compared.\n");
+}
+
+/// After a change the others make all anew, and hcb with `--watch` what changed.
+fn after_a_change(page: &mut String, results: &Value, versions: &[Value]) {
+    let rows = list(&results["peers"]["rows"]);
+    let Some(at) = rows.len().checked_sub(1) else {
+        return;
+    };
+    let size = &rows[at]["size"];
+    let mut scale = list(&results["scale"]).iter();
+    let Some(warm) = scale.find(|row| row["size"] == *size) else {
+        return;
+    };
+    let warm = number(&warm["warm"][0]);
+    let times = versions.iter().filter_map(|peer| {
+        let name = peer[0].as_str().unwrap_or_default();
+        let (took, _) = expected(rows, at, name)?;
+        Some(format!("{name} {:.0}", took / warm))
+    });
+    let _ = writeln!(
+        page,
+        "\nAfter a change of one workload of {} x {}, the others make everything anew, which they know nothing of. A round of `hcb compile --check --watch`, which also checks everything and compares it with the tree, takes {warm:.2} s. How many times as long as that each takes: {}.",
+        size["clusters"],
+        size["workloads"],
+        times.collect::<Vec<_>>().join(", ")
+    );
+}
+
+/// The same work, with a tool for each part of it.
+fn whole(page: &mut String, results: &Value) {
+    let rows = list(&results["rows"]);
+    let Some(renderers) = rows.first().and_then(|row| row["renderers"].as_object()) else {
+        return;
+    };
+    let version = |tool: &str| {
+        results["versions"][tool]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let renderers: Vec<_> = renderers.keys().collect();
+    let _ = writeln!(
+        page,
+        "
+## The same work
+
+To render is not all that `hcb compile` does. Here every object is also checked: its schema by `kubeconform -strict`, with the same schemas, and the policies of its cluster by `kyverno apply`, with the same ValidatingAdmissionPolicies, on what was rendered. All of it is run, one after the other, on all cores. In brackets: how many times as long as `hcb compile`, which makes the hub as well.
+
+| clusters x workloads | objects | hcb |{} kubeconform {} | kyverno {} |{}
+|---|---|---|{}---|---|{}",
+        renderers.iter().fold(String::new(), |text, name| format!("{text} {name} {} |", version(name))),
+        version("kubeconform"),
+        version("kyverno"),
+        renderers.iter().fold(String::new(), |text, name| format!("{text} all, with {name} |")),
+        "---|".repeat(renderers.len()),
+        "---|".repeat(renderers.len()),
+    );
+    for row in rows {
+        let ours = number(&row["hcb"][0]);
+        let times = |took: f64| format!("{took:.1} ({:.0})", took / ours);
+        let mut cells = vec![
+            format!("{} x {}", row["size"]["clusters"], row["size"]["workloads"]),
+            row["objects"].to_string(),
+            seconds(&row["hcb"]),
+        ];
+        let rendering = |name: &String| number(&row["renderers"][name]);
+        let checks = ["schemas", "policies"].map(|part| number(&row[part]));
+        cells.extend(renderers.iter().map(|name| times(rendering(name))));
+        cells.extend(checks.map(times));
+        let all = |name| rendering(name) + checks.iter().sum::<f64>();
+        cells.extend(renderers.iter().map(|name| times(all(name))));
+        let _ = writeln!(page, "| {} |", cells.join(" | "));
+    }
+    page.push_str(
+        "
+What a tool cannot do is left out, which makes it faster: kyverno's command line knows no objects but those of Kubernetes itself. It is run for each cluster, two runs at a time, since policies and objects of one name are in each; where a policy has a binding it does not look at what the policy matches, so that it is given policies without, in which the parameters are written. Before it is measured it must find what is not allowed, and then that nothing else is.
+",
+    );
 }
 
 fn schemas(page: &mut String, results: &Value) {
@@ -272,112 +353,4 @@ All {} files of a tree, read and checked strictly against the same schemas, offl
         number(&results["kubeconform"][0]) / number(&results["hcb"][0]),
         results["summary"],
     );
-}
-
-/// Lines of (x, y) in a plot whose axes are both logarithmic, with a name each; a dashed line has a `~` before it.
-fn plot(title: &str, x: &str, lines: &[(String, Vec<(f64, f64)>)]) -> String {
-    const COLORS: [&str; 8] = [
-        "#0969da", "#57606a", "#cf222e", "#1a7f37", "#9a6700", "#8250df", "#bf3989", "#0a3069",
-    ];
-    let points = || lines.iter().flat_map(|(_, points)| points);
-    let bounds = |of: fn(&(f64, f64)) -> f64| {
-        let all = points().map(of).map(f64::log10);
-        (
-            all.clone().fold(f64::INFINITY, f64::min).floor(),
-            all.fold(f64::NEG_INFINITY, f64::max).ceil(),
-        )
-    };
-    let ((left, right), (bottom, top)) = (bounds(|point| point.0), bounds(|point| point.1));
-    let across = |x: f64| 60.0 + 480.0 * (x.log10() - left) / (right - left);
-    let up = |y: f64| 330.0 - 290.0 * (y.log10() - bottom) / (top - bottom);
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 720 370\" font-family=\"sans-serif\" font-size=\"12\" role=\"img\" aria-label=\"{title}\">\n<rect width=\"720\" height=\"370\" fill=\"white\"/>\n<text x=\"60\" y=\"20\" font-size=\"14\">{title}</text>\n<text x=\"300\" y=\"364\" text-anchor=\"middle\">{x}</text>\n"
-    );
-    let mut at = left;
-    while at <= right {
-        let x = across(10f64.powf(at));
-        let _ = writeln!(
-            svg,
-            "<path d=\"M{x:.1} 40V330\" stroke=\"#d0d7de\"/><text x=\"{x:.1}\" y=\"346\" text-anchor=\"middle\">{}</text>",
-            10f64.powf(at)
-        );
-        at += 1.0;
-    }
-    at = bottom;
-    while at <= top {
-        let y = up(10f64.powf(at));
-        let _ = writeln!(
-            svg,
-            "<path d=\"M60 {y:.1}H540\" stroke=\"#d0d7de\"/><text x=\"54\" y=\"{:.1}\" text-anchor=\"end\">{} s</text>",
-            y + 4.0,
-            10f64.powf(at)
-        );
-        at += 1.0;
-    }
-    for (number, (name, points)) in lines.iter().enumerate() {
-        let color = COLORS[number % COLORS.len()];
-        let path: Vec<_> = points
-            .iter()
-            .map(|(x, y)| format!("{:.1} {:.1}", across(*x), up(*y)))
-            .collect();
-        let _ = writeln!(
-            svg,
-            "<path d=\"M{}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"2\"/>",
-            path.join("L")
-        );
-        for (x, y) in points {
-            let _ = writeln!(
-                svg,
-                "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\" fill=\"{color}\"/>",
-                across(*x),
-                up(*y)
-            );
-        }
-        let _ = writeln!(
-            svg,
-            "<text x=\"550\" y=\"{}\" fill=\"{color}\">{name}</text>",
-            52 + 18 * number
-        );
-    }
-    svg.push_str("</svg>\n");
-    svg
-}
-
-fn scale_plot(rows: &[Value]) -> String {
-    let line = |name: &str, field: &str| {
-        let mut points: Vec<_> = rows
-            .iter()
-            .map(|row| (number(&row["files"]), number(&row[field][0])))
-            .collect();
-        points.sort_by(|a, b| a.0.total_cmp(&b.0));
-        (name.to_owned(), points)
-    };
-    plot(
-        "Compiling, checking and writing a fleet",
-        MANIFESTS,
-        &[
-            line("hcb compile", "compile"),
-            line("cp -r", "cp"),
-            line("hcb compile --check", "check"),
-            line("the same with --watch, a round", "warm"),
-        ],
-    )
-}
-
-fn peers_plot(results: &Value) -> String {
-    let rows = list(&results["rows"]);
-    let points = |of: &dyn Fn(&Value) -> Option<f64>| {
-        let mut points: Vec<_> = rows
-            .iter()
-            .filter_map(|row| Some((number(&row["objects"]), of(row)?)))
-            .collect();
-        points.sort_by(|a, b| a.0.total_cmp(&b.0));
-        points
-    };
-    let mut lines = vec![("hcb".to_owned(), points(&|row| row["hcb"][0].as_f64()))];
-    for peer in list(&results["versions"]) {
-        let name = peer[0].as_str().unwrap_or_default();
-        lines.push((name.to_owned(), points(&|row| row["peers"][name].as_f64())));
-    }
-    plot("The same objects by other tools", "objects", &lines)
 }

@@ -1,0 +1,134 @@
+//! What the sources for several tools are made of.
+
+use super::{Block, CLUSTER, Each, TEAM, WORKLOAD};
+use crate::fleet::{Size, TEAMS, cluster, run, team, workload};
+use hcb::yaml;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// Runs a command for each cluster, as many at a time as there are cores.
+pub(crate) fn for_each_cluster(folder: &Path, clusters: usize, script: &str) -> Duration {
+    let list: String = (1..clusters).fold(String::new(), |mut list, index| {
+        let _ = writeln!(list, "{}", cluster(index));
+        list
+    });
+    fs::write(folder.join("clusters"), list).expect("a file");
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let all = format!("xargs -a clusters -P {cores} -I CLUSTER sh -c '{script}'");
+    run(Command::new("sh")
+        .args(["-ec", &all])
+        .current_dir(folder)
+        .env("HOME", folder))
+    .took
+}
+
+/// The YAML of a block, with values as `of` writes them.
+pub(super) fn text(object: &Value, of: impl Fn(&str) -> String) -> String {
+    let mut text = yaml::to_string(object);
+    for word in [CLUSTER, TEAM, WORKLOAD] {
+        text = text.replace(word, &of(word));
+    }
+    text
+}
+
+pub(super) fn teams(size: Size) -> Value {
+    let mut teams: Vec<_> = (0..TEAMS.min(size.workloads)).map(team).collect();
+    teams.sort();
+    json!(teams)
+}
+
+pub(super) fn workloads(size: Size) -> Value {
+    (0..size.workloads)
+        .map(|index| json!({"name": workload(index), "team": team(index)}))
+        .collect()
+}
+
+pub(super) fn write(path: PathBuf, text: &str) {
+    fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+    fs::write(path, text).expect("a file");
+}
+
+pub(super) fn escape(value: &mut Value, with: &impl Fn(&str) -> String) {
+    match value {
+        Value::String(text) => *text = with(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| escape(item, with)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| escape(field, with)),
+        _ => {}
+    }
+}
+
+/// The objects of a cluster one by one, with the word for its name.
+pub(super) fn expanded(blocks: &[Block], size: Size) -> Vec<Value> {
+    let mut objects = Vec::new();
+    for Block { each, object } in blocks {
+        match each {
+            Each::Cluster => objects.push(object.clone()),
+            Each::Team => objects.extend((0..TEAMS.min(size.workloads)).map(|index| {
+                let mut object = object.clone();
+                escape(&mut object, &|text| text.replace(TEAM, &team(index)));
+                object
+            })),
+            Each::Workload => objects.extend((0..size.workloads).map(|index| {
+                let mut object = object.clone();
+                escape(&mut object, &|text| {
+                    text.replace(TEAM, &team(index))
+                        .replace(WORKLOAD, &workload(index))
+                });
+                object
+            })),
+        }
+    }
+    objects
+}
+
+/// The places of the texts of an object that hold a word.
+pub(super) fn places(value: &Value, word: &str, pointer: &str, found: &mut Vec<(String, String)>) {
+    match value {
+        Value::String(text) if text.contains(word) => {
+            found.push((pointer.to_owned(), text.clone()));
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                places(item, word, &format!("{pointer}/{index}"), found);
+            }
+        }
+        Value::Object(fields) => {
+            for (key, field) in fields {
+                let key = key.replace('~', "~0").replace('/', "~1");
+                places(field, word, &format!("{pointer}/{key}"), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// JSON in a language that has it as a part, with texts that hold words for values as expressions.
+pub(super) fn literal(value: &Value, of: &impl Fn(&str) -> String) -> String {
+    match value {
+        Value::String(text) => {
+            let mut text = Value::from(text.as_str()).to_string();
+            for word in [CLUSTER, TEAM, WORKLOAD] {
+                text = text.replace(word, &of(word));
+            }
+            text
+        }
+        Value::Array(items) => {
+            let items: Vec<_> = items.iter().map(|item| literal(item, of)).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Object(fields) => {
+            let fields: Vec<_> = fields
+                .iter()
+                .map(|(key, field)| {
+                    format!("{}: {}", Value::from(key.as_str()), literal(field, of))
+                })
+                .collect();
+            format!("{{{}}}", fields.join(", "))
+        }
+        other => other.to_string(),
+    }
+}
