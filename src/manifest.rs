@@ -31,6 +31,10 @@ pub struct Manifest {
     pub fingerprint: Fingerprint,
 }
 
+/// How many manifests of a unit are worth a task of their own. Most units have few; one, with the jobs of the
+/// source cluster, may have as many as all others.
+pub(crate) const AT_LEAST: usize = 16;
+
 /// What a template renders to, without what is of one place only: objects with what is said above each, or
 /// why there are none.
 pub(crate) type Rendered = Result<Vec<(Arc<Value>, Arc<[String]>, Fingerprint)>, Problem>;
@@ -136,19 +140,27 @@ pub fn render(
         .map(|mut unit| {
             let mut found = Diagnostics::default();
             // Contexts are larger than what is made of them, which most often is shared: they go as they are used.
-            let manifests = std::mem::take(&mut unit.items)
-                .iter()
-                .flat_map(|item| {
+            let items: Vec<_> = std::mem::take(&mut unit.items)
+                .into_par_iter()
+                .with_min_len(AT_LEAST)
+                .map(|item| {
                     let rendered = memo.rendered.recall(
                         || {
                             let context = Fingerprint::of_json(&item.context);
                             Fingerprint::of((item.template, context, &model.name))
                         },
-                        || rendered(item, templates, model, memo),
+                        || rendered(&item, templates, model, memo),
                     );
-                    manifests(item, &rendered, &mut found)
+                    manifests(&item, &rendered)
                 })
                 .collect();
+            let manifests = items.into_iter().flat_map(|manifests| {
+                manifests.unwrap_or_else(|problem| {
+                    found.push(*problem);
+                    Vec::new()
+                })
+            });
+            let manifests = manifests.collect();
             let charts = std::mem::take(&mut unit.charts)
                 .into_iter()
                 .filter_map(|chart| {
@@ -243,24 +255,21 @@ fn values(item: &Item, templates: &Templates) -> Result<Option<Arc<Value>>, Prob
     Ok(first.map(|document| Arc::new(document.value)))
 }
 
-/// The manifests of an item.
-fn manifests(item: &Item, rendered: &Rendered, diagnostics: &mut Diagnostics) -> Vec<Manifest> {
-    match rendered {
-        Ok(objects) => objects
-            .iter()
-            .map(|(value, comment, fingerprint)| Manifest {
-                value: Arc::clone(value),
-                comment: Arc::clone(comment),
-                origin: item.origin,
-                template: item.template,
-                fingerprint: *fingerprint,
-            })
-            .collect(),
-        Err(problem) => {
-            diagnostics.push(unusable(item, problem));
-            Vec::new()
-        }
-    }
+/// The manifests of an item, or why there are none.
+fn manifests(item: &Item, rendered: &Rendered) -> Result<Vec<Manifest>, Box<Diagnostic>> {
+    let objects = rendered
+        .as_ref()
+        .map_err(|problem| Box::new(unusable(item, problem)))?;
+    let manifests = objects
+        .iter()
+        .map(|(value, comment, fingerprint)| Manifest {
+            value: Arc::clone(value),
+            comment: Arc::clone(comment),
+            origin: item.origin,
+            template: item.template,
+            fingerprint: *fingerprint,
+        });
+    Ok(manifests.collect())
 }
 
 fn unusable(item: &Item, problem: &Problem) -> Diagnostic {

@@ -16,7 +16,7 @@ pub mod known;
 pub mod write;
 
 use crate::diag::{Diagnostic, Diagnostics, codes};
-use crate::manifest::{Manifest, RenderedUnit};
+use crate::manifest::{AT_LEAST, Manifest, RenderedUnit};
 use crate::memo::{Fingerprint, Memo};
 use crate::model::Model;
 use crate::source::{FileId, Location, Sources};
@@ -132,8 +132,9 @@ pub fn lay_out(
 
 /// The files of a unit, by their paths.
 fn files(unit: &RenderedUnit, folder: &str, headers: &Headers, memo: &Memo) -> Arc<[LaidOut]> {
-    let manifests = unit.manifests.iter().enumerate();
+    let manifests = unit.manifests.par_iter().enumerate();
     let mut files: Vec<_> = manifests
+        .with_min_len(AT_LEAST)
         .map(|(number, manifest)| LaidOut {
             path: format!("{folder}{}", file_name(manifest)).into(),
             text: content(manifest, &headers[&manifest.origin.file], memo),

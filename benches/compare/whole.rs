@@ -1,7 +1,7 @@
 //! The whole work of `hcb compile` as it is done with a tool for each part of it: one renders the objects, one
 //! checks their schemas, one the policies.
 
-use crate::fleet::{Size, cluster, compile, spread, write_spec};
+use crate::fleet::{Size, cluster, compile, spread, team, write_spec};
 use crate::peers::sources::for_each_cluster;
 use crate::peers::tools::{tool, version};
 use crate::peers::{self, PEERS, documents};
@@ -112,8 +112,8 @@ fn passed(said: &str) -> Option<u64> {
 fn assert_sees(kyverno: &Path, work: &Path) {
     let binding = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "everything"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
-        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "somebody"}],
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": format!("system:serviceaccounts:{}", team(0))}],
     });
     fs::write(work.join("wrong.yaml"), yaml::to_string(&binding)).expect("a file");
     let output = Command::new(kyverno)

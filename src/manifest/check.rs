@@ -1,6 +1,6 @@
 //! The check of every manifest: its kind's schema, its identity, no secret in it.
 
-use super::{Manifest, RenderedUnit, by_cluster};
+use super::{AT_LEAST, Manifest, RenderedUnit, by_cluster};
 use crate::diag::{Diagnostic, Diagnostics, code_list, codes};
 use crate::memo::{Cache, Fingerprint, Memo};
 use crate::model::Model;
@@ -41,12 +41,20 @@ fn nothing_or(
 }
 
 fn check_unit(model: &Model, unit: &RenderedUnit, memo: &Memo) -> Diagnostics {
-    let mut found = Diagnostics::default();
-    for manifest in &unit.manifests {
-        check_schema(model, unit, manifest, memo, &mut found);
-        check_secret(manifest, &mut found);
+    let manifests = unit.manifests.par_iter().with_min_len(AT_LEAST);
+    let found: Vec<_> = manifests
+        .map(|manifest| {
+            let mut found = Diagnostics::default();
+            check_schema(model, unit, manifest, memo, &mut found);
+            check_secret(manifest, &mut found);
+            found
+        })
+        .collect();
+    let mut all = Diagnostics::default();
+    for found in found {
+        all.extend(found);
     }
-    found
+    all
 }
 
 /// A finding about a manifest.

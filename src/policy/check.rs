@@ -8,7 +8,7 @@ use super::settings::InForce;
 use super::spec_policy::{About, Seen, SpecViolation};
 use super::{Admission, Policy, Subject, requests, spec_policy};
 use crate::diag::{Diagnostic, Diagnostics, Severity, codes};
-use crate::manifest::{Manifest, RenderedUnit, by_cluster};
+use crate::manifest::{AT_LEAST, Manifest, RenderedUnit, by_cluster};
 use crate::memo::{Fingerprint, Memo};
 use crate::model::{ClusterIndex, Model};
 use crate::source::{Location, Role, Sources};
@@ -243,8 +243,8 @@ fn check_cluster(
         let account = requests::applier(model, &unit.unit);
         let asker = Fingerprint::of((all, &account));
         let judge_unit = || {
-            let manifests = unit.manifests.iter().enumerate();
-            let judged = manifests.map(|(number, manifest)| {
+            let manifests = unit.manifests.par_iter().enumerate();
+            let judged = manifests.with_min_len(AT_LEAST).map(|(number, manifest)| {
                 let judged = memo.judged.recall(
                     || {
                         let namespace = manifest.namespace().and_then(|name| named.get(name));
@@ -255,7 +255,8 @@ fn check_cluster(
                 );
                 (number, judged)
             });
-            judged.filter(|(_, judged)| !judged.is_nothing()).collect()
+            let judged = judged.filter(|(_, judged)| !judged.is_nothing());
+            judged.collect::<Vec<_>>().into()
         };
         let judged = memo.judged_units.recall(
             || Fingerprint::of((asker, unit.fingerprint(), all_namespaces)),
