@@ -89,7 +89,7 @@ pub(crate) fn scale(rows: &[Value]) -> String {
             line("hcb compile", "compile"),
             line("cp -r", "cp"),
             line("hcb compile --check", "check"),
-            line("the same with --watch, a round", "warm"),
+            line("a round of --watch", "warm"),
         ],
     )
 }
