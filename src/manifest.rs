@@ -33,7 +33,7 @@ pub struct Manifest {
 
 /// How many manifests of a unit are worth a task of their own. Most units have few; one, with the jobs of the
 /// source cluster, may have as many as all others.
-pub(crate) const AT_LEAST: usize = 16;
+pub(crate) const MANIFESTS_PER_TASK: usize = 16;
 
 /// What a template renders to, without what is of one place only: objects with what is said above each, or
 /// why there are none.
@@ -142,7 +142,7 @@ pub fn render(
             // Contexts are larger than what is made of them, which most often is shared: they go as they are used.
             let items: Vec<_> = std::mem::take(&mut unit.items)
                 .into_par_iter()
-                .with_min_len(AT_LEAST)
+                .with_min_len(MANIFESTS_PER_TASK)
                 .map(|item| {
                     let rendered = memo.rendered.recall(
                         || {

@@ -76,9 +76,18 @@ fn hash_json(value: &Value, to: &mut impl Hasher) {
     match value {
         Value::Null => to.write_u8(0),
         Value::Bool(value) => to.write_u8(1 + u8::from(*value)),
+        // Numbers have a `Hash` of their own, in which those of other kinds are the same.
         Value::Number(value) => {
-            to.write_u8(3);
-            value.hash(to);
+            if let Some(value) = value.as_u64() {
+                to.write_u8(3);
+                to.write_u64(value);
+            } else if let Some(value) = value.as_i64() {
+                to.write_u8(7);
+                to.write_i64(value);
+            } else {
+                to.write_u8(8);
+                to.write_u64(value.as_f64().unwrap_or_default().to_bits());
+            }
         }
         Value::String(value) => {
             to.write_u8(4);
@@ -182,9 +191,9 @@ impl<V: Clone> Cache<V> {
 /// What was made with one set of templates.
 #[derive(Debug)]
 pub struct Memo {
-    /// What templates rendered to, by template and context.
+    /// What templates rendered to, by template, context and the name of the hybrid cloud.
     pub(crate) rendered: Cache<Arc<Rendered>>,
-    /// The objects that rendered texts are read as, by template and text.
+    /// The objects that rendered texts are read as, by template, text and the name of the hybrid cloud.
     pub(crate) read: Cache<Arc<Rendered>>,
     /// The values of charts, by template and context.
     pub(crate) values: Cache<Arc<Result<Option<Arc<Value>>, Problem>>>,
@@ -196,7 +205,7 @@ pub struct Memo {
     pub(crate) texts: Cache<Arc<str>>,
     /// Which manifests of a unit are namespaces.
     pub(crate) namespaces: Cache<Arc<[usize]>>,
-    /// Whether a unit breaks no schema, by its manifests.
+    /// Whether a unit breaks no schema, by its manifests and the version of Kubernetes.
     pub(crate) right: Cache<bool>,
     /// Whether no object of a cluster is there twice, by its units.
     pub(crate) single: Cache<bool>,
@@ -272,6 +281,12 @@ mod tests {
             json!(true),
             json!(1),
             json!(1.0),
+            json!(1.0_f64.to_bits()),
+            json!(-1),
+            json!(u64::MAX),
+            json!(0),
+            json!(0.0),
+            json!(-0.0),
             json!("1"),
             json!(""),
             json!([]),

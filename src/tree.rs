@@ -16,7 +16,7 @@ pub mod known;
 pub mod write;
 
 use crate::diag::{Diagnostic, Diagnostics, codes};
-use crate::manifest::{AT_LEAST, Manifest, RenderedUnit};
+use crate::manifest::{MANIFESTS_PER_TASK, Manifest, RenderedUnit};
 use crate::memo::{Fingerprint, Memo};
 use crate::model::Model;
 use crate::source::{FileId, Location, Sources};
@@ -134,7 +134,7 @@ pub fn lay_out(
 fn files(unit: &RenderedUnit, folder: &str, headers: &Headers, memo: &Memo) -> Arc<[LaidOut]> {
     let manifests = unit.manifests.par_iter().enumerate();
     let mut files: Vec<_> = manifests
-        .with_min_len(AT_LEAST)
+        .with_min_len(MANIFESTS_PER_TASK)
         .map(|(number, manifest)| LaidOut {
             path: format!("{folder}{}", file_name(manifest)).into(),
             text: content(manifest, &headers[&manifest.origin.file], memo),

@@ -16,6 +16,17 @@ pub(crate) struct Size {
     pub(crate) policies: usize,
 }
 
+impl Size {
+    /// With all built-in policies.
+    pub(crate) fn of(clusters: usize, workloads: usize) -> Self {
+        Self {
+            clusters,
+            workloads,
+            policies: policies().len(),
+        }
+    }
+}
+
 /// How many teams, and so namespaces, share the workloads.
 pub(crate) const TEAMS: usize = 10;
 
@@ -219,11 +230,18 @@ pub(crate) fn compile(spec: &Path, out: &Path, check: bool) -> Compiled {
     }
 }
 
-/// How many files are below a folder, and their bytes.
-pub(crate) fn count(folder: &Path) -> (usize, u64) {
-    let files = files(folder);
+/// How many manifests a tree has, and their bytes.
+pub(crate) fn count(tree: &Path) -> (usize, u64) {
+    let files = manifests(tree);
     let size = |path: &PathBuf| fs::metadata(path).expect("a size").len();
     (files.len(), files.iter().map(size).sum())
+}
+
+/// The manifests of a tree: all files but the list of them.
+pub(crate) fn manifests(tree: &Path) -> Vec<PathBuf> {
+    let mut files = files(tree);
+    files.retain(|path| path.extension().is_some_and(|end| end == "yaml"));
+    files
 }
 
 /// All files below a folder, in their order.
@@ -244,7 +262,7 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// `cp -r`, the least that writing the same files takes.
+/// `cp -r`, which reads and writes the same files in one thread.
 pub(crate) fn copy(from: &Path, to: &Path) -> Duration {
     run(Command::new("cp").arg("-r").arg(from).arg(to)).took
 }

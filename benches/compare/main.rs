@@ -21,6 +21,7 @@ mod whole;
 use fleet::{Size, compile, copy, count, spread, write_spec};
 use peers::tools::version;
 use serde_json::{Value, json};
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -29,7 +30,8 @@ use std::time::{Duration, Instant};
 /// How often everything small is measured.
 const TURNS: usize = 5;
 
-/// No single run of a peer shall take longer than this; what would is told from how it grew.
+/// A peer that took a quarter of this is not run at the next size, which has up to ten times as many; what it
+/// would take is told from how it grew.
 const PATIENCE: Duration = Duration::from_secs(25);
 
 /// Measures one part in a folder of its own, and says what was seen.
@@ -98,13 +100,10 @@ fn results() -> Value {
 fn keep(part: &str, figures: &Value) {
     let mut results = results();
     results[part] = figures.clone();
+    results["measured"][part] = report::here_and_now().into();
     let file = results_file();
     fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
     fs::write(file, format!("{results:#}\n")).expect("a file");
-}
-
-fn all_policies() -> usize {
-    fleet::policies().len()
 }
 
 fn fresh(folder: &Path, name: &str) -> PathBuf {
@@ -122,6 +121,7 @@ fn turns(folder: &Path, size: Size, turns: usize) -> Value {
     let mut phases: Vec<(String, Vec<f64>)> = Vec::new();
     let mut peak = 0;
     let mut written = (0, 0);
+    let mut different = 0;
     for turn in 0..turns {
         fresh(folder, "out");
         fresh(folder, "copy");
@@ -129,6 +129,9 @@ fn turns(folder: &Path, size: Size, turns: usize) -> Value {
         let copying = copy(&out, &copied).as_secs_f64();
         if turn == 0 {
             written = count(&out);
+            let texts = fleet::manifests(&out);
+            let texts = texts.iter().map(|path| fs::read(path).expect("a text"));
+            different = texts.collect::<HashSet<_>>().len();
         }
         // One workload is another, and what is there is not yet.
         let text = fs::read_to_string(spec.join("workloads.yaml")).expect("a text");
@@ -169,7 +172,7 @@ fn turns(folder: &Path, size: Size, turns: usize) -> Value {
         spread(ratio.clone())[0]
     );
     json!({
-        "size": size, "files": written.0, "bytes": written.1, "turns": turns, "peak": peak,
+        "size": size, "files": written.0, "bytes": written.1, "different": different, "turns": turns, "peak": peak,
         "compile": spread(compile), "cp": spread(cp), "ratio": spread(ratio),
         "check": spread(check), "warm": spread(warm), "phases": phases,
     })
@@ -201,11 +204,7 @@ fn scale(folder: &Path) -> Value {
     let mut rows = Vec::new();
     for workloads in [10, 100] {
         for clusters in [10, 100, 1000] {
-            let size = Size {
-                clusters,
-                workloads,
-                policies: all_policies(),
-            };
+            let size = Size::of(clusters, workloads);
             rows.push(turns(folder, size, if clusters < 1000 { TURNS } else { 3 }));
         }
     }
@@ -217,19 +216,11 @@ fn disk(_: &Path) -> Value {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");
     fs::create_dir_all(&root).expect("a folder");
     let folder = tempfile::tempdir_in(root).expect("a folder");
-    turns(
-        folder.path(),
-        Size {
-            clusters: 1000,
-            workloads: 10,
-            policies: all_policies(),
-        },
-        1,
-    )
+    turns(folder.path(), Size::of(1000, 10), 1)
 }
 
 fn policies(folder: &Path) -> Value {
-    let all = all_policies();
+    let all = fleet::policies().len();
     let rows = [0, all / 3, 2 * all / 3, all].map(|policies| {
         turns(
             folder,
@@ -244,27 +235,30 @@ fn policies(folder: &Path) -> Value {
     rows.to_vec().into()
 }
 
+/// A tree of hcb's, and a row of a table: how many objects other tools are to make, and what hcb took for all.
+fn ours(folder: &Path, size: Size) -> (PathBuf, Value) {
+    let spec = fresh(folder, "spec");
+    write_spec(&spec, size);
+    let tree = folder.join("tree");
+    let took: Vec<_> = (0..3)
+        .map(|_| {
+            fresh(folder, "tree");
+            compile(&spec, &tree, false).ran.took.as_secs_f64()
+        })
+        .collect();
+    let objects = peers::objects(&tree, &fleet::cluster(1)).len() * (size.clusters - 1);
+    let row = json!({"size": size, "objects": objects, "hcb": spread(took)});
+    (tree, row)
+}
+
 /// Every peer at growing sizes, as long as it keeps up.
 fn beside_peers(folder: &Path) -> Value {
     let mut rows = Vec::new();
     let mut slow: Vec<&str> = Vec::new();
     for (clusters, workloads) in [(10, 10), (100, 10), (10, 100), (100, 100), (1000, 10)] {
-        let size = Size {
-            clusters,
-            workloads,
-            policies: all_policies(),
-        };
-        let spec = fresh(folder, "spec");
-        write_spec(&spec, size);
-        let tree = fresh(folder, "tree");
-        let ours: Vec<_> = (0..3)
-            .map(|_| {
-                fresh(folder, "tree");
-                compile(&spec, &tree, false).ran.took.as_secs_f64()
-            })
-            .collect();
-        let objects = peers::objects(&tree, &fleet::cluster(1)).len() * (clusters - 1);
-        let mut row = json!({"size": size, "objects": objects, "hcb": spread(ours)});
+        let size = Size::of(clusters, workloads);
+        let (tree, mut row) = ours(folder, size);
+        let objects = row["objects"].clone();
         for peer in peers::PEERS {
             if slow.contains(&peer.name) {
                 continue;
@@ -274,7 +268,6 @@ fn beside_peers(folder: &Path) -> Value {
             let _ = fs::remove_dir_all(work);
             println!("  {} makes {objects} objects in {took:.2?}", peer.name);
             row["peers"][peer.name] = took.as_secs_f64().into();
-            // The next size has up to ten times as many.
             if took * 4 > PATIENCE {
                 slow.push(peer.name);
             }

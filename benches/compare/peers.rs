@@ -8,7 +8,7 @@ mod cue;
 mod helm;
 mod jsonnet;
 mod kustomize;
-pub(crate) mod sources;
+mod sources;
 pub(crate) mod tools;
 mod ytt;
 

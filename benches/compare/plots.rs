@@ -4,7 +4,7 @@ use crate::report::{MANIFESTS, list, number};
 use serde_json::Value;
 use std::fmt::Write as _;
 
-/// Lines of (x, y) in a plot whose axes are both logarithmic, with a name each; a dashed line has a `~` before it.
+/// Lines of (x, y) in a plot whose axes are both logarithmic, with a name each.
 fn plot(title: &str, x: &str, lines: &[(String, Vec<(f64, f64)>)]) -> String {
     const COLORS: [&str; 8] = [
         "#0969da", "#57606a", "#cf222e", "#1a7f37", "#9a6700", "#8250df", "#bf3989", "#0a3069",

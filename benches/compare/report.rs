@@ -3,6 +3,7 @@
 use crate::fleet::HUB;
 use crate::plots;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -33,10 +34,23 @@ pub(crate) fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or(f64::NAN)
 }
 
-/// `median (smallest to largest)`.
+/// `median (smallest to largest)`, or the only one.
 fn seconds(value: &Value) -> String {
     let [middle, least, most] = [0, 1, 2].map(|index| number(&value[index]));
+    if least.to_bits() == most.to_bits() {
+        return format!("{middle:.2}");
+    }
     format!("{middle:.2} ({least:.2} to {most:.2})")
+}
+
+/// When a part was measured, and where.
+pub(crate) fn here_and_now() -> String {
+    format!(
+        "hcb {} on {}; {}",
+        env!("CARGO_PKG_VERSION"),
+        jiff::Zoned::now().date(),
+        machine()
+    )
 }
 
 fn machine() -> String {
@@ -67,17 +81,19 @@ fn machine() -> String {
 }
 
 fn page(results: &Value) -> String {
+    let measured = results["measured"].as_object().into_iter().flatten();
+    let measured: BTreeSet<_> = measured.filter_map(|(_, when)| when.as_str()).collect();
     let mut page = format!(
         "# Benchmarks
 
-`cargo bench --bench compare` runs all of this and writes this page. hcb {} on {}; {}. Times are medians in seconds, with the smallest and the largest in brackets. Other programs ran on the same machine, so that ratios, each of two runs one right after the other, say more than times.
+`cargo bench --bench compare` runs all of this and writes this page. Measured with {}. Times are in seconds: a median with the smallest and the largest in brackets, or a single run. Ratios to `cp -r` are each of two runs one right after the other.
 
 The specs are generated: one private cluster, all others public with Karpenter, jobs of ten teams, an object store, Argo CD, all built-in policies. Everything that hcb does is counted: reading, all checks of the spec, rendering, the strict schema of every manifest, every policy on every manifest, and the write. Files are in memory (`/dev/shm`) unless said otherwise.
 
+The public clusters are alike but for their names, servers and regions, as those of a fleet from one spec most often are. hcb reads, checks, judges and writes as YAML once what several clusters have in common; how many manifests have different contents is in the table.
+
 ",
-        env!("CARGO_PKG_VERSION"),
-        jiff::Zoned::now().date(),
-        machine(),
+        measured.into_iter().collect::<Vec<_>>().join("; "),
     );
     scale(&mut page, results);
     peers(&mut page, results);
@@ -103,20 +119,21 @@ fn scale(page: &mut String, results: &Value) {
 
 ![Time by the number of manifests](benchmarks-scale.svg)
 
-`cp -r` of the files that were written is the least that writing them takes. `--check` runs against that tree after one workload was changed; nothing is kept between runs. With `--check --watch` it is the time from a save of one changed workload until all is checked and compared again; what has not changed is known from the round before.
+Beside it is `cp -r` of the files that were written, which makes the same files in one thread and does nothing else. `--check` runs against that tree after one workload was changed; nothing is kept between runs. With `--check --watch` it is the time from a save of one changed workload until all is checked and compared again; what has not changed is known from the round before.
 
-| clusters | workloads | manifests | MiB | `hcb compile` | µs a manifest | `cp -r` | ratio | `--check` | `--check --watch` | of `cp -r` | peak MiB |
-|---|---|---|---|---|---|---|---|---|---|---|---|
+| clusters | workloads | manifests | different | MiB | `hcb compile` | µs a manifest | `cp -r` | ratio | `--check` | `--check --watch` | of `cp -r` | peak MiB |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|
 ",
     );
     let mebibytes = |value: &Value| number(value) / 1024.0 / 1024.0;
     let row = |page: &mut String, row: &Value, note: &str| {
         let _ = writeln!(
             page,
-            "| {}{note} | {} | {} | {:.0} | {} | {:.0} | {} | {} | {} | {} | {:.2} | {:.0} |",
+            "| {}{note} | {} | {} | {} | {:.0} | {} | {:.0} | {} | {} | {} | {} | {:.2} | {:.0} |",
             row["size"]["clusters"],
             row["size"]["workloads"],
             row["files"],
+            row["different"],
             mebibytes(&row["bytes"]),
             seconds(&row["compile"]),
             number(&row["compile"][0]) * 1e6 / number(&row["files"]),
@@ -248,13 +265,12 @@ The same objects: all that each cluster but `{HUB}` gets, and what tells the eng
             peer[2].as_str().unwrap_or_default()
         );
     }
-    at_the_largest(page, results, versions);
+    beside_copying(page, results, versions);
     page.push_str("\nHolos, Timoni, Tanka and KCL's command line could not be had: the module mirror that this was measured behind refused their newest versions, and they are nowhere on npm, PyPI or crates.io. PyPI has KCL as a library for Python (`kcl-lib`), which is not compared.\n");
 }
 
-/// How near that is to the files alone; and after a change, when the others make all anew, and hcb with `--watch`
-/// what changed.
-fn at_the_largest(page: &mut String, results: &Value, versions: &[Value]) {
+/// What the files alone take, for scale.
+fn beside_copying(page: &mut String, results: &Value, versions: &[Value]) {
     let rows = list(&results["peers"]["rows"]);
     let Some(at) = rows.len().checked_sub(1) else {
         return;
@@ -264,22 +280,19 @@ fn at_the_largest(page: &mut String, results: &Value, versions: &[Value]) {
     let Some(ours) = scale.find(|row| row["size"] == *size) else {
         return;
     };
-    let than = |least: f64| {
-        let times = versions.iter().filter_map(|peer| {
-            let name = peer[0].as_str().unwrap_or_default();
-            let (took, _) = expected(rows, at, name)?;
-            Some(format!("{name} {:.0}", took / least))
-        });
-        times.collect::<Vec<_>>().join(", ")
-    };
-    let (copying, warm) = (number(&ours["cp"][0]), number(&ours["warm"][0]));
+    let copying = number(&ours["cp"][0]);
+    let times = versions.iter().filter_map(|peer| {
+        let name = peer[0].as_str().unwrap_or_default();
+        let (took, measured) = expected(rows, at, name)?;
+        let mark = if measured { "" } else { "≈ " };
+        Some(format!("{name} {mark}{:.0}", took / copying))
+    });
     let _ = writeln!(
         page,
-        "\nThe least is what the files take: to copy those of {0} x {1} with `cp -r` takes {copying:.2} s. Each takes so many times as long as that: {2}.\n\nAfter a change of one workload of {0} x {1} the others make everything anew. A round of `hcb compile --check --watch`, in which everything is checked again and compared with the tree, takes {warm:.2} s. Each takes so many times as long as that: {3}.",
+        "\nFor scale: `cp -r` of all files of {} x {}, those of the hub too, takes {copying:.2} s. In multiples of that: {}.",
         size["clusters"],
         size["workloads"],
-        than(copying),
-        than(warm),
+        times.collect::<Vec<_>>().join(", "),
     );
 }
 
@@ -301,16 +314,17 @@ fn whole(page: &mut String, results: &Value) {
         "
 ## The same work
 
-To render is not all that `hcb compile` does. Here every object is also checked: its schema by `kubeconform -strict`, with the same schemas, and the policies of its cluster by `kyverno apply`, with the same ValidatingAdmissionPolicies, on what was rendered. All of it is run, one after the other, on all cores. In brackets: how many times as long as `hcb compile`, which makes the hub as well.
+To render is not all that `hcb compile` does. Here every object is also checked: its schema by `kubeconform -strict`, with the same schemas, and the policies of its cluster by `kyverno apply`, with the same ValidatingAdmissionPolicies, on what was rendered. All of it is run once, one after the other, on all cores. In brackets: how many times as long as `hcb compile`, which makes the hub as well. Most of it is kyverno, which is started for each cluster and [compiles a policy again for each object](policies.md#how-fast); so the table has what is left without it too.
 
-| clusters x workloads | objects | hcb |{} kubeconform {} | kyverno {} |{}
-|---|---|---|{}---|---|{}",
+| clusters x workloads | objects | hcb |{} kubeconform {} | kyverno apply {} | policies evaluated |{}{}
+|---|---|---|{}---|---|---|{}",
         renderers.iter().fold(String::new(), |text, name| format!("{text} {name} {} |", version(name))),
         version("kubeconform"),
-        version("kyverno"),
+        version("kyverno apply"),
+        renderers.iter().fold(String::new(), |text, name| format!("{text} {name} and schemas |")),
         renderers.iter().fold(String::new(), |text, name| format!("{text} all, with {name} |")),
         "---|".repeat(renderers.len()),
-        "---|".repeat(renderers.len()),
+        "---|".repeat(2 * renderers.len()),
     );
     for row in rows {
         let ours = number(&row["hcb"][0]);
@@ -324,13 +338,16 @@ To render is not all that `hcb compile` does. Here every object is also checked:
         let checks = ["schemas", "policies"].map(|part| number(&row[part]));
         cells.extend(renderers.iter().map(|name| times(rendering(name))));
         cells.extend(checks.map(times));
-        let all = |name| rendering(name) + checks.iter().sum::<f64>();
-        cells.extend(renderers.iter().map(|name| times(all(name))));
+        cells.push(row["evaluations"].to_string());
+        let [schemas, policies] = checks;
+        for more in [schemas, schemas + policies] {
+            cells.extend(renderers.iter().map(|name| times(rendering(name) + more)));
+        }
         let _ = writeln!(page, "| {} |", cells.join(" | "));
     }
     page.push_str(
         "
-What a tool cannot do is left out, which makes it faster: kyverno's command line knows no objects but those of Kubernetes itself. It is run for each cluster, two runs at a time, since policies and objects of one name are in each; where a policy has a binding it does not look at what the policy matches, so that it is given policies without, in which the parameters are written. Before it is measured it must find what is not allowed, and then that nothing else is.
+What a tool cannot do is left out, which makes it faster: kyverno's command line knows no objects but those of Kubernetes itself. It is run for each cluster, on each core at a time, since policies and objects of one name are in each; where a policy has a binding it does not look at what the policy matches, so that it is given policies without, in which the parameters are written. Before it is measured it must find one object that is not allowed, and then nothing in what was rendered.
 ",
     );
 }

@@ -1,11 +1,11 @@
 //! The schemas of manifests, checked by hcb and by kubeconform.
 
 use crate::fleet::{self, Ran, Size, compile, count, run, spread, write_spec};
+use crate::fresh;
 use crate::peers::tools::{tool, version};
-use crate::{all_policies, fresh};
 use serde_json::{Value, json};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 /// Only checks the schemas of a tree, in a process of its own as the other tool is.
@@ -16,11 +16,7 @@ const KUBERNETES: &str = "1.34";
 
 /// The schemas of all manifests of a tree, checked by hcb and by kubeconform with the same schemas.
 pub(crate) fn schemas(folder: &Path) -> Value {
-    let size = Size {
-        clusters: 100,
-        workloads: 10,
-        policies: all_policies(),
-    };
+    let size = Size::of(100, 10);
     let (spec, tree) = (fresh(folder, "spec"), fresh(folder, "tree"));
     write_spec(&spec, size);
     compile(&spec, &tree, false);
@@ -81,9 +77,7 @@ pub(crate) fn conform(tree: &Path, catalogue: &str) -> (Ran, Value) {
 pub(crate) fn validate(tree: &Path) {
     use rayon::prelude::*;
     let version = KUBERNETES.parse().expect("a version");
-    let files = fleet::files(tree);
-    let is_manifest = |path: &&PathBuf| path.extension().is_some_and(|end| end == "yaml");
-    files.par_iter().filter(is_manifest).for_each(|path| {
+    fleet::manifests(tree).par_iter().for_each(|path| {
         let text = fs::read_to_string(path).expect("a text");
         let mut found = hcb::diag::Diagnostics::default();
         let mut sources = hcb::source::Sources::default();

@@ -1,11 +1,10 @@
 //! The whole work of `hcb compile` as it is done with a tool for each part of it: one renders the objects, one
 //! checks their schemas, one the policies.
 
-use crate::fleet::{Size, cluster, compile, spread, team, write_spec};
-use crate::peers::sources::for_each_cluster;
-use crate::peers::tools::{tool, version};
+use crate::fleet::{Size, cluster, team};
+use crate::peers::tools::{for_each_cluster, tool, version};
 use crate::peers::{self, PEERS, documents};
-use crate::{all_policies, fresh, schemas};
+use crate::{ours, schemas};
 use hcb::yaml;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -17,25 +16,14 @@ use std::time::Duration;
 /// What renders; what the others of [`PEERS`] take is beside it in their own table.
 const RENDERERS: [&str; 2] = ["helm template", "kustomize build"];
 
+const KYVERNO: &str = "kyverno apply";
+
 pub(crate) fn whole(folder: &Path) -> Value {
     let catalogue = schemas::catalogue(folder);
     let rows = [10, 100, 1000].map(|clusters| {
-        let size = Size {
-            clusters,
-            workloads: 10,
-            policies: all_policies(),
-        };
-        let spec = fresh(folder, "spec");
-        write_spec(&spec, size);
-        let ours: Vec<_> = (0..3)
-            .map(|_| {
-                let tree = fresh(folder, "tree");
-                compile(&spec, &tree, false).ran.took.as_secs_f64()
-            })
-            .collect();
-        let tree = folder.join("tree");
-        let objects = peers::objects(&tree, &cluster(1)).len() * (clusters - 1);
-        let mut row = json!({"size": size, "objects": objects, "hcb": spread(ours)});
+        let size = Size::of(clusters, 10);
+        let (tree, mut row) = ours(folder, size);
+        let objects = row["objects"].clone();
         let work = folder.join("peer");
         for peer in PEERS.iter().filter(|peer| RENDERERS.contains(&peer.name)) {
             let took = peers::measure(peer, &tree, size, &work);
@@ -54,7 +42,7 @@ pub(crate) fn whole(folder: &Path) -> Value {
         row["evaluations"] = evaluations.into();
         row
     });
-    let versions = RENDERERS.into_iter().chain(["kubeconform", "kyverno"]);
+    let versions = RENDERERS.into_iter().chain(["kubeconform", KYVERNO]);
     let versions: BTreeMap<_, _> = versions.map(|tool| (tool, version(tool))).collect();
     json!({"rows": rows, "versions": versions})
 }
@@ -86,7 +74,7 @@ fn policies(tree: &Path, work: &Path, clusters: usize) -> (Duration, u64) {
     }
     let said = work.join("said");
     fs::create_dir_all(&said).expect("a folder");
-    let kyverno = tool("kyverno");
+    let kyverno = tool(KYVERNO);
     assert_sees(&kyverno, work);
     let script = format!(
         "{} apply policies --resource resources/CLUSTER.yaml >said/CLUSTER",

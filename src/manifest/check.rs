@@ -1,6 +1,6 @@
 //! The check of every manifest: its kind's schema, its identity, no secret in it.
 
-use super::{AT_LEAST, Manifest, RenderedUnit, by_cluster};
+use super::{MANIFESTS_PER_TASK, Manifest, RenderedUnit, by_cluster};
 use crate::diag::{Diagnostic, Diagnostics, code_list, codes};
 use crate::memo::{Cache, Fingerprint, Memo};
 use crate::model::Model;
@@ -41,7 +41,7 @@ fn nothing_or(
 }
 
 fn check_unit(model: &Model, unit: &RenderedUnit, memo: &Memo) -> Diagnostics {
-    let manifests = unit.manifests.par_iter().with_min_len(AT_LEAST);
+    let manifests = unit.manifests.par_iter().with_min_len(MANIFESTS_PER_TASK);
     let found: Vec<_> = manifests
         .map(|manifest| {
             let mut found = Diagnostics::default();

@@ -8,7 +8,7 @@ use super::settings::InForce;
 use super::spec_policy::{About, Seen, SpecViolation};
 use super::{Admission, Policy, Subject, requests, spec_policy};
 use crate::diag::{Diagnostic, Diagnostics, Severity, codes};
-use crate::manifest::{AT_LEAST, Manifest, RenderedUnit, by_cluster};
+use crate::manifest::{MANIFESTS_PER_TASK, Manifest, RenderedUnit, by_cluster};
 use crate::memo::{Fingerprint, Memo};
 use crate::model::{ClusterIndex, Model};
 use crate::source::{Location, Role, Sources};
@@ -230,7 +230,7 @@ fn check_cluster(
 ) -> (Vec<Hit>, BTreeSet<Location>) {
     let all = policies_of(policies, ours, cluster);
     let named = requests::namespaces(ours, memo);
-    // With a memo, most often nothing is left to evaluate.
+    // Another cluster, or a round before, most often has the verdicts already.
     let namespaces = LazyLock::new(|| requests::namespace_objects(&named));
     let enforced = LazyLock::new(|| enforced_in(policies, units, cluster));
     // One cluster, the hub, has as much as all others.
@@ -244,17 +244,19 @@ fn check_cluster(
         let asker = Fingerprint::of((all, &account));
         let judge_unit = || {
             let manifests = unit.manifests.par_iter().enumerate();
-            let judged = manifests.with_min_len(AT_LEAST).map(|(number, manifest)| {
-                let judged = memo.judged.recall(
-                    || {
-                        let namespace = manifest.namespace().and_then(|name| named.get(name));
-                        let namespace = namespace.map(|namespace| namespace.fingerprint);
-                        Fingerprint::of((asker, manifest.fingerprint, namespace))
-                    },
-                    || Arc::new(judge(&enforced, cluster, manifest, &account, &namespaces)),
-                );
-                (number, judged)
-            });
+            let judged = manifests
+                .with_min_len(MANIFESTS_PER_TASK)
+                .map(|(number, manifest)| {
+                    let judged = memo.judged.recall(
+                        || {
+                            let namespace = manifest.namespace().and_then(|name| named.get(name));
+                            let namespace = namespace.map(|namespace| namespace.fingerprint);
+                            Fingerprint::of((asker, manifest.fingerprint, namespace))
+                        },
+                        || Arc::new(judge(&enforced, cluster, manifest, &account, &namespaces)),
+                    );
+                    (number, judged)
+                });
             let judged = judged.filter(|(_, judged)| !judged.is_nothing());
             judged.collect::<Vec<_>>().into()
         };

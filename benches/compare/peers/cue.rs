@@ -47,7 +47,7 @@ fn run_cue(folder: &Path, clusters: usize, out: &Path) -> Duration {
         json!(names)
     );
     write(folder.join("clusters.cue"), &list);
-    run(Command::new(tool("cue"))
+    run(Command::new(tool(CUE.name))
         .args([
             "export",
             "fleet.cue",

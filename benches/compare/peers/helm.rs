@@ -1,7 +1,7 @@
 //! `helm template`: a chart, and the values of each cluster.
 
-use super::sources::{escape, for_each_cluster, teams, text, workloads, write};
-use super::tools::tool;
+use super::sources::{escape, teams, text, workloads, write};
+use super::tools::{for_each_cluster, tool};
 use super::{Block, CLUSTER, Each, Peer, TEAM};
 use crate::fleet::{Size, cluster};
 use hcb::yaml;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub(super) const HELM: Peer = Peer {
     name: "helm template",
-    how: "one chart, a values file for each cluster, a run for each cluster, two runs at a time",
+    how: "one chart, a values file for each cluster, a run for each cluster, a run on each core at a time",
     prepare: helm,
     make: run_helm,
 };
@@ -59,7 +59,7 @@ fn helm(folder: &Path, blocks: &[Block], size: Size) {
 fn run_helm(folder: &Path, clusters: usize, out: &Path) -> Duration {
     let script = format!(
         "{} template CLUSTER chart -f values/CLUSTER.yaml --output-dir {}/CLUSTER >/dev/null",
-        tool("helm").display(),
+        tool(HELM.name).display(),
         out.display()
     );
     for_each_cluster(folder, clusters, &script)

@@ -68,9 +68,9 @@ fn run_one(program: &str, folder: &Path, clusters: usize, out: &Path) -> Duratio
 }
 
 fn run_jsonnet(folder: &Path, clusters: usize, out: &Path) -> Duration {
-    run_one("jsonnet", folder, clusters, out)
+    run_one(GO.name, folder, clusters, out)
 }
 
 fn run_jrsonnet(folder: &Path, clusters: usize, out: &Path) -> Duration {
-    run_one("jrsonnet", folder, clusters, out)
+    run_one(RUST.name, folder, clusters, out)
 }

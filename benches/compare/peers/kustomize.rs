@@ -1,7 +1,7 @@
 //! `kustomize build`: a base, and the patches of each cluster.
 
-use super::sources::{expanded, for_each_cluster, places, write};
-use super::tools::tool;
+use super::sources::{expanded, places, write};
+use super::tools::{for_each_cluster, tool};
 use super::{Block, CLUSTER, Peer};
 use crate::fleet::{Size, cluster};
 use hcb::yaml;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub(super) const KUSTOMIZE: Peer = Peer {
     name: "kustomize build",
-    how: "a base and an overlay of patches for each cluster, a run for each cluster, two runs at a time",
+    how: "a base and an overlay of patches for each cluster, a run for each cluster, a run on each core at a time",
     prepare: kustomize,
     make: run_kustomize,
 };
@@ -72,7 +72,7 @@ fn kustomize(folder: &Path, blocks: &[Block], size: Size) {
 fn run_kustomize(folder: &Path, clusters: usize, out: &Path) -> Duration {
     let script = format!(
         "mkdir {1}/CLUSTER; {0} build overlays/CLUSTER -o {1}/CLUSTER",
-        tool("kustomize").display(),
+        tool(KUSTOMIZE.name).display(),
         out.display()
     );
     for_each_cluster(folder, clusters, &script)

@@ -1,30 +1,11 @@
 //! What the sources for several tools are made of.
 
 use super::{Block, CLUSTER, Each, TEAM, WORKLOAD};
-use crate::fleet::{Size, TEAMS, cluster, run, team, workload};
+use crate::fleet::{Size, TEAMS, team, workload};
 use hcb::yaml;
 use serde_json::{Value, json};
-use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
-
-/// Runs a command for each cluster, as many at a time as there are cores.
-pub(crate) fn for_each_cluster(folder: &Path, clusters: usize, script: &str) -> Duration {
-    let list: String = (1..clusters).fold(String::new(), |mut list, index| {
-        let _ = writeln!(list, "{}", cluster(index));
-        list
-    });
-    fs::write(folder.join("clusters"), list).expect("a file");
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let all = format!("xargs -a clusters -P {cores} -I CLUSTER sh -c '{script}'");
-    run(Command::new("sh")
-        .args(["-ec", &all])
-        .current_dir(folder)
-        .env("HOME", folder))
-    .took
-}
+use std::path::PathBuf;
 
 /// The YAML of a block, with values as `of` writes them.
 pub(super) fn text(object: &Value, of: impl Fn(&str) -> String) -> String {

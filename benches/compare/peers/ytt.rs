@@ -1,7 +1,7 @@
 //! ytt: templates, and the data values of each cluster.
 
-use super::sources::{for_each_cluster, teams, text, workloads, write};
-use super::tools::tool;
+use super::sources::{teams, text, workloads, write};
+use super::tools::{for_each_cluster, tool};
 use super::{Block, CLUSTER, Each, Peer, TEAM};
 use crate::fleet::{Size, cluster};
 use hcb::yaml;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub(super) const YTT: Peer = Peer {
     name: "ytt",
-    how: "templates, data values for each cluster, a run for each cluster, two runs at a time",
+    how: "templates, data values for each cluster, a run for each cluster, a run on each core at a time",
     prepare: ytt,
     make: run_ytt,
 };
@@ -48,7 +48,7 @@ fn ytt(folder: &Path, blocks: &[Block], size: Size) {
 fn run_ytt(folder: &Path, clusters: usize, out: &Path) -> Duration {
     let script = format!(
         "{} -f config --data-values-file values/CLUSTER.yaml --dangerous-emptied-output-directory {}/CLUSTER >/dev/null",
-        tool("ytt").display(),
+        tool(YTT.name).display(),
         out.display()
     );
     for_each_cluster(folder, clusters, &script)

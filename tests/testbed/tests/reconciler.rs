@@ -127,12 +127,11 @@ async fn a_configuration_changes_under_it_and_jobs_wait_or_leave_without_it() ->
     fs::write(&config, &slow)?;
     logged(&hybrid, "the configuration changed").await?;
     scenario.play(&hybrid, Duration::from_secs(15)).await?;
-    let mut placed = BTreeMap::new();
-    let full = wait_for("private to be full", SOON, async || {
-        placed = clusters(&hybrid)?;
-        Ok(placed == [("private".to_owned(), 16)].into())
-    });
-    full.await.with_context(|| format!("{placed:?}"))?;
+    let verdict = judge(&hybrid)?;
+    anyhow::ensure!(
+        verdict.placed == [("private".to_owned(), 16)].into(),
+        "{verdict:#?}"
+    );
     let status = said(&hybrid, &["status"]).await?;
     anyhow::ensure!(status.contains("4 pods wait: 4 waits"), "{status}");
 
