@@ -1,10 +1,5 @@
 //! The command line of `hcb`.
 
-/// Compiling makes many small values on all cores and frees them on others, which this one does faster than the
-/// allocator of glibc.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> std::process::ExitCode {
     hcb::cli::main()
 }
