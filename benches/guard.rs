@@ -73,14 +73,7 @@ fn measure() -> Vec<(&'static str, f64)> {
         .tempdir_in(root)
         .expect("a folder");
     let spec = folder.path().join("spec");
-    write_spec(
-        &spec,
-        Size {
-            clusters: 100,
-            workloads: 10,
-            policies: usize::MAX,
-        },
-    );
+    write_spec(&spec, Size::of(100, 10));
     let mut compiling = Vec::new();
     let mut checking = Vec::new();
     let mut holding = Vec::new();

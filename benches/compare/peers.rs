@@ -12,7 +12,7 @@ mod sources;
 pub(crate) mod tools;
 mod ytt;
 
-use crate::fleet::{HUB, Size, TEAMS, cluster, team, workload};
+use crate::fleet::{HUB, Size, TEAMS, cluster, files, team, workload};
 use hcb::yaml;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -43,24 +43,17 @@ pub(crate) struct Block {
 
 /// The objects of a cluster in a tree of hcb: what it gets, and what tells the hub's engine to deliver that.
 pub(crate) fn objects(tree: &Path, cluster: &str) -> Vec<Value> {
-    let mut objects = Vec::new();
-    let mut folders = vec![
+    let folders = [
         tree.join("clusters").join(cluster),
         tree.join("gitops").join(HUB).join(cluster),
     ];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).expect("a folder") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                objects.extend(documents(&fs::read_to_string(path).expect("a text")));
-            }
-        }
-    }
-    objects
+    let files = folders.iter().flat_map(|folder| files(folder));
+    files
+        .flat_map(|path| documents(&fs::read_to_string(path).expect("a text")))
+        .collect()
 }
 
+/// The objects of a text.
 pub(crate) fn documents(text: &str) -> Vec<Value> {
     let mut found = hcb::diag::Diagnostics::default();
     let mut sources = hcb::source::Sources::default();
@@ -199,23 +192,14 @@ pub(crate) fn made(out: &Path) -> BTreeMap<String, Vec<String>> {
         let texts = made
             .entry(entry.file_name().to_string_lossy().into_owned())
             .or_default();
-        let mut folders = vec![entry.path()];
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(folder).expect("a folder") {
-                let path = entry.expect("an entry").path();
-                if path.is_dir() {
-                    folders.push(path);
-                    continue;
-                }
-                let text = fs::read_to_string(path).expect("a text");
-                let documents = format!("\n{text}");
-                let documents = documents.split("\n---\n").filter(|text| {
-                    text.lines().any(|line| {
-                        !line.trim().is_empty() && !line.starts_with('#') && line != "---"
-                    })
-                });
-                texts.extend(documents.map(str::to_owned));
-            }
+        for path in files(&entry.path()) {
+            let text = fs::read_to_string(path).expect("a text");
+            let documents = format!("\n{text}");
+            let documents = documents.split("\n---\n").filter(|text| {
+                text.lines()
+                    .any(|line| !line.trim().is_empty() && !line.starts_with('#') && line != "---")
+            });
+            texts.extend(documents.map(str::to_owned));
         }
     }
     made

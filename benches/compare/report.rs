@@ -201,15 +201,16 @@ fn phases(page: &mut String, rows: &[Value], title: impl Fn(&Value) -> String) {
     }
 }
 
-/// What a peer takes for a size: measured, or told from the largest that was, in proportion to the objects.
-fn expected(rows: &[Value], at: usize, peer: &str) -> Option<(f64, bool)> {
+/// What a peer takes for a size: measured, or told from the largest that was, in proportion to the objects,
+/// with the mark of that before it.
+fn expected(rows: &[Value], at: usize, peer: &str) -> Option<(f64, &'static str)> {
     if let Some(took) = rows[at]["peers"][peer].as_f64() {
-        return Some((took, true));
+        return Some((took, ""));
     }
     let measured = rows.iter().filter(|row| row["peers"][peer].is_number());
     let largest = measured.max_by_key(|row| row["objects"].as_u64())?;
     let per = number(&largest["peers"][peer]) / number(&largest["objects"]);
-    Some((per * number(&rows[at]["objects"]), false))
+    Some((per * number(&rows[at]["objects"]), "≈ "))
 }
 
 fn peers(page: &mut String, results: &Value) {
@@ -247,8 +248,7 @@ The same objects: all that each cluster but `{HUB}` gets, and what tells the eng
         );
         for peer in versions {
             match expected(rows, at, peer[0].as_str().unwrap_or_default()) {
-                Some((took, measured)) => {
-                    let mark = if measured { "" } else { "≈ " };
+                Some((took, mark)) => {
                     let _ = write!(page, " {mark}{took:.1} ({:.0}) |", took / ours);
                 }
                 None => page.push_str(" |"),
@@ -283,8 +283,7 @@ fn beside_copying(page: &mut String, results: &Value, versions: &[Value]) {
     let copying = number(&ours["cp"][0]);
     let times = versions.iter().filter_map(|peer| {
         let name = peer[0].as_str().unwrap_or_default();
-        let (took, measured) = expected(rows, at, name)?;
-        let mark = if measured { "" } else { "≈ " };
+        let (took, mark) = expected(rows, at, name)?;
         Some(format!("{name} {mark}{:.0}", took / copying))
     });
     let _ = writeln!(

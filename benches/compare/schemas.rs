@@ -2,6 +2,7 @@
 
 use crate::fleet::{self, Ran, Size, compile, count, run, spread, write_spec};
 use crate::fresh;
+use crate::peers::documents;
 use crate::peers::tools::{tool, version};
 use serde_json::{Value, json};
 use std::fs;
@@ -79,11 +80,7 @@ pub(crate) fn validate(tree: &Path) {
     let version = KUBERNETES.parse().expect("a version");
     fleet::manifests(tree).par_iter().for_each(|path| {
         let text = fs::read_to_string(path).expect("a text");
-        let mut found = hcb::diag::Diagnostics::default();
-        let mut sources = hcb::source::Sources::default();
-        let file = sources.add(path.clone(), text.as_str());
-        for node in hcb::yaml::read(file, &text, &mut found) {
-            let object = node.to_json();
+        for object in documents(&text) {
             let field = |name: &str| object[name].as_str().unwrap_or_default();
             let validator = hcb::schema::validator(version, field("apiVersion"), field("kind"))
                 .expect("a known kind");

@@ -1,8 +1,8 @@
 //! CUE: a definition with comprehensions.
 
-use super::sources::{literal, teams, workloads, write};
+use super::sources::{Words, literal, teams, workloads, write};
 use super::tools::tool;
-use super::{Block, CLUSTER, Each, Peer, TEAM};
+use super::{Block, Each, Peer};
 use crate::fleet::{Size, cluster, run};
 use serde_json::json;
 use std::path::Path;
@@ -16,15 +16,17 @@ pub(super) const CUE: Peer = Peer {
     make: run_cue,
 };
 
+const WORDS: Words = Words {
+    cluster: "\\(cluster)",
+    team: "\\(team)",
+    team_of_workload: "\\(workload.team)",
+    workload: "\\(workload.name)",
+};
+
 fn cue(folder: &Path, blocks: &[Block], size: Size) {
     let mut parts = Vec::new();
     for Block { each, object } in blocks {
-        let body = literal(object, &|word| match word {
-            CLUSTER => "\\(cluster)".to_owned(),
-            TEAM if *each == Each::Team => "\\(team)".to_owned(),
-            TEAM => "\\(workload.team)".to_owned(),
-            _ => "\\(workload.name)".to_owned(),
-        });
+        let body = literal(object, *each, &WORDS);
         parts.push(match each {
             Each::Cluster => format!("{body},"),
             Each::Team => format!("for team in _teams {{{body}}},"),

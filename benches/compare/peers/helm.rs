@@ -1,8 +1,8 @@
 //! `helm template`: a chart, and the values of each cluster.
 
-use super::sources::{escape, teams, text, workloads, write};
+use super::sources::{Words, escape, teams, workloads, write};
 use super::tools::{for_each_cluster, tool};
-use super::{Block, CLUSTER, Each, Peer, TEAM};
+use super::{Block, Each, Peer};
 use crate::fleet::{Size, cluster};
 use hcb::yaml;
 use serde_json::json;
@@ -14,6 +14,13 @@ pub(super) const HELM: Peer = Peer {
     how: "one chart, a values file for each cluster, a run for each cluster, a run on each core at a time",
     prepare: helm,
     make: run_helm,
+};
+
+const WORDS: Words = Words {
+    cluster: "{{ $.Values.cluster }}",
+    team: "{{ . }}",
+    team_of_workload: "{{ .team }}",
+    workload: "{{ .name }}",
 };
 
 fn helm(folder: &Path, blocks: &[Block], size: Size) {
@@ -28,13 +35,9 @@ fn helm(folder: &Path, blocks: &[Block], size: Size) {
         let mut object = object.clone();
         // A text that begins so is quoted, as one that begins with braces has to be.
         escape(&mut object, &|text| text.replace("{{", "@xxopenxx"));
-        let body = text(&object, |word| match word {
-            CLUSTER => "{{ $.Values.cluster }}".to_owned(),
-            TEAM if *each == Each::Team => "{{ . }}".to_owned(),
-            TEAM => "{{ .team }}".to_owned(),
-            _ => "{{ .name }}".to_owned(),
-        })
-        .replace("@xxopenxx", open);
+        let body = WORDS
+            .put_into(*each, &yaml::to_string(&object))
+            .replace("@xxopenxx", open);
         let whole = match each {
             Each::Cluster => body,
             Each::Team => format!("{{{{- range .Values.teams }}}}\n---\n{body}{{{{- end }}}}\n"),

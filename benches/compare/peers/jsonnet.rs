@@ -1,8 +1,8 @@
 //! Jsonnet: a function of the cluster, by two programs.
 
-use super::sources::{literal, teams, workloads, write};
+use super::sources::{Words, literal, teams, workloads, write};
 use super::tools::tool;
-use super::{Block, CLUSTER, Each, Peer, TEAM};
+use super::{Block, Each, Peer};
 use crate::fleet::{Size, cluster, run};
 use serde_json::json;
 use std::fs;
@@ -24,15 +24,17 @@ pub(super) const RUST: Peer = Peer {
     make: run_jrsonnet,
 };
 
+const WORDS: Words = Words {
+    cluster: "\" + cluster + \"",
+    team: "\" + team + \"",
+    team_of_workload: "\" + workload.team + \"",
+    workload: "\" + workload.name + \"",
+};
+
 fn jsonnet(folder: &Path, blocks: &[Block], size: Size) {
     let mut parts = Vec::new();
     for Block { each, object } in blocks {
-        let body = literal(object, &|word| match word {
-            CLUSTER => "\" + cluster + \"".to_owned(),
-            TEAM if *each == Each::Team => "\" + team + \"".to_owned(),
-            TEAM => "\" + workload.team + \"".to_owned(),
-            _ => "\" + workload.name + \"".to_owned(),
-        });
+        let body = literal(object, *each, &WORDS);
         parts.push(match each {
             Each::Cluster => format!("[{body}]"),
             Each::Team => format!("[{body} for team in teams]"),

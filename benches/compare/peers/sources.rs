@@ -2,18 +2,31 @@
 
 use super::{Block, CLUSTER, Each, TEAM, WORKLOAD};
 use crate::fleet::{Size, TEAMS, team, workload};
-use hcb::yaml;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
 
-/// The YAML of a block, with values as `of` writes them.
-pub(super) fn text(object: &Value, of: impl Fn(&str) -> String) -> String {
-    let mut text = yaml::to_string(object);
-    for word in [CLUSTER, TEAM, WORKLOAD] {
-        text = text.replace(word, &of(word));
+/// How a language says the values that words stand for.
+pub(super) struct Words {
+    pub(super) cluster: &'static str,
+    /// In what is made for each team.
+    pub(super) team: &'static str,
+    /// In what is made for each workload.
+    pub(super) team_of_workload: &'static str,
+    pub(super) workload: &'static str,
+}
+
+impl Words {
+    /// A text of what is made for this, with the values in the place of the words.
+    pub(super) fn put_into(&self, each: Each, text: &str) -> String {
+        let team = match each {
+            Each::Team => self.team,
+            Each::Cluster | Each::Workload => self.team_of_workload,
+        };
+        text.replace(CLUSTER, self.cluster)
+            .replace(TEAM, team)
+            .replace(WORKLOAD, self.workload)
     }
-    text
 }
 
 pub(super) fn teams(size: Size) -> Value {
@@ -88,24 +101,25 @@ pub(super) fn places(value: &Value, word: &str, pointer: &str, found: &mut Vec<(
 }
 
 /// JSON in a language that has it as a part, with texts that hold words for values as expressions.
-pub(super) fn literal(value: &Value, of: &impl Fn(&str) -> String) -> String {
+pub(super) fn literal(value: &Value, each: Each, words: &Words) -> String {
     match value {
-        Value::String(text) => {
-            let mut text = Value::from(text.as_str()).to_string();
-            for word in [CLUSTER, TEAM, WORKLOAD] {
-                text = text.replace(word, &of(word));
-            }
-            text
-        }
+        Value::String(_) => words.put_into(each, &value.to_string()),
         Value::Array(items) => {
-            let items: Vec<_> = items.iter().map(|item| literal(item, of)).collect();
+            let items: Vec<_> = items
+                .iter()
+                .map(|item| literal(item, each, words))
+                .collect();
             format!("[{}]", items.join(", "))
         }
         Value::Object(fields) => {
             let fields: Vec<_> = fields
                 .iter()
                 .map(|(key, field)| {
-                    format!("{}: {}", Value::from(key.as_str()), literal(field, of))
+                    format!(
+                        "{}: {}",
+                        Value::from(key.as_str()),
+                        literal(field, each, words)
+                    )
                 })
                 .collect();
             format!("{{{}}}", fields.join(", "))

@@ -1,8 +1,8 @@
 //! ytt: templates, and the data values of each cluster.
 
-use super::sources::{teams, text, workloads, write};
+use super::sources::{Words, teams, workloads, write};
 use super::tools::{for_each_cluster, tool};
-use super::{Block, CLUSTER, Each, Peer, TEAM};
+use super::{Block, Each, Peer};
 use crate::fleet::{Size, cluster};
 use hcb::yaml;
 use serde_json::json;
@@ -16,14 +16,16 @@ pub(super) const YTT: Peer = Peer {
     make: run_ytt,
 };
 
+const WORDS: Words = Words {
+    cluster: "(@= data.values.cluster @)",
+    team: "(@= item @)",
+    team_of_workload: "(@= item.team @)",
+    workload: "(@= item.name @)",
+};
+
 fn ytt(folder: &Path, blocks: &[Block], size: Size) {
     for (number, Block { each, object }) in blocks.iter().enumerate() {
-        let body = text(object, |word| match word {
-            CLUSTER => "(@= data.values.cluster @)".to_owned(),
-            TEAM if *each == Each::Team => "(@= item @)".to_owned(),
-            TEAM => "(@= item.team @)".to_owned(),
-            _ => "(@= item.name @)".to_owned(),
-        });
+        let body = WORDS.put_into(*each, &yaml::to_string(object));
         let body = format!("#@yaml/text-templated-strings\n---\n{body}");
         let whole = match each {
             Each::Cluster => body,
