@@ -12,6 +12,7 @@ pub mod text;
 pub use codes::Code;
 
 use crate::source::Location;
+use rayon::prelude::*;
 use std::sync::Arc;
 
 /// How bad a finding is.
@@ -163,6 +164,14 @@ impl Diagnostics {
     /// Adds the findings of another run.
     pub fn extend(&mut self, other: Diagnostics) {
         self.found.extend(other.found);
+    }
+
+    /// What is found in all parts, in the order of the parts.
+    pub fn of_all(parts: impl ParallelIterator<Item = Self>) -> Self {
+        let found = parts.flat_map_iter(|part| part.found);
+        Self {
+            found: found.collect(),
+        }
     }
 
     /// Whether any finding is an error.

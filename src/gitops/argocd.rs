@@ -8,9 +8,10 @@ use super::{bootstrap, engine_of, engines, path};
 use crate::manifest::{RenderedChart, RenderedUnit, by_cluster};
 use crate::model::{Cluster, ClusterIndex, Model};
 use crate::plan::access::{TOKEN, Target};
-use crate::plan::{Area, LiveField, Unit, Wave};
+use crate::plan::{Area, Chart, LiveField, Unit, Wave};
+use rayon::prelude::*;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Objects of charts that belong to no namespace.
 const CHART_KINDS: [(&str, &str); 6] = [
@@ -29,26 +30,31 @@ const CHART_KINDS: [(&str, &str); 6] = [
 ];
 
 pub(super) fn plan(model: &Model, units: &[&RenderedUnit]) -> Vec<Unit> {
-    let mut planned = Vec::new();
     let of_clusters = by_cluster(model, units.iter().copied());
-    for (target, cluster) in model.clusters.iter().enumerate() {
-        let engine = engine_of(model, target);
-        let mut unit = Unit::new(engine, "applications", Wave::Foundation, cluster.location);
-        unit.area = Area::Delivery(target);
-        for &rendered in &of_clusters[target] {
-            for chart in &rendered.charts {
-                add_chart(&mut unit, model, rendered, chart);
-            }
-            if !rendered.manifests.is_empty() {
-                add_manifests(&mut unit, model, rendered);
-            }
-        }
-        planned.push(unit);
-    }
-    for engine in engines(model) {
-        planned.push(above(model, units, engine));
-    }
+    let of_clusters = of_clusters.par_iter().enumerate();
+    let (mut planned, reaches): (Vec<_>, Vec<_>) = of_clusters
+        .map(|(target, units)| (applications(model, target, units), Reach::of(units)))
+        .unzip();
+    let engines = engines(model).into_iter();
+    planned.extend(engines.map(|engine| above(model, &reaches, engine)));
     planned
+}
+
+/// The Applications of what a cluster gets.
+fn applications(model: &Model, target: ClusterIndex, units: &[&RenderedUnit]) -> Unit {
+    let engine = engine_of(model, target);
+    let location = model.clusters[target].location;
+    let mut unit = Unit::new(engine, "applications", Wave::Foundation, location);
+    unit.area = Area::Delivery(target);
+    for rendered in units {
+        for chart in &rendered.charts {
+            add_chart(&mut unit, model, rendered, chart);
+        }
+        if !rendered.manifests.is_empty() {
+            add_manifests(&mut unit, model, rendered);
+        }
+    }
+    unit
 }
 
 /// The name of a cluster for Argo CD: that in which it runs has a name of its own.
@@ -58,6 +64,11 @@ fn destination(model: &Model, target: ClusterIndex) -> &str {
     } else {
         &model.clusters[target].name
     }
+}
+
+/// The repository of a chart. Argo CD wants a registry without its scheme.
+fn repository(chart: &Chart) -> &str {
+    chart.repository.trim_start_matches("oci://")
 }
 
 fn project(model: &Model) -> String {
@@ -103,8 +114,7 @@ fn add_chart(
 ) {
     let chart = &rendered_chart.chart;
     let source = json!({
-        // Argo CD wants a registry without its scheme.
-        "repoURL": chart.repository.trim_start_matches("oci://"),
+        "repoURL": repository(chart),
         "chart": chart.name,
         "targetRevision": chart.version,
         "helm": { "releaseName": chart.release, "valuesObject": rendered_chart.values },
@@ -160,50 +170,63 @@ fn application(
     })
 }
 
+/// What the Applications of a cluster touch.
+#[derive(Default)]
+struct Reach<'a> {
+    repositories: BTreeSet<&'a str>,
+    namespaces: BTreeSet<&'a str>,
+    /// Groups and kinds of what belongs to no namespace.
+    cluster_kinds: BTreeSet<(&'a str, &'a str)>,
+}
+
+impl<'a> Reach<'a> {
+    fn of(units: &[&'a RenderedUnit]) -> Self {
+        let mut reach = Self::default();
+        for rendered in units {
+            for chart in &rendered.charts {
+                reach.repositories.insert(repository(&chart.chart));
+                reach.namespaces.insert(&chart.chart.namespace);
+                // Charts bind roles of the API server's own, which are there.
+                reach.namespaces.insert("kube-system");
+            }
+            reach.namespaces.insert(namespace(rendered));
+            for manifest in &rendered.manifests {
+                if let Some(namespace) = manifest.namespace() {
+                    reach.namespaces.insert(namespace);
+                } else {
+                    let kind = (manifest.group(), manifest.kind());
+                    reach.cluster_kinds.insert(kind);
+                }
+            }
+        }
+        reach
+    }
+}
+
 /// The project with what it may touch, the Application above the others of each cluster, and the
-/// setting that makes waves wait.
-fn above(model: &Model, units: &[&RenderedUnit], engine: ClusterIndex) -> Unit {
+/// setting that makes waves wait. What the Applications of each cluster touch is told by the cluster's index.
+fn above(model: &Model, reaches: &[Reach<'_>], engine: ClusterIndex) -> Unit {
     let mut unit = bootstrap(engine, &model.clusters[engine]);
     let origin = model.gitops.location;
     let targets: Vec<_> = (0..model.clusters.len())
         .filter(|target| engine_of(model, *target) == engine)
         .collect();
-    let ours = |rendered: &&RenderedUnit| targets.contains(&rendered.unit.cluster);
     let mut repositories = BTreeSet::from([model.gitops.repository.as_str()]);
-    let mut namespaces: BTreeMap<ClusterIndex, BTreeSet<&str>> = BTreeMap::new();
-    let mut cluster_kinds: BTreeSet<(&str, &str)> = BTreeSet::from(CHART_KINDS);
-    for rendered in units.iter().copied().filter(ours) {
-        let namespaces = namespaces.entry(rendered.unit.cluster).or_default();
-        for chart in &rendered.charts {
-            repositories.insert(chart.chart.repository.trim_start_matches("oci://"));
-            namespaces.insert(&chart.chart.namespace);
-            // Charts bind roles of the API server's own, which are there.
-            namespaces.insert("kube-system");
+    let mut cluster_kinds = BTreeSet::from(CHART_KINDS);
+    let mut destinations = Vec::new();
+    for &target in &targets {
+        let reach = &reaches[target];
+        repositories.extend(&reach.repositories);
+        cluster_kinds.extend(&reach.cluster_kinds);
+        let mut namespaces = reach.namespaces.clone();
+        if target == engine {
+            namespaces.insert(&model.gitops.namespace);
         }
-        namespaces.insert(namespace(rendered));
-        for manifest in &rendered.manifests {
-            match manifest.namespace() {
-                Some(namespace) => {
-                    namespaces.insert(namespace);
-                }
-                None => {
-                    cluster_kinds.insert((manifest.group(), manifest.kind()));
-                }
-            }
-        }
+        let name = destination(model, target);
+        let namespaces = namespaces.into_iter();
+        destinations
+            .extend(namespaces.map(|namespace| json!({ "name": name, "namespace": namespace })));
     }
-    namespaces
-        .entry(engine)
-        .or_default()
-        .insert(&model.gitops.namespace);
-    let destinations: Vec<_> = namespaces
-        .iter()
-        .flat_map(|(target, namespaces)| {
-            namespaces.iter().map(
-                |namespace| json!({ "name": destination(model, *target), "namespace": namespace }),
-            )
-        })
-        .collect();
     let kinds: Vec<_> = cluster_kinds
         .iter()
         .map(|(group, kind)| json!({ "group": group, "kind": kind }))

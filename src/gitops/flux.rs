@@ -9,37 +9,47 @@ use crate::manifest::{RenderedChart, RenderedUnit, by_cluster};
 use crate::model::{Cluster, ClusterIndex, Model};
 use crate::plan::access::{Target, kubeconfig};
 use crate::plan::{Area, LiveField, Unit, Wave};
+use rayon::prelude::*;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 pub(super) fn plan(model: &Model, units: &[&RenderedUnit]) -> Vec<Unit> {
-    let mut planned = Vec::new();
     let of_clusters = by_cluster(model, units.iter().copied());
-    for (target, cluster) in model.clusters.iter().enumerate() {
-        let engine = engine_of(model, target);
-        let mut delivery = Unit::new(engine, "kustomizations", Wave::Foundation, cluster.location);
-        delivery.area = Area::Delivery(target);
-        let ours = &of_clusters[target];
-        let waves = waves(model, ours);
-        for &rendered in ours {
-            let before: Vec<_> = waves
-                .range(..rendered.unit.wave)
-                .next_back()
-                .map(|(_, names)| names.clone())
-                .unwrap_or_default();
-            if !rendered.charts.is_empty() {
-                add_kustomization(&mut delivery, model, rendered, Part::Charts, &before);
-                planned.push(charts(model, rendered));
-            }
-            if !rendered.manifests.is_empty() {
-                add_kustomization(&mut delivery, model, rendered, Part::Manifests, &before);
-            }
+    let of_clusters = of_clusters.par_iter().enumerate();
+    let mut planned: Vec<_> = of_clusters
+        .flat_map_iter(|(target, units)| kustomizations(model, target, units))
+        .collect();
+    planned.extend(
+        engines(model)
+            .into_iter()
+            .map(|engine| above(model, engine)),
+    );
+    planned
+}
+
+/// The Kustomizations of what a cluster gets, and the charts that some of them are of.
+fn kustomizations(model: &Model, target: ClusterIndex, units: &[&RenderedUnit]) -> Vec<Unit> {
+    let mut planned = Vec::new();
+    let engine = engine_of(model, target);
+    let location = model.clusters[target].location;
+    let mut delivery = Unit::new(engine, "kustomizations", Wave::Foundation, location);
+    delivery.area = Area::Delivery(target);
+    let waves = waves(model, units);
+    for rendered in units {
+        let before: Vec<_> = waves
+            .range(..rendered.unit.wave)
+            .next_back()
+            .map(|(_, names)| names.clone())
+            .unwrap_or_default();
+        if !rendered.charts.is_empty() {
+            add_kustomization(&mut delivery, model, rendered, Part::Charts, &before);
+            planned.push(charts(model, rendered));
         }
-        planned.push(delivery);
+        if !rendered.manifests.is_empty() {
+            add_kustomization(&mut delivery, model, rendered, Part::Manifests, &before);
+        }
     }
-    for engine in engines(model) {
-        planned.push(above(model, engine));
-    }
+    planned.push(delivery);
     planned
 }
 

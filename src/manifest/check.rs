@@ -11,17 +11,12 @@ use std::collections::HashMap;
 /// Checks manifests strictly against the schemas of the clusters they go to, and that no object
 /// is there twice. Everything that is wrong is said with the place in the spec that caused it.
 pub fn check(model: &Model, units: &[RenderedUnit], memo: &Memo, diagnostics: &mut Diagnostics) {
-    let found: Vec<_> = units
-        .par_iter()
-        .map(|unit| {
-            let version = model.clusters[unit.unit.cluster].kubernetes;
-            let of = || Fingerprint::of((version, unit.fingerprint()));
-            nothing_or(&memo.right, of, || check_unit(model, unit, memo))
-        })
-        .collect();
-    for found in found {
-        diagnostics.extend(found);
-    }
+    let found = units.par_iter().map(|unit| {
+        let version = model.clusters[unit.unit.cluster].kubernetes;
+        let of = || Fingerprint::of((version, unit.fingerprint()));
+        nothing_or(&memo.right, of, || check_unit(model, unit, memo))
+    });
+    diagnostics.extend(Diagnostics::of_all(found));
     check_identity(model, units, memo, diagnostics);
 }
 
@@ -42,19 +37,12 @@ fn nothing_or(
 
 fn check_unit(model: &Model, unit: &RenderedUnit, memo: &Memo) -> Diagnostics {
     let manifests = unit.manifests.par_iter().with_min_len(MANIFESTS_PER_TASK);
-    let found: Vec<_> = manifests
-        .map(|manifest| {
-            let mut found = Diagnostics::default();
-            check_schema(model, unit, manifest, memo, &mut found);
-            check_secret(manifest, &mut found);
-            found
-        })
-        .collect();
-    let mut all = Diagnostics::default();
-    for found in found {
-        all.extend(found);
-    }
-    all
+    Diagnostics::of_all(manifests.map(|manifest| {
+        let mut found = Diagnostics::default();
+        check_schema(model, unit, manifest, memo, &mut found);
+        check_secret(manifest, &mut found);
+        found
+    }))
 }
 
 /// A finding about a manifest.
@@ -136,16 +124,11 @@ fn check_identity(
     memo: &Memo,
     diagnostics: &mut Diagnostics,
 ) {
-    let found: Vec<_> = by_cluster(model, units)
-        .into_par_iter()
-        .map(|units| {
-            let of = || Fingerprint::of_all(units.iter().map(|unit| unit.fingerprint()));
-            nothing_or(&memo.single, of, || check_identity_in(model, &units))
-        })
-        .collect();
-    for found in found {
-        diagnostics.extend(found);
-    }
+    let found = by_cluster(model, units).into_par_iter().map(|units| {
+        let of = || Fingerprint::of_all(units.iter().map(|unit| unit.fingerprint()));
+        nothing_or(&memo.single, of, || check_identity_in(model, &units))
+    });
+    diagnostics.extend(Diagnostics::of_all(found));
 }
 
 fn check_identity_in(model: &Model, units: &[&RenderedUnit]) -> Diagnostics {

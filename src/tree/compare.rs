@@ -8,6 +8,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::SystemTime;
 
 /// The folders that hold nothing but what hcb generates, since an engine applies all that is there.
@@ -97,48 +98,31 @@ pub fn compare_with(
     } else {
         Vec::new()
     };
-    let mut before = before.unwrap_or_default();
-    let mut after = Known::default();
+    let mut after = before.unwrap_or_default();
+    after.forget_others();
     let mut changes = Changes::default();
     let mut in_the_way = Vec::new();
-    let mut is_there = vec![false; wanted.files.len()];
     for folder in folders {
-        let Looked::At {
-            looks,
-            files,
-            below,
-        } = folder.looked
-        else {
-            let files = wanted.in_folder(&folder.prefix);
-            changes.unchanged += files.len();
-            for number in files {
-                is_there[*number] = true;
-            }
-            after.go_on_from(&mut before, &folder.prefix);
-            continue;
-        };
-        if let Some(looks) = looks.filter(|looks| looks.is_settled(begun))
-            && let Some(files) = as_wanted(&wanted, &files, begun)
-        {
-            after.note(folder.prefix, looks, below, files);
-        }
-        for file in files {
+        for file in &folder.files {
             let path = file.path(&wanted);
-            match file.state {
-                State::Unchanged => changes.unchanged += 1,
-                State::Changed => changes.changed.push(path.to_owned()),
-                State::Removed => changes.removed.push(path.to_owned()),
+            let list = match file.state {
+                State::Unchanged => continue,
+                State::Changed => &mut changes.changed,
+                State::Removed => &mut changes.removed,
                 State::Foreign => {
                     let is_exclusive = EXCLUSIVE.iter().any(|folder| path.starts_with(folder));
-                    if is_exclusive || file.wanted.is_ok() {
-                        in_the_way.push(path.to_owned());
+                    if !is_exclusive && file.wanted.is_err() {
+                        continue;
                     }
-                    continue;
+                    &mut in_the_way
                 }
-            }
-            if let Ok(number) = file.wanted {
-                is_there[number] = true;
-            }
+            };
+            list.push(path.to_owned());
+        }
+        if let Some(looks) = folder.looks.filter(|looks| looks.is_settled(begun))
+            && let Some(files) = as_wanted(&wanted, &folder.files, begun)
+        {
+            after.note(folder.prefix, looks, folder.below, files);
         }
     }
     if !in_the_way.is_empty() {
@@ -148,11 +132,9 @@ pub fn compare_with(
     if let Some(known) = known {
         *known = after;
     }
-    let generated = wanted.files.iter().zip(&is_there);
-    changes.added = generated
-        .filter(|(_, is_there)| !**is_there)
-        .map(|(file, _)| file.path.to_string())
-        .collect();
+    let missing = wanted.files.iter().filter(|file| !file.is_there());
+    changes.added = missing.map(|file| file.path.to_string()).collect();
+    changes.unchanged = wanted.files.len() - changes.added.len() - changes.changed.len();
     changes.changed.sort();
     changes.removed.sort();
     Ok(changes)
@@ -177,6 +159,18 @@ struct WantedFile<'a> {
     text: &'a Arc<str>,
     /// Whether the folder's list has it.
     is_listed: bool,
+    /// Whether it was found.
+    is_there: AtomicBool,
+}
+
+impl WantedFile<'_> {
+    fn is_there(&self) -> bool {
+        self.is_there.load(Relaxed)
+    }
+
+    fn found(&self) {
+        self.is_there.store(true, Relaxed);
+    }
 }
 
 impl<'a> Wanted<'a> {
@@ -184,9 +178,8 @@ impl<'a> Wanted<'a> {
         let mut listed: Vec<_> = in_list(list).collect();
         listed.sort_unstable();
         let mut files = Vec::with_capacity(tree.files.len());
-        let mut folders: HashMap<_, Vec<usize>> = HashMap::new();
         let mut next = listed.iter().peekable();
-        for (number, (path, text)) in tree.files.iter().enumerate() {
+        for (path, text) in &tree.files {
             // Both are sorted.
             while next.next_if(|listed| **listed < &**path).is_some() {}
             let is_listed = next.peek().is_some_and(|listed| **listed == &**path);
@@ -194,8 +187,17 @@ impl<'a> Wanted<'a> {
                 path,
                 text,
                 is_listed,
+                is_there: AtomicBool::new(false),
             });
-            folders.entry(folder_of(path)).or_default().push(number);
+        }
+        let mut folders: HashMap<_, Vec<usize>> = HashMap::new();
+        let mut number = 0;
+        // Files of a folder follow each other, but for those of folders in it.
+        for together in files.chunk_by(|a, b| folder_of(a.path) == folder_of(b.path)) {
+            let numbers = number..number + together.len();
+            number = numbers.end;
+            let folder = folders.entry(folder_of(together[0].path)).or_default();
+            folder.extend(numbers);
         }
         Self {
             files,
@@ -204,10 +206,11 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    /// The numbers of the files that a folder is to hold itself, by their paths.
-    fn in_folder(&self, prefix: &str) -> &[usize] {
+    /// The files that a folder is to hold itself, by their paths.
+    fn in_folder(&self, prefix: &str) -> Vec<&WantedFile<'a>> {
         let folder = prefix.strip_suffix('/').unwrap_or(prefix);
-        self.folders.get(folder).map_or(&[], Vec::as_slice)
+        let numbers = self.folders.get(folder).into_iter().flatten();
+        numbers.map(|number| &self.files[*number]).collect()
     }
 
     fn find(&self, path: &str) -> Option<usize> {
@@ -240,27 +243,18 @@ impl Seen {
     }
 }
 
-/// A folder of an output folder, by its path with a `/` behind it.
+/// A folder of an output folder that was looked into.
 struct SeenFolder {
+    /// Its path with a `/` behind it.
     prefix: String,
-    looked: Looked,
+    /// How it looked before it was read. Only told where somebody wants to know.
+    looks: Option<Looks>,
+    files: Vec<Seen>,
+    /// The folders in it.
+    below: Vec<String>,
 }
 
-/// What was found in a folder.
-enum Looked {
-    /// What was there before, which is what is wanted.
-    AsBefore,
-    /// These.
-    At {
-        /// How it looked before it was read. Only told where somebody wants to know.
-        looks: Option<Looks>,
-        files: Vec<Seen>,
-        /// The folders in it.
-        below: Vec<String>,
-    },
-}
-
-/// Looks at a folder and those below it.
+/// Looks at a folder and those below it. What is as it was before, and is wanted so, is not told.
 fn see_below(
     out: &Path,
     prefix: &str,
@@ -272,44 +266,47 @@ fn see_below(
     let looks = known.and_then(|_| Looks::of(&fs::metadata(&folder).ok()?));
     let before = known.zip(looks);
     let before = before.and_then(|(known, looks)| known.folder(prefix, looks));
-    let before = before.filter(|before| is_as_before(out, prefix, wanted, before));
-    let looked = if before.is_some() {
-        Looked::AsBefore
-    } else {
-        let (files, below) = entries(&folder, prefix)?;
-        let files = files
-            .iter()
-            .map(|(path, file)| see(wanted, path, file, looks.is_some()))
-            .collect::<Result<_, _>>()?;
-        Looked::At {
-            looks,
-            files,
-            below,
+    if let Some(before) = before {
+        let files = wanted.in_folder(prefix);
+        if is_as_before(out, &files, before) {
+            before.go_on();
+            for file in files {
+                file.found();
+            }
+            return see_each(out, before.below(), wanted, known);
         }
-    };
-    let below = match &looked {
-        Looked::AsBefore => before.map_or(&[][..], known::Folder::below),
-        Looked::At { below, .. } => below,
-    };
-    let below: Vec<_> = below
-        .par_iter()
-        .map(|prefix| see_below(out, prefix, wanted, known))
+    }
+    let (files, below) = entries(&folder, prefix)?;
+    let files = files
+        .iter()
+        .map(|(path, file)| see(wanted, path, file, looks.is_some()))
         .collect::<Result<_, _>>()?;
-    let mut seen = vec![SeenFolder {
+    let mut seen = see_each(out, &below, wanted, known)?;
+    seen.push(SeenFolder {
         prefix: prefix.to_owned(),
-        looked,
-    }];
-    seen.extend(below.into_iter().flatten());
+        looks,
+        files,
+        below,
+    });
     Ok(seen)
 }
 
+/// Looks at folders and those below them.
+fn see_each(
+    out: &Path,
+    folders: &[String],
+    wanted: &Wanted<'_>,
+    known: Option<&Known>,
+) -> Result<Vec<SeenFolder>, Refusal> {
+    let seen: Vec<_> = folders
+        .par_iter()
+        .map(|prefix| see_below(out, prefix, wanted, known))
+        .collect::<Result<_, _>>()?;
+    Ok(seen.into_iter().flatten().collect())
+}
+
 /// Whether a folder in which no file came or went holds what is wanted of it.
-fn is_as_before(out: &Path, prefix: &str, wanted: &Wanted<'_>, before: &known::Folder) -> bool {
-    let wanted: Vec<_> = wanted
-        .in_folder(prefix)
-        .iter()
-        .map(|number| &wanted.files[*number])
-        .collect();
+fn is_as_before(out: &Path, wanted: &[&WantedFile<'_>], before: &known::Folder) -> bool {
     let looks = |path: &str| Looks::of(&fs::symlink_metadata(out.join(path)).ok()?);
     wanted
         .iter()
@@ -344,7 +341,10 @@ fn see(
     let number = wanted.find(path);
     let found = number.map(|number| &wanted.files[number]);
     let is_listed = match found {
-        Some(found) => found.is_listed,
+        Some(found) => {
+            found.found();
+            found.is_listed
+        }
         None => wanted.listed.binary_search(&path).is_ok(),
     };
     Ok(Seen {

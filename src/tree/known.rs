@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
 /// A file that was touched so short a time ago may be touched again and look the same: file systems tell
@@ -36,13 +37,15 @@ impl Known {
             looks,
             below,
             files,
+            goes_on: AtomicBool::new(false),
         };
         self.folders.insert(prefix, folder);
     }
 
-    /// Takes over what was known of a folder.
-    pub(super) fn go_on_from(&mut self, before: &mut Self, prefix: &str) {
-        self.folders.extend(before.folders.remove_entry(prefix));
+    /// Forgets every folder that did not [`Folder::go_on`] since this was said last.
+    pub(super) fn forget_others(&mut self) {
+        self.folders
+            .retain(|_, folder| std::mem::take(folder.goes_on.get_mut()));
     }
 }
 
@@ -52,9 +55,15 @@ pub(super) struct Folder {
     looks: Looks,
     below: Vec<String>,
     files: Vec<File>,
+    goes_on: AtomicBool,
 }
 
 impl Folder {
+    /// Says that the folder is as it was.
+    pub(super) fn go_on(&self) {
+        self.goes_on.store(true, Relaxed);
+    }
+
     /// The folders in it.
     pub(super) fn below(&self) -> &[String] {
         &self.below

@@ -94,6 +94,8 @@ async fn measure(testbed: &Testbed, nodes: usize, pods: usize) -> Result<()> {
                     private.file("admin.kubeconfig").display().to_string(),
                 ),
                 ("RUST_LOG".to_owned(), "warn".to_owned()),
+                // As its Deployment has it.
+                ("MIMALLOC_PURGE_DELAY".to_owned(), "0".to_owned()),
             ],
         },
     )?;
