@@ -105,7 +105,7 @@ pub fn compare_with(
     for folder in folders {
         for file in &folder.files {
             let path = file.path(&wanted);
-            let list = match file.state {
+            let paths = match file.state {
                 State::Unchanged => continue,
                 State::Changed => &mut changes.changed,
                 State::Removed => &mut changes.removed,
@@ -117,7 +117,7 @@ pub fn compare_with(
                     &mut in_the_way
                 }
             };
-            list.push(path.to_owned());
+            paths.push(path.to_owned());
         }
         if let Some(looks) = folder.looks.filter(|looks| looks.is_settled(begun))
             && let Some(files) = as_wanted(&wanted, &folder.files, begun)
@@ -134,9 +134,12 @@ pub fn compare_with(
     }
     let missing = wanted.files.iter().filter(|file| !file.is_there());
     changes.added = missing.map(|file| file.path.to_string()).collect();
+    // A file that is made again while its folder is read may be told twice.
+    for paths in [&mut changes.changed, &mut changes.removed] {
+        paths.sort();
+        paths.dedup();
+    }
     changes.unchanged = wanted.files.len() - changes.added.len() - changes.changed.len();
-    changes.changed.sort();
-    changes.removed.sort();
     Ok(changes)
 }
 
@@ -168,7 +171,7 @@ impl WantedFile<'_> {
         self.is_there.load(Relaxed)
     }
 
-    fn found(&self) {
+    fn mark_found(&self) {
         self.is_there.store(true, Relaxed);
     }
 }
@@ -254,7 +257,8 @@ struct SeenFolder {
     below: Vec<String>,
 }
 
-/// Looks at a folder and those below it. What is as it was before, and is wanted so, is not told.
+/// Looks at a folder and those below it, and marks in `wanted` which files are there. A folder that is as it was
+/// before, and is wanted so, is not told but marked in `known`.
 fn see_below(
     out: &Path,
     prefix: &str,
@@ -271,7 +275,7 @@ fn see_below(
         if is_as_before(out, &files, before) {
             before.go_on();
             for file in files {
-                file.found();
+                file.mark_found();
             }
             return see_each(out, before.below(), wanted, known);
         }
@@ -340,11 +344,11 @@ fn see(
     let looks = with_looks.then(looks).flatten();
     let number = wanted.find(path);
     let found = number.map(|number| &wanted.files[number]);
+    if let Some(found) = found {
+        found.mark_found();
+    }
     let is_listed = match found {
-        Some(found) => {
-            found.found();
-            found.is_listed
-        }
+        Some(found) => found.is_listed,
         None => wanted.listed.binary_search(&path).is_ok(),
     };
     Ok(Seen {
