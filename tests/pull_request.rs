@@ -69,22 +69,21 @@ fn recorder(answer: impl Fn(&str) -> Value + Send + 'static) -> (String, Receive
             let mut body = vec![0; length.unwrap_or(0)];
             reader.read_exact(&mut body).expect("a body");
             let text = answer(line.trim()).to_string();
+            let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+            let request = Request {
+                line: line.trim().to_owned(),
+                headers,
+                body,
+            };
+            // Before it is answered: whoever has the answer may look at once.
+            if sender.send(request).is_err() {
+                return;
+            }
             let _ = write!(
                 stream,
                 "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}",
                 text.len()
             );
-            let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-            if sender
-                .send(Request {
-                    line: line.trim().to_owned(),
-                    headers,
-                    body,
-                })
-                .is_err()
-            {
-                return;
-            }
         }
     });
     (address, receiver)
