@@ -231,18 +231,16 @@ fn above(model: &Model, reaches: &[Reach<'_>], engine: ClusterIndex) -> Unit {
         .iter()
         .map(|(group, kind)| json!({ "group": group, "kind": kind }))
         .collect();
-    unit.add(
-        "gitops/argocd/app-project.yaml",
-        origin,
-        json!({
-            "name": project(model),
-            "namespace": model.gitops.namespace,
-            "cloud": model.name,
-            "repositories": repositories,
-            "destinations": destinations,
-            "clusterKinds": kinds,
-        }),
-    );
+    let mut context = json!({
+        "name": project(model),
+        "namespace": model.gitops.namespace,
+        "cloud": model.name,
+        "repositories": repositories,
+        "clusterKinds": kinds,
+    });
+    // Those of a thousand clusters are moved, not copied.
+    context["destinations"] = Value::Array(destinations);
+    unit.add("gitops/argocd/app-project.yaml", origin, context);
     for target in targets {
         let cluster = &model.clusters[target];
         let folder = format!(

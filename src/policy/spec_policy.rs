@@ -10,6 +10,7 @@ use crate::spec::read::{schema_of, typed};
 use crate::spec::shape::Shape;
 use crate::spec::{ApiVersion, At, PolicyAction, Spec};
 use crate::yaml::Node;
+use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
@@ -379,9 +380,9 @@ pub fn evaluate(
             Fingerprint::of((policy.fingerprint, params, seen.spec.fingerprint()))
         })
     };
-    let subjects = subjects.iter().enumerate();
+    let subjects = subjects.par_iter().enumerate();
     subjects
-        .flat_map(|(index, subject)| {
+        .flat_map_iter(|(index, subject)| {
             let values = [
                 ("spec", &seen.spec.value),
                 (policy.about.word(), &subject.value),
