@@ -104,7 +104,7 @@ pub fn compare_with(
     let mut in_the_way = Vec::new();
     for folder in folders {
         for file in &folder.files {
-            let path = file.path(&wanted);
+            let path = file.path();
             let paths = match file.state {
                 State::Unchanged => continue,
                 State::Changed => &mut changes.changed,
@@ -120,7 +120,7 @@ pub fn compare_with(
             paths.push(path.to_owned());
         }
         if let Some(looks) = folder.looks.filter(|looks| looks.is_settled(begun))
-            && let Some(files) = as_wanted(&wanted, &folder.files, begun)
+            && let Some(files) = as_wanted(&folder.files, begun)
         {
             after.note(folder.prefix, looks, folder.below, files);
         }
@@ -216,10 +216,10 @@ impl<'a> Wanted<'a> {
         numbers.map(|number| &self.files[*number]).collect()
     }
 
-    fn find(&self, path: &str) -> Option<usize> {
+    fn find(&self, path: &str) -> Option<&WantedFile<'a>> {
         let folder = self.folders.get(folder_of(path))?;
         let at = folder.binary_search_by(|number| (**self.files[*number].path).cmp(path));
-        at.ok().map(|at| folder[at])
+        at.ok().map(|at| &self.files[folder[at]])
     }
 }
 
@@ -229,42 +229,42 @@ pub(super) fn folder_of(path: &str) -> &str {
 }
 
 /// A file of an output folder, seen beside what it is to hold.
-struct Seen {
+struct Seen<'w> {
     /// Which of the wanted files it is, or its path, where it is none.
-    wanted: Result<usize, String>,
+    wanted: Result<&'w WantedFile<'w>, String>,
     state: State,
     /// How it looked before it was read. Only told where somebody wants to know.
     looks: Option<Looks>,
 }
 
-impl Seen {
-    fn path<'s>(&'s self, wanted: &'s Wanted<'_>) -> &'s str {
+impl Seen<'_> {
+    fn path(&self) -> &str {
         match &self.wanted {
-            Ok(number) => wanted.files[*number].path,
+            Ok(file) => file.path,
             Err(path) => path,
         }
     }
 }
 
 /// A folder of an output folder that was looked into.
-struct SeenFolder {
+struct SeenFolder<'w> {
     /// Its path with a `/` behind it.
     prefix: String,
     /// How it looked before it was read. Only told where somebody wants to know.
     looks: Option<Looks>,
-    files: Vec<Seen>,
+    files: Vec<Seen<'w>>,
     /// The folders in it.
     below: Vec<String>,
 }
 
 /// Looks at a folder and those below it, and marks in `wanted` which files are there. A folder that is as it was
 /// before, and is wanted so, is not told but marked in `known`.
-fn see_below(
+fn see_below<'w>(
     out: &Path,
     prefix: &str,
-    wanted: &Wanted<'_>,
+    wanted: &'w Wanted<'_>,
     known: Option<&Known>,
-) -> Result<Vec<SeenFolder>, Refusal> {
+) -> Result<Vec<SeenFolder<'w>>, Refusal> {
     let folder = out.join(prefix);
     // Before it is read: who writes meanwhile makes it look otherwise.
     let looks = known.and_then(|_| Looks::of(&fs::metadata(&folder).ok()?));
@@ -296,12 +296,12 @@ fn see_below(
 }
 
 /// Looks at folders and those below them.
-fn see_each(
+fn see_each<'w>(
     out: &Path,
     folders: &[String],
-    wanted: &Wanted<'_>,
+    wanted: &'w Wanted<'_>,
     known: Option<&Known>,
-) -> Result<Vec<SeenFolder>, Refusal> {
+) -> Result<Vec<SeenFolder<'w>>, Refusal> {
     let seen: Vec<_> = folders
         .par_iter()
         .map(|prefix| see_below(out, prefix, wanted, known))
@@ -322,28 +322,26 @@ fn is_as_before(out: &Path, wanted: &[&WantedFile<'_>], before: &known::Folder) 
 }
 
 /// The files of a folder with how they look, if it holds what is wanted and nothing else.
-fn as_wanted(wanted: &Wanted<'_>, files: &[Seen], begun: SystemTime) -> Option<Vec<known::File>> {
+fn as_wanted(files: &[Seen<'_>], begun: SystemTime) -> Option<Vec<known::File>> {
     let files = files.iter().map(|seen| {
-        let number = seen.wanted.as_ref().ok();
-        let number = number.filter(|_| seen.state == State::Unchanged)?;
+        let file = seen.wanted.as_ref().ok();
+        let file = file.filter(|_| seen.state == State::Unchanged)?;
         let looks = seen.looks.filter(|looks| looks.is_settled(begun))?;
-        let file = &wanted.files[*number];
         Some(known::File::new(file.path, file.text, looks))
     });
     files.collect()
 }
 
-fn see(
-    wanted: &Wanted<'_>,
+fn see<'w>(
+    wanted: &'w Wanted<'_>,
     path: &str,
     file: &fs::DirEntry,
     with_looks: bool,
-) -> Result<Seen, Refusal> {
+) -> Result<Seen<'w>, Refusal> {
     // Before it is read, as with folders.
     let looks = || Looks::of(&file.metadata().ok()?);
     let looks = with_looks.then(looks).flatten();
-    let number = wanted.find(path);
-    let found = number.map(|number| &wanted.files[number]);
+    let found = wanted.find(path);
     if let Some(found) = found {
         found.mark_found();
     }
@@ -352,7 +350,7 @@ fn see(
         None => wanted.listed.binary_search(&path).is_ok(),
     };
     Ok(Seen {
-        wanted: number.ok_or_else(|| path.to_owned()),
+        wanted: found.ok_or_else(|| path.to_owned()),
         state: state(found.map(|found| &**found.text), is_listed, path, file)?,
         looks,
     })
