@@ -11,6 +11,7 @@ use crate::manifest::RenderedUnit;
 use crate::model::{Cluster, ClusterIndex, Model};
 use crate::plan::access::Access;
 use crate::plan::{Area, Unit, Wave};
+use crate::source::Location;
 use crate::spec::{Delivery, GitOpsEngine};
 use serde_json::json;
 
@@ -97,6 +98,19 @@ fn remote_access(model: &Model) -> Vec<Unit> {
             unit
         })
         .collect()
+}
+
+/// A unit that tells the engine of a cluster to deliver to it.
+fn delivery(
+    model: &Model,
+    target: ClusterIndex,
+    name: impl Into<String>,
+    wave: Wave,
+    origin: Location,
+) -> Unit {
+    let mut unit = Unit::new(engine_of(model, target), name, wave, origin);
+    unit.area = Area::Delivery(target);
+    unit
 }
 
 fn bootstrap(index: ClusterIndex, cluster: &Cluster) -> Unit {

@@ -4,11 +4,11 @@
 //! diffing. Live fields need all three of `ignoreDifferences`, `RespectIgnoreDifferences` and
 //! `ServerSideApply`; without the last, values were seen to be reverted.
 
-use super::{bootstrap, engine_of, engines, path};
+use super::{bootstrap, delivery, engine_of, engines, path};
 use crate::manifest::{RenderedChart, RenderedUnit, by_cluster};
 use crate::model::{Cluster, ClusterIndex, Model};
 use crate::plan::access::{TOKEN, Target};
-use crate::plan::{Area, Chart, LiveField, Unit, Wave};
+use crate::plan::{Chart, LiveField, Unit, Wave};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -42,10 +42,8 @@ pub(super) fn plan(model: &Model, units: &[&RenderedUnit]) -> Vec<Unit> {
 
 /// The Applications of what a cluster gets.
 fn applications(model: &Model, target: ClusterIndex, units: &[&RenderedUnit]) -> Unit {
-    let engine = engine_of(model, target);
     let location = model.clusters[target].location;
-    let mut unit = Unit::new(engine, "applications", Wave::Foundation, location);
-    unit.area = Area::Delivery(target);
+    let mut unit = delivery(model, target, "applications", Wave::Foundation, location);
     for rendered in units {
         for chart in &rendered.charts {
             add_chart(&mut unit, model, rendered, chart);

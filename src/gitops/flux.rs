@@ -4,11 +4,11 @@
 //! A `HelmRelease` can wait for `HelmReleases` only, so those of a unit are in a folder that a
 //! Kustomization applies, which can wait for Kustomizations.
 
-use super::{bootstrap, engine_of, engines, path};
+use super::{bootstrap, delivery, engine_of, engines, path};
 use crate::manifest::{RenderedChart, RenderedUnit, by_cluster};
 use crate::model::{Cluster, ClusterIndex, Model};
 use crate::plan::access::{Target, kubeconfig};
-use crate::plan::{Area, LiveField, Unit, Wave};
+use crate::plan::{LiveField, Unit, Wave};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -30,26 +30,21 @@ pub(super) fn plan(model: &Model, units: &[&RenderedUnit]) -> Vec<Unit> {
 /// The Kustomizations of what a cluster gets, and the charts that some of them are of.
 fn kustomizations(model: &Model, target: ClusterIndex, units: &[&RenderedUnit]) -> Vec<Unit> {
     let mut planned = Vec::new();
-    let engine = engine_of(model, target);
     let location = model.clusters[target].location;
-    let mut delivery = Unit::new(engine, "kustomizations", Wave::Foundation, location);
-    delivery.area = Area::Delivery(target);
+    let mut unit = delivery(model, target, "kustomizations", Wave::Foundation, location);
     let waves = waves(model, units);
     for rendered in units {
-        let before: Vec<_> = waves
-            .range(..rendered.unit.wave)
-            .next_back()
-            .map(|(_, names)| names.clone())
-            .unwrap_or_default();
+        let before = waves.range(..rendered.unit.wave).next_back();
+        let before = before.map_or(&[][..], |(_, names)| names);
         if !rendered.charts.is_empty() {
-            add_kustomization(&mut delivery, model, rendered, Part::Charts, &before);
+            add_kustomization(&mut unit, model, rendered, Part::Charts, before);
             planned.push(charts(model, rendered));
         }
         if !rendered.manifests.is_empty() {
-            add_kustomization(&mut delivery, model, rendered, Part::Manifests, &before);
+            add_kustomization(&mut unit, model, rendered, Part::Manifests, before);
         }
     }
-    planned.push(delivery);
+    planned.push(unit);
     planned
 }
 
@@ -163,15 +158,8 @@ fn source_name(model: &Model) -> String {
 /// A unit for the `HelmReleases` of another: objects of the engine's cluster.
 fn charts_unit(model: &Model, rendered: &RenderedUnit) -> Unit {
     let planned = &rendered.unit;
-    let engine = engine_of(model, planned.cluster);
-    let mut unit = Unit::new(
-        engine,
-        format!("{}-charts", planned.name),
-        planned.wave,
-        planned.origin,
-    );
-    unit.area = Area::Delivery(planned.cluster);
-    unit
+    let name = format!("{}-charts", planned.name);
+    delivery(model, planned.cluster, name, planned.wave, planned.origin)
 }
 
 /// The `HelmReleases` of a unit, with the sources of their charts.
