@@ -10,10 +10,10 @@
 //! evaluator of the API server and the command line of kyverno on the same files.
 #![allow(clippy::print_stdout)]
 
-use hcb::diag::Diagnostics;
-use hcb::policy::admission::{AdmissionPolicy, Binding, Request, Resource};
-use hcb::source::Sources;
-use hcb::yaml;
+use hcb_compile::policy::admission::{AdmissionPolicy, Binding, Request, Resource};
+use hcb_source::diag::Diagnostics;
+use hcb_source::source::Sources;
+use hcb_source::yaml;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 use std::path::Path;

@@ -1,10 +1,11 @@
 //! What is known of a job, from its objects in the source cluster: where it is, how long it waited and
 //! ran, and what it cost so far. Pure.
 
-use crate::controller::TARGET;
-use crate::controller::config::{Amounts, Config, Pool};
-use crate::model::Quantity;
 use crate::submission::{CANCELLED, WORKLOAD};
+use hcb_api::amounts::Amounts;
+use hcb_api::config::{Config, Pool};
+use hcb_api::labels::TARGET;
+use hcb_spec::model::Quantity;
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Node, Pod};
@@ -297,8 +298,8 @@ fn requests(pod: &Pod) -> Amounts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diag::Diagnostics;
-    use crate::source::Sources;
+    use hcb_source::diag::Diagnostics;
+    use hcb_source::source::Sources;
     use serde_json::{Value, json};
 
     const PRICES: &str = r#"apiVersion: hcb.dev/v1alpha1

@@ -1,31 +1,6 @@
-//! One declarative hybrid-cloud spec in, reviewed manifests for Argo CD or Flux out.
+//! The command line of `hcb`, and what only it knows: jobs that people submit.
 
-pub mod autoscaling;
-pub mod cel;
-#[cfg(feature = "cli")]
 pub mod cli;
-pub mod compile;
-pub mod controller;
-pub mod diag;
-pub mod diff;
-pub mod digest;
-pub mod gitops;
-#[cfg(feature = "cli")]
 pub mod jobs;
-pub mod lint;
-pub mod manifest;
-pub mod memo;
-pub mod mesh;
-pub mod model;
-pub mod plan;
-pub mod policy;
-pub mod scheduling;
-pub mod schema;
-pub mod source;
-pub mod spec;
-#[cfg(feature = "cli")]
 pub mod submission;
-#[cfg(feature = "cli")]
 pub mod transfer;
-pub mod tree;
-pub mod yaml;

@@ -1,11 +1,11 @@
 //! A Job that a person submits: what was compiled, with a name, with parameters and with places for its
 //! data of its own. Pure; `cli::submit` uploads and creates.
 
-use crate::compile::Output;
-use crate::diag::suggest;
-use crate::model::Workload;
-use crate::plan::workloads::CHECKPOINTS;
 use crate::transfer::layout::Place;
+use hcb_compile::compile::Output;
+use hcb_compile::plan::workloads::CHECKPOINTS;
+use hcb_source::diag::suggest;
+use hcb_spec::model::Workload;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -137,7 +137,7 @@ pub fn parameters(workload: &Workload, given: &[String]) -> Result<Variables, St
 pub fn input<'a>(
     workload: &'a Workload,
     name: Option<&str>,
-) -> Result<&'a crate::spec::DataReference, String> {
+) -> Result<&'a hcb_spec::spec::DataReference, String> {
     let inputs = &workload.spec.data.inputs;
     let names: Vec<_> = inputs.iter().map(|input| input.name.as_str()).collect();
     match (name, &inputs[..]) {
@@ -214,10 +214,10 @@ pub fn job(compiled: &Value, run: &str, variables: &Variables, endpoint: Option<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compile::{Options, Timings, compile};
-    use crate::diag::Diagnostics;
-    use crate::manifest::Templates;
-    use crate::source::Sources;
+    use hcb_compile::compile::{Options, Timings, compile};
+    use hcb_compile::manifest::Templates;
+    use hcb_source::diag::Diagnostics;
+    use hcb_source::source::Sources;
     use std::path::Path;
 
     const CLOUD: &str = include_str!("../tests/codes/base.yaml");
@@ -389,7 +389,7 @@ mod tests {
         for random in [0, 1, u64::MAX, 0x1234_5678_9abc_def0] {
             let name = run_name("train", random);
             assert_eq!(
-                crate::model::names::dns_label_of_at_most(&name, 63),
+                hcb_kubernetes::names::dns_label_of_at_most(&name, 63),
                 None,
                 "{name}"
             );

@@ -6,9 +6,9 @@
 
 mod common;
 
-use hcb::compile::{Options, Timings, compile};
-use hcb::diag::{Code, Diagnostics, Severity, codes, text};
-use hcb::source::Sources;
+use hcb_compile::compile::{Options, Timings, compile};
+use hcb_source::diag::{Code, Diagnostics, Severity, codes, text};
+use hcb_source::source::Sources;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

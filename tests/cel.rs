@@ -4,11 +4,11 @@
 mod common;
 
 use common::cel::{Answer, Topic, evaluate, is_right, topics};
-use hcb::cel::{Activation, Environment, Program, Type, Value};
-use hcb::diag::Diagnostics;
-use hcb::policy::admission::AdmissionPolicy;
-use hcb::source::Sources;
-use hcb::yaml;
+use hcb_cel::{Activation, Environment, Program, Type, Value};
+use hcb_compile::policy::admission::AdmissionPolicy;
+use hcb_source::diag::Diagnostics;
+use hcb_source::source::Sources;
+use hcb_source::yaml;
 use proptest::prelude::*;
 use rayon::prelude::*;
 use std::fmt::Write;
@@ -62,7 +62,7 @@ fn the_documentation_is_in_step() {
     } else {
         assert_eq!(text, expected, "run HCB_UPDATE=1 cargo test --test cel");
     }
-    let missing: Vec<_> = hcb::cel::functions()
+    let missing: Vec<_> = hcb_cel::functions()
         .into_iter()
         .filter(|name| !text.contains(&format!("`{name}`")))
         .collect();

@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
 
-use hcb::manifest::RenderedChart;
-use hcb::spec::GitOpsEngine;
+use hcb_compile::manifest::RenderedChart;
+use hcb_spec::spec::GitOpsEngine;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;

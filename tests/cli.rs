@@ -2,7 +2,7 @@
 
 mod common;
 
-use hcb::source::Role;
+use hcb_source::source::Role;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;

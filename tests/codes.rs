@@ -9,10 +9,10 @@
 //! - it starts with `# the whole spec`: it is just that;
 //! - else it is a document that takes the place of the base's workload.
 
-use hcb::compile::{Options, Timings, compile};
-use hcb::diag::{Code, Diagnostics, codes};
-use hcb::manifest::Templates;
-use hcb::source::Sources;
+use hcb_compile::compile::{Options, Timings, compile};
+use hcb_compile::manifest::Templates;
+use hcb_source::diag::{Code, Diagnostics, codes};
+use hcb_source::source::Sources;
 use serde_json::Value;
 use std::path::Path;
 use std::sync::LazyLock;
@@ -164,7 +164,7 @@ fn texts(block: &str) -> Vec<String> {
             .expect("a kind of the base");
         put(document, path, value(yaml));
     }
-    documents.iter().map(hcb::yaml::to_string).collect()
+    documents.iter().map(hcb_source::yaml::to_string).collect()
 }
 
 /// Puts the keys of `fragment` at `path`, which is written as findings write it.
@@ -184,7 +184,7 @@ fn value(yaml: &str) -> Value {
     let mut sources = Sources::default();
     let file = sources.add("block.yaml", yaml);
     let mut diagnostics = Diagnostics::default();
-    let documents = hcb::yaml::read(file, yaml, &mut diagnostics);
+    let documents = hcb_source::yaml::read(file, yaml, &mut diagnostics);
     assert!(
         diagnostics.is_empty(),
         "{:#?}\n{yaml}",

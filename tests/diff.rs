@@ -7,9 +7,9 @@
 mod common;
 
 use common::git;
-use hcb::diff::impact::RULES;
-use hcb::diff::show::{html, markdown, terminal};
-use hcb::diff::{Causes, Report, Side, compare};
+use hcb_diff::impact::RULES;
+use hcb_diff::show::{html, markdown, terminal};
+use hcb_diff::{Causes, Report, Side, compare};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -147,7 +147,7 @@ fn what_is_the_same_is_no_difference() {
     }
 }
 
-fn side(output: &hcb::compile::Output) -> Side {
+fn side(output: &hcb_compile::compile::Output) -> Side {
     let files = output.tree.manifests();
     Side {
         name: "a tree".to_owned(),

@@ -1,9 +1,9 @@
 //! What holds for every difference: nothing differs from itself, and the differences applied to what was
 //! make what is.
 
-use hcb::diag::Diagnostics;
-use hcb::diff::fields::{apply, compare};
-use hcb::source::Sources;
+use hcb_diff::fields::{apply, compare};
+use hcb_source::diag::Diagnostics;
+use hcb_source::source::Sources;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -25,8 +25,8 @@ static MANIFESTS: LazyLock<Vec<Value>> = LazyLock::new(|| {
                 let text = std::fs::read_to_string(&path).expect("a text");
                 let mut sources = Sources::default();
                 let file = sources.add(path, text.as_str());
-                let documents = hcb::yaml::read(file, &text, &mut Diagnostics::default());
-                manifests.extend(documents.iter().map(hcb::yaml::Node::to_json));
+                let documents = hcb_source::yaml::read(file, &text, &mut Diagnostics::default());
+                manifests.extend(documents.iter().map(hcb_source::yaml::Node::to_json));
             }
         }
     }

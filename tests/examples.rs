@@ -15,7 +15,7 @@ fn what_is_committed_is_what_the_examples_compile_to() {
                 format!("generated/{example}/{name}")
             );
             let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join(&output.model.gitops.path);
-            let changes = hcb::tree::compare::compare(&output.tree, &committed)
+            let changes = hcb_compile::tree::compare::compare(&output.tree, &committed)
                 .expect("a tree that can be compared");
             assert!(changes.is_empty(), "{example} for {name}: {changes:#?}");
         }

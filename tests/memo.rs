@@ -4,12 +4,12 @@
 mod common;
 
 use common::{example, read};
-use hcb::compile::{Options, Timings, compile_with};
-use hcb::diag::Diagnostics;
-use hcb::manifest::Templates;
-use hcb::memo::Memo;
-use hcb::source::Sources;
-use hcb::spec::GitOpsEngine;
+use hcb_compile::compile::{Options, Timings, compile_with};
+use hcb_compile::manifest::Templates;
+use hcb_compile::memo::Memo;
+use hcb_source::diag::Diagnostics;
+use hcb_source::source::Sources;
+use hcb_spec::spec::GitOpsEngine;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -87,7 +87,7 @@ fn changed(from: &str, to: &str) -> Sources {
 
 fn made(
     sources: &Sources,
-    compile: impl FnOnce(Options, &mut Diagnostics) -> Option<hcb::compile::Output>,
+    compile: impl FnOnce(Options, &mut Diagnostics) -> Option<hcb_compile::compile::Output>,
     engine: GitOpsEngine,
 ) -> Made {
     let options = Options {

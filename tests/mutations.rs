@@ -4,11 +4,11 @@
 
 mod common;
 
-use hcb::compile::{Options, Timings, compile};
-use hcb::diag::{Diagnostics, codes};
-use hcb::manifest::Templates;
-use hcb::source::Sources;
-use hcb::yaml::{Node, Value};
+use hcb_compile::compile::{Options, Timings, compile};
+use hcb_compile::manifest::Templates;
+use hcb_source::diag::{Diagnostics, codes};
+use hcb_source::source::Sources;
+use hcb_source::yaml::{Node, Value};
 use rayon::prelude::*;
 use std::ops::Range;
 use std::path::Path;
@@ -69,7 +69,7 @@ fn what_a_schema_refuses_the_spec_refuses_first() {
     for entry in std::fs::read_dir("tests/valid").expect("the folder of valid specs") {
         let folder = entry.expect("an entry").path();
         for (id, file) in common::read(&folder).iter() {
-            let documents = hcb::yaml::read(id, &file.text, &mut Diagnostics::default());
+            let documents = hcb_source::yaml::read(id, &file.text, &mut Diagnostics::default());
             let mut ranges = Vec::new();
             for document in &documents {
                 texts(document, &mut ranges);

@@ -3,13 +3,13 @@
 
 mod common;
 
-use hcb::compile::{Options, Output, Timings, compile};
-use hcb::diag::{Diagnostics, text};
-use hcb::manifest::Templates;
-use hcb::policy::admission::{AdmissionPolicy, Binding, Request, Resource};
-use hcb::policy::suite::{self, Suite};
-use hcb::policy::{Subject, library};
-use hcb::source::Sources;
+use hcb_compile::compile::{Options, Output, Timings, compile};
+use hcb_compile::manifest::Templates;
+use hcb_compile::policy::admission::{AdmissionPolicy, Binding, Request, Resource};
+use hcb_compile::policy::suite::{self, Suite};
+use hcb_compile::policy::{Subject, library};
+use hcb_source::diag::{Diagnostics, text};
+use hcb_source::source::Sources;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -340,9 +340,9 @@ fn an_exception_holds_here_and_in_the_cluster_for_just_what_it_names() {
     let binding = &at_home[1];
     let says = |object: &Value| {
         let mut sources = Sources::default();
-        let text = hcb::yaml::to_string(binding);
+        let text = hcb_source::yaml::to_string(binding);
         let file = sources.add("binding.yaml", text.as_str());
-        let node = hcb::yaml::read(file, &text, &mut Diagnostics::default()).remove(0);
+        let node = hcb_source::yaml::read(file, &text, &mut Diagnostics::default()).remove(0);
         let binding = Binding::read(&node, &mut Diagnostics::default()).expect("a binding");
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ml", "labels": {"hcb.dev/policies": "enforced"}}});
         let kind = object["kind"].as_str().expect("a kind");
@@ -382,11 +382,11 @@ fn an_exception_holds_here_and_in_the_cluster_for_just_what_it_names() {
 }
 
 fn read(policy: &Value) -> AdmissionPolicy {
-    let text = hcb::yaml::to_string(policy);
+    let text = hcb_source::yaml::to_string(policy);
     let mut sources = Sources::default();
     let file = sources.add("policy.yaml", text.as_str());
     let mut diagnostics = Diagnostics::default();
-    let node = hcb::yaml::read(file, &text, &mut diagnostics).remove(0);
+    let node = hcb_source::yaml::read(file, &text, &mut diagnostics).remove(0);
     AdmissionPolicy::read(&node, &text, &mut diagnostics)
         .unwrap_or_else(|| panic!("{:?}", diagnostics.sorted()))
 }

@@ -3,12 +3,12 @@
 
 mod common;
 
-use hcb::compile::{Options, Timings, compile};
-use hcb::diag::{Diagnostics, text};
-use hcb::manifest::Templates;
-use hcb::source::Sources;
-use hcb::spec::GitOpsEngine;
-use hcb::tree::Tree;
+use hcb_compile::compile::{Options, Timings, compile};
+use hcb_compile::manifest::Templates;
+use hcb_compile::tree::Tree;
+use hcb_source::diag::{Diagnostics, text};
+use hcb_source::source::Sources;
+use hcb_spec::spec::GitOpsEngine;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::io::Write;
@@ -190,7 +190,7 @@ fn spec_with(texts: &[String]) -> (String, String) {
             "resources": { "cpu": 1, "memory": "1Gi" },
         },
     });
-    let write = |value: &Value| hcb::yaml::printable(&value.to_string()).into_owned();
+    let write = |value: &Value| hcb_source::yaml::printable(&value.to_string()).into_owned();
     (write(&cloud), write(&workload))
 }
 
@@ -461,7 +461,7 @@ fn a_new_workload_changes_nothing_of_the_others() {
         "",
     );
     for (path, content) in &after.files {
-        let is_about_it = path.contains("other") || **path == *hcb::tree::OWNED;
+        let is_about_it = path.contains("other") || **path == *hcb_compile::tree::OWNED;
         let is_as_before = before.files.get(path) == Some(content);
         // A file of the namespace names the first workload that uses it.
         let same_but_header = before

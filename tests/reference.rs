@@ -26,7 +26,7 @@ const DOCUMENTS: [(&str, &str); 2] = [
 
 #[test]
 fn the_reference_is_what_the_schema_says() {
-    let generated = reference(&hcb::spec::json_schema());
+    let generated = reference(&hcb_spec::spec::json_schema());
     if std::env::var_os("HCB_UPDATE").is_some() {
         std::fs::write(PAGE, &generated).expect("the page can be written");
     }
@@ -40,7 +40,7 @@ fn the_reference_is_what_the_schema_says() {
 /// Every link leads to a heading, so a definition that is used is never left out.
 #[test]
 fn every_link_leads_to_a_section() {
-    let text = reference(&hcb::spec::json_schema());
+    let text = reference(&hcb_spec::spec::json_schema());
     let links = text.split("](#").skip(1);
     for anchor in links.filter_map(|rest| rest.split(')').next()) {
         assert!(

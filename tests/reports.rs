@@ -1,8 +1,8 @@
 //! Findings for other tools: what each format holds, by its own schema or reader.
 
-use hcb::diag::report::{Base, FORMATS, Format, render};
-use hcb::diag::{Diagnostic, Diagnostics, Rule, codes};
-use hcb::source::{Location, Sources};
+use hcb_source::diag::report::{Base, FORMATS, Format, render};
+use hcb_source::diag::{Diagnostic, Diagnostics, Rule, codes};
+use hcb_source::source::{Location, Sources};
 use serde_json::{Value, json};
 use std::sync::Arc;
 

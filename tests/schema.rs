@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use hcb::schema::{self, KubernetesVersion, Scope, Violation};
+use hcb_kubernetes::schema::{self, KubernetesVersion, Scope, Violation};
 use serde_json::Value;
 
 const NEWEST: KubernetesVersion = KubernetesVersion::new(1, 36);

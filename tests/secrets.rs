@@ -1,8 +1,8 @@
 //! No value of a secret is in what is generated: no Secret with data, nothing that looks like a key, a
 //! token or a password.
 
-use hcb::diag::Diagnostics;
-use hcb::source::Sources;
+use hcb_source::diag::Diagnostics;
+use hcb_source::source::Sources;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -119,7 +119,7 @@ fn no_generated_file_has_a_secret() {
         {
             let mut sources = Sources::default();
             let file = sources.add(&path, text.as_str());
-            let documents = hcb::yaml::read(file, &text, &mut Diagnostics::default());
+            let documents = hcb_source::yaml::read(file, &text, &mut Diagnostics::default());
             if documents
                 .iter()
                 .any(|document| has_secret_with_data(&document.to_json()))

@@ -1,8 +1,8 @@
 //! The tree on disk: all or nothing, its own files only.
 
-use hcb::tree::compare::{Refusal, compare};
-use hcb::tree::write::write;
-use hcb::tree::{HEADER, OWNED, Tree};
+use hcb_compile::tree::compare::{Refusal, compare};
+use hcb_compile::tree::write::write;
+use hcb_compile::tree::{HEADER, OWNED, Tree};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

@@ -13,7 +13,7 @@ pub(crate) mod tools;
 mod ytt;
 
 use crate::fleet::{HUB, Size, TEAMS, cluster, files, team, workload};
-use hcb::yaml;
+use hcb_source::yaml;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -55,8 +55,8 @@ pub(crate) fn objects(tree: &Path, cluster: &str) -> Vec<Value> {
 
 /// The objects of a text.
 pub(crate) fn documents(text: &str) -> Vec<Value> {
-    let mut found = hcb::diag::Diagnostics::default();
-    let mut sources = hcb::source::Sources::default();
+    let mut found = hcb_source::diag::Diagnostics::default();
+    let mut sources = hcb_source::source::Sources::default();
     let file = sources.add("objects.yaml", text);
     let nodes = yaml::read(file, text, &mut found);
     assert!(!found.has_errors(), "{text}");

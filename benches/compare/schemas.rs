@@ -44,8 +44,9 @@ pub(crate) fn catalogue(folder: &Path) -> String {
     let catalogue = fresh(folder, "schemas");
     fs::create_dir_all(&catalogue).expect("a folder");
     let version = KUBERNETES.parse().expect("a version");
-    for (api_version, kind) in hcb::schema::kinds(version) {
-        let validator = hcb::schema::validator(version, api_version, kind).expect("a known kind");
+    for (api_version, kind) in hcb_kubernetes::schema::kinds(version) {
+        let validator =
+            hcb_kubernetes::schema::validator(version, api_version, kind).expect("a known kind");
         // As kubeconform names them: the core group is called as its version.
         let (group, version) = api_version
             .split_once('/')
@@ -82,8 +83,9 @@ pub(crate) fn validate(tree: &Path) {
         let text = fs::read_to_string(path).expect("a text");
         for object in documents(&text) {
             let field = |name: &str| object[name].as_str().unwrap_or_default();
-            let validator = hcb::schema::validator(version, field("apiVersion"), field("kind"))
-                .expect("a known kind");
+            let validator =
+                hcb_kubernetes::schema::validator(version, field("apiVersion"), field("kind"))
+                    .expect("a known kind");
             assert!(validator.check(&object).is_empty(), "{}", path.display());
         }
     });

@@ -5,7 +5,7 @@ use crate::fleet::{Size, cluster, team};
 use crate::peers::tools::{for_each_cluster, tool, version};
 use crate::peers::{self, PEERS, documents};
 use crate::{ours, schemas};
-use hcb::yaml;
+use hcb_source::yaml;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;

@@ -2,7 +2,7 @@
 //! compiled is evaluated on an object.
 #![no_main]
 
-use hcb::cel::{Activation, Environment, Program, Type, Value};
+use hcb_cel::{Activation, Environment, Program, Type, Value};
 use libfuzzer_sys::fuzz_target;
 use serde_json::json;
 use std::sync::LazyLock;

@@ -2,11 +2,11 @@
 //! of Kubernetes for another reader of YAML.
 #![no_main]
 
-use hcb::compile::{Options, Timings, compile};
-use hcb::diag::Diagnostics;
-use hcb::manifest::Templates;
-use hcb::source::Sources;
-use hcb::tree::HEADER;
+use hcb_compile::compile::{Options, Timings, compile};
+use hcb_source::diag::Diagnostics;
+use hcb_compile::manifest::Templates;
+use hcb_source::source::Sources;
+use hcb_compile::tree::HEADER;
 use libfuzzer_sys::fuzz_target;
 use std::path::Path;
 use std::sync::LazyLock;
@@ -25,7 +25,7 @@ fuzz_target!(|input: &str| {
         &mut diagnostics,
         &mut Timings::default(),
     );
-    for code in hcb::diag::codes::OF_MANIFESTS {
+    for code in hcb_source::diag::codes::OF_MANIFESTS {
         // What passes the checks of the spec must compile to what the API server takes.
         let found = diagnostics.sorted().into_iter().find(|found| found.code == code);
         assert!(found.is_none(), "{found:?}");

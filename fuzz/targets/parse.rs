@@ -1,16 +1,16 @@
 //! Any text as a spec: no panic, and every finding is at a place that is there.
 #![no_main]
 
-use hcb::diag::{Diagnostics, json, text};
-use hcb::source::Sources;
+use hcb_source::diag::{Diagnostics, json, text};
+use hcb_source::source::Sources;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &str| {
     let mut sources = Sources::default();
     sources.add("cloud.yaml", input);
     let mut diagnostics = Diagnostics::default();
-    if let Some(spec) = hcb::spec::read(&sources, &mut diagnostics) {
-        hcb::model::validate(&spec, &mut diagnostics);
+    if let Some(spec) = hcb_spec::spec::read(&sources, &mut diagnostics) {
+        hcb_spec::model::validate(&spec, &mut diagnostics);
     }
     let sorted = diagnostics.sorted();
     for diagnostic in &sorted {

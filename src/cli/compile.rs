@@ -8,11 +8,11 @@ use super::run::Run;
 use super::show::{self, Progress};
 use super::watch::Made;
 use super::{Format, Look, Outcome};
-use crate::compile::{Output, Timings};
-use crate::tree::Tree;
-use crate::tree::compare::{Changes, Refusal, compare_with};
-use crate::tree::known::Known;
-use crate::tree::write::write_with;
+use hcb_compile::compile::{Output, Timings};
+use hcb_compile::tree::Tree;
+use hcb_compile::tree::compare::{Changes, Refusal, compare_with};
+use hcb_compile::tree::known::Known;
+use hcb_compile::tree::write::write_with;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
@@ -167,13 +167,13 @@ fn refuse<T>(refusal: &Refusal, out: &Path) -> anyhow::Result<T> {
             }
             anyhow::bail!(
                 "[{}] files that hcb does not own are in `{}`:\n{}\nNothing was changed. An engine would apply these files too: move them elsewhere, or choose another folder with `--out`.",
-                crate::diag::codes::FOREIGN_FILE.id(),
+                hcb_source::diag::codes::FOREIGN_FILE.id(),
                 out.display(),
                 lines.join("\n")
             );
         }
-        Refusal::BadOutput(_) => crate::diag::codes::BAD_OUTPUT,
-        Refusal::Io { .. } => crate::diag::codes::WRITE_FAILED,
+        Refusal::BadOutput(_) => hcb_source::diag::codes::BAD_OUTPUT,
+        Refusal::Io { .. } => hcb_source::diag::codes::WRITE_FAILED,
     };
     anyhow::bail!("[{}] {refusal}. Nothing was changed.", code.id())
 }
@@ -226,7 +226,7 @@ fn compared(changes: &Changes, out: &Path) -> String {
     }
     format!(
         "[{}] `{}` is not what the spec says: {}; run `hcb compile` and commit the result",
-        crate::diag::codes::DRIFT.id(),
+        hcb_source::diag::codes::DRIFT.id(),
         out.display(),
         counts(changes)
     )

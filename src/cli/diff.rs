@@ -9,12 +9,12 @@ use super::report::Reports;
 use super::run::Run;
 use super::show::{self, Progress};
 use super::{Format, Look, Outcome};
-use crate::diag::{Diagnostics, text};
-use crate::diff::show::{annotations, html, markdown, terminal};
-use crate::diff::{Level, Report, Unreadable};
-use crate::source::Sources;
 use anyhow::{Context, bail};
 use git::Range;
+use hcb_diff::show::{annotations, html, markdown, terminal};
+use hcb_diff::{Level, Report, Unreadable};
+use hcb_source::diag::{Diagnostics, text};
+use hcb_source::source::Sources;
 use sides::{Settings, Sides};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -157,7 +157,7 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
         }
     };
     progress.phase("comparing");
-    let report = crate::diff::compare(&before.side, &after.side, &causes);
+    let report = hcb_diff::compare(&before.side, &after.side, &causes);
     drop(progress);
     let report = match report {
         Ok(report) => report,
@@ -258,7 +258,7 @@ fn write(args: &Args, report: &Report, look: Look) -> anyhow::Result<()> {
         },
     ))?;
     // After many lines the end is what is seen.
-    let summary = crate::diff::show::levels(report);
+    let summary = hcb_diff::show::levels(report);
     if out.is_terminal() && !args.summary && !summary.is_empty() {
         show::say(&format!(
             "\n{summary}: told above; `--summary` leaves the differences out"

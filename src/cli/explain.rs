@@ -2,11 +2,11 @@
 
 use super::access::{Access, ask, span, time};
 use super::{Format, Look, Outcome, show};
-use crate::controller::REPORTER;
-use crate::controller::act::{DECISION, read_status};
-use crate::controller::reasons::Explanation;
-use crate::controller::status::Status;
 use anyhow::{Context, anyhow};
+use hcb_reconciler::REPORTER;
+use hcb_reconciler::act::{DECISION, read_status};
+use hcb_reconciler::reasons::Explanation;
+use hcb_reconciler::status::Status;
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
@@ -106,7 +106,7 @@ pub(super) async fn find_job(client: &Client, name: &str) -> anyhow::Result<Stri
                 .list_metadata(&ListParams::default().limit(2000))
                 .await?;
             let names: Vec<_> = all.items.iter().map(ResourceExt::name_any).collect();
-            let hint = crate::diag::suggest(name, names.iter().map(String::as_str));
+            let hint = hcb_source::diag::suggest(name, names.iter().map(String::as_str));
             let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
             Err(anyhow!("there is no Job `{name}` in any namespace{hint}"))
         }

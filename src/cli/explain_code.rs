@@ -1,7 +1,7 @@
 //! `hcb explain-code`.
 
 use super::{Format, Look, Outcome, show};
-use crate::diag::{Code, codes, nearest};
+use hcb_source::diag::{Code, codes, nearest};
 use serde_json::{Value, json};
 
 /// Explain a kind of finding: what it means, an example, how to mend it.

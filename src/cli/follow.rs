@@ -3,11 +3,11 @@
 use super::access::{Access, span, time};
 use super::explain::{Reader, find_job};
 use super::{Look, show};
-use crate::controller::act::DECISION;
-use crate::controller::reasons::Explanation;
 use crate::jobs::{JOB_NAME, State, cluster_names, cluster_of, placed_at, state};
 use anyhow::Context;
 use futures::{AsyncBufReadExt, TryStreamExt};
+use hcb_reconciler::act::DECISION;
+use hcb_reconciler::reasons::Explanation;
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Node, Pod};
@@ -323,7 +323,7 @@ fn because(why: &Explanation) -> String {
 pub(super) async fn clusters(client: &Client) -> BTreeMap<String, String> {
     let nodes: Api<Node> = Api::all(client.clone());
     let nodes = nodes
-        .list(&ListParams::default().labels(crate::controller::TARGET))
+        .list(&ListParams::default().labels(hcb_api::labels::TARGET))
         .await;
     nodes
         .map(|nodes| cluster_names(&nodes.items))

@@ -49,7 +49,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         }
     };
     let name = answer("Name of the hybrid cloud", &args.name, &|name| {
-        crate::model::names::dns_label(name)
+        hcb_kubernetes::names::dns_label(name)
     })?;
     let engine = answer("Engine (argocd or flux)", &args.engine, &|engine| {
         (!["argocd", "flux"].contains(&engine)).then(|| "is neither `argocd` nor `flux`".to_owned())
@@ -74,7 +74,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         ("workloads/train.yaml", WORKLOAD.to_owned()),
         (
             ".schema.json",
-            format!("{:#}\n", crate::spec::json_schema()),
+            format!("{:#}\n", hcb_spec::spec::json_schema()),
         ),
     ];
     write(&args.folder, &files)?;

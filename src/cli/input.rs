@@ -1,11 +1,11 @@
 //! What a run reads: the files of the spec, and templates of the user's.
 
-use crate::diag::{Diagnostic, Diagnostics, codes};
-use crate::manifest::Templates;
-use crate::policy::library;
-use crate::source::{FileId, Location, Role, Sources};
-use crate::tree::HEADER;
 use anyhow::{Context, bail};
+use hcb_compile::manifest::Templates;
+use hcb_compile::policy::library;
+use hcb_compile::tree::HEADER;
+use hcb_source::diag::{Diagnostic, Diagnostics, codes};
+use hcb_source::source::{FileId, Location, Role, Sources};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -39,7 +39,7 @@ pub(super) enum Engine {
     Flux,
 }
 
-impl From<Engine> for crate::spec::GitOpsEngine {
+impl From<Engine> for hcb_spec::spec::GitOpsEngine {
     fn from(engine: Engine) -> Self {
         match engine {
             Engine::Argocd => Self::Argocd,
@@ -168,8 +168,8 @@ impl Input {
     }
 
     /// The options of the compiler.
-    pub(super) fn options(&self) -> crate::compile::Options {
-        crate::compile::Options {
+    pub(super) fn options(&self) -> hcb_compile::compile::Options {
+        hcb_compile::compile::Options {
             engine: self.engine.map(Into::into),
             today: Some(self.today.unwrap_or_else(|| {
                 jiff::Timestamp::now()
@@ -206,7 +206,7 @@ pub(super) fn sources(
     }
     let named = library::named_folder(&sources);
     if let Some((name, location)) = &named
-        && let Some(problem) = crate::model::names::path_below(name)
+        && let Some(problem) = hcb_kubernetes::names::path_below(name)
     {
         diagnostics.push(
             Diagnostic::error(codes::BAD_PATH, format!("the path `{name}` {problem}"))

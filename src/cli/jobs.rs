@@ -2,13 +2,13 @@
 
 use super::access::{Access, ask};
 use super::{Format, Look, Outcome, show};
-use crate::controller::config::Config;
-use crate::diag::Diagnostics;
 use crate::jobs::{JOB_NAME, Summary, summary};
-use crate::source::Sources;
 use crate::submission::WORKLOAD;
 use anyhow::Context;
 use comfy_table::CellAlignment;
+use hcb_api::config::Config;
+use hcb_source::diag::Diagnostics;
+use hcb_source::source::Sources;
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};

@@ -2,8 +2,8 @@
 
 use super::input::Input;
 use super::{Format, Look, Outcome, show};
-use crate::compile::Output;
-use crate::source::Sources;
+use hcb_compile::compile::Output;
+use hcb_source::source::Sources;
 use serde_json::{Value, json};
 
 /// List what a spec compiles to: every manifest and chart, with the line of the spec behind it.
@@ -45,7 +45,7 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
             .iter()
             .map(|cluster| cluster.name.as_str());
         if !known.clone().any(|cluster| cluster == name) {
-            let hint = crate::diag::suggest(name, known).unwrap_or_default();
+            let hint = hcb_source::diag::suggest(name, known).unwrap_or_default();
             anyhow::bail!("there is no cluster `{name}`; {hint}");
         }
     }

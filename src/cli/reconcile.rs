@@ -1,12 +1,13 @@
 //! `hcb reconcile`.
 
 use super::{Format, Look, Outcome, show};
-use crate::controller::reasons::described;
-use crate::controller::record::{Replayed, replay};
-use crate::controller::{Config, run};
-use crate::diag::{Diagnostics, text};
-use crate::source::Sources;
 use anyhow::{Context, anyhow};
+use hcb_api::config::Config;
+use hcb_reconciler::reasons::described;
+use hcb_reconciler::record::{Replayed, replay};
+use hcb_reconciler::run;
+use hcb_source::diag::{Diagnostics, text};
+use hcb_source::source::Sources;
 use serde_json::json;
 use std::fs::{self, File};
 use std::io::BufReader;

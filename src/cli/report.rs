@@ -1,9 +1,9 @@
 //! `--report`: findings for other tools, beside what a command prints.
 
 use super::{Format, Look, show};
-use crate::diag::{Diagnostics, report};
-use crate::source::Sources;
 use anyhow::{Context, bail};
+use hcb_source::diag::{Diagnostics, report};
+use hcb_source::source::Sources;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
@@ -34,7 +34,7 @@ fn parse(text: &str) -> Result<Request, String> {
         .into_iter()
         .find(|(known, _)| *known == name)
     else {
-        let hint = crate::diag::suggest(name, names).unwrap_or_default();
+        let hint = hcb_source::diag::suggest(name, names).unwrap_or_default();
         return Err(format!("there is no report `{name}`; {hint}"));
     };
     match file {

@@ -3,10 +3,10 @@
 use super::input::{Input, Texts};
 use super::report::Reports;
 use super::{Format, Look, show};
-use crate::compile::{Options, Output, Timings};
-use crate::diag::Diagnostics;
-use crate::manifest::Templates;
-use crate::memo::Memo;
+use hcb_compile::compile::{Options, Output, Timings};
+use hcb_compile::manifest::Templates;
+use hcb_compile::memo::Memo;
+use hcb_source::diag::Diagnostics;
 use serde_json::{Value, json};
 
 /// A spec that was read and compiled.
@@ -43,7 +43,7 @@ pub(super) fn compile(
     mut diagnostics: Diagnostics,
     mut timings: Timings,
 ) -> Run {
-    let output = crate::compile::compile_with(
+    let output = hcb_compile::compile::compile_with(
         memo,
         &texts.sources,
         &texts.root,

@@ -10,6 +10,6 @@ use super::{Outcome, show};
 pub(super) struct Args {}
 
 pub(super) fn run(_: &Args) -> anyhow::Result<Outcome> {
-    show::json_data(&crate::spec::json_schema())?;
+    show::json_data(&hcb_spec::spec::json_schema())?;
     Ok(Outcome::Ok)
 }

@@ -1,9 +1,9 @@
 //! What commands print.
 
 use super::{Colour, Format, Look};
-use crate::diag::{Diagnostics, Severity, json, text};
-use crate::source::Sources;
 use comfy_table::{Table, presets};
+use hcb_source::diag::{Diagnostics, Severity, json, text};
+use hcb_source::source::Sources;
 use std::io::{IsTerminal, Write};
 
 /// Prints what a command made. Fails when nobody reads it any more.

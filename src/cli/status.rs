@@ -2,10 +2,10 @@
 
 use super::access::{Access, ask, span, time};
 use super::{Format, Look, Outcome, show};
-use crate::controller::act::read_status;
-use crate::controller::status::{ClusterStatus, Cost, Status};
 use anyhow::{Context, bail};
 use comfy_table::{CellAlignment, Table};
+use hcb_reconciler::act::read_status;
+use hcb_reconciler::status::{ClusterStatus, Cost, Status};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::Api;

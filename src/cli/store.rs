@@ -1,13 +1,13 @@
 //! How commands reach the object store, and how they show what moves.
 
 use super::{Format, Look};
-use crate::model::{Model, ObjectStore, ObjectStoreKind};
-use crate::spec::Addressing;
 use crate::submission::ENDPOINT;
 use crate::transfer::client::{Options, connect};
 use crate::transfer::{Progress, layout::human};
 use anyhow::bail;
 use aws_sdk_s3::Client;
+use hcb_spec::model::{Model, ObjectStore, ObjectStoreKind};
+use hcb_spec::spec::Addressing;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;

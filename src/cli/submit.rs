@@ -8,13 +8,13 @@ use super::follow::{LogAccess, Watched, outcome};
 use super::input::Input;
 use super::store::{Bar, Known, StoreAccess};
 use super::{Format, Look, Outcome, show};
-use crate::model::Workload;
 use crate::submission::{self, Variables};
 use crate::transfer::failure;
 use crate::transfer::layout::{Place, human};
 use anyhow::{Context, anyhow, bail};
 use aws_sdk_s3::Client as Store;
 use data::Data;
+use hcb_spec::model::Workload;
 use k8s_openapi::api::batch::v1::Job;
 use kube::Client;
 use kube::api::{Api, PostParams};
@@ -124,7 +124,7 @@ struct Submit<'a> {
 impl Submit<'_> {
     async fn run(
         self,
-        data: Option<(Data, &crate::spec::DataReference)>,
+        data: Option<(Data, &hcb_spec::spec::DataReference)>,
     ) -> anyhow::Result<Outcome> {
         let client = self.args.access.client().await?;
         let url = data.as_ref().map(|(_, input)| input.url.as_str());

@@ -4,7 +4,7 @@ use super::input::Input;
 use super::report::Reports;
 use super::watch::Made;
 use super::{Format, Look, Outcome, show};
-use crate::compile::Output;
+use hcb_compile::compile::Output;
 use serde_json::json;
 
 /// Check a spec and everything that it compiles to, and write nothing.

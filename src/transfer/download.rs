@@ -157,7 +157,8 @@ impl Object {
     /// two objects are never put together.
     fn unfinished(&self) -> anyhow::Result<PathBuf> {
         let name = self.target.file_name().context("a name of a file")?;
-        let tag = crate::digest::short(&format!("{} {} {}", self.place, self.tag, self.size), 12);
+        let tag =
+            hcb_source::digest::short(&format!("{} {} {}", self.place, self.tag, self.size), 12);
         let name = format!(".{}.{tag}.unfinished", name.to_string_lossy());
         Ok(self.target.with_file_name(name))
     }

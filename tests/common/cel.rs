@@ -2,10 +2,10 @@
 //! evaluated by hcb, and by a real API server in the testbed, whose answers are recorded beside
 //! them.
 
-use hcb::diag::{Diagnostics, Severity, text};
-use hcb::policy::admission::{AdmissionPolicy, Binding, Operation, Request, Resource};
-use hcb::source::Sources;
-use hcb::yaml;
+use hcb_compile::policy::admission::{AdmissionPolicy, Binding, Operation, Request, Resource};
+use hcb_source::diag::{Diagnostics, Severity, text};
+use hcb_source::source::Sources;
+use hcb_source::yaml;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;

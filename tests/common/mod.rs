@@ -3,12 +3,12 @@
 
 pub(crate) mod cel;
 
-use hcb::compile::{Options, Output, Timings, compile};
-use hcb::diag::{Diagnostics, text};
-use hcb::manifest::Templates;
-use hcb::policy::library;
-use hcb::source::{Role, Sources};
-use hcb::spec::GitOpsEngine;
+use hcb_compile::compile::{Options, Output, Timings, compile};
+use hcb_compile::manifest::Templates;
+use hcb_compile::policy::library;
+use hcb_source::diag::{Diagnostics, text};
+use hcb_source::source::{Role, Sources};
+use hcb_spec::spec::GitOpsEngine;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -1,9 +1,10 @@
 //! A node has come that a pod was let go for: it is that pod's turn, and for a moment nobody else's.
 
 use super::*;
-use hcb::controller::decide::{IN_FLUX, NO_PAUSE, TRY};
-use hcb::controller::gates::{Gate, GateChange};
-use hcb::controller::observation::ARRIVES_WITHIN;
+use hcb_api::gate::Gate;
+use hcb_reconciler::decide::{IN_FLUX, NO_PAUSE, TRY};
+use hcb_reconciler::gates::GateChange;
+use hcb_reconciler::observation::ARRIVES_WITHIN;
 
 const CLOSE: GateChange = GateChange {
     cluster: PRIVATE,
@@ -106,7 +107,7 @@ fn a_gate_stays_open_where_nobody_would_be_tried() {
 
 #[test]
 fn what_is_listed_when_watching_begins_was_there_before() {
-    use hcb::controller::facts::Watched;
+    use hcb_reconciler::facts::Watched;
     let config = plain();
     let mut state = State::new(&config);
     let node = || Fact::Node(PUBLIC, "new".into(), new_node());

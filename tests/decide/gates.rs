@@ -1,7 +1,8 @@
 //! The gates of the first tier: closed while a crowd waits for a full cluster, open otherwise.
 
 use super::*;
-use hcb::controller::gates::{CROWD, Gate, GateChange};
+use hcb_api::gate::Gate;
+use hcb_reconciler::gates::{CROWD, GateChange};
 
 const CLOSE: GateChange = GateChange {
     cluster: PRIVATE,

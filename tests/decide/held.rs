@@ -1,8 +1,8 @@
 //! Who was let go and has not left yet stays where an earlier tier has room for it by now.
 
 use super::*;
-use hcb::controller::gates::Gate;
-use hcb::controller::observation::ARRIVES_WITHIN;
+use hcb_api::gate::Gate;
+use hcb_reconciler::observation::ARRIVES_WITHIN;
 
 const SPARE: usize = 3;
 

@@ -1,18 +1,18 @@
 //! The core of the reconciler: who may leave, and who not.
 
-use hcb::controller::clock::Clock;
-use hcb::controller::config::Config;
-use hcb::controller::decide::{ON_THEIR_WAY, decide};
-use hcb::controller::decision::{Decision, Outcome, Period, Release, Verdict};
-use hcb::controller::facts::{Fact, State};
-use hcb::controller::ledger::Ledger;
-use hcb::controller::memory::{Memory, TierState};
-use hcb::controller::observation::{
-    ClusterState, HeldPod, JobPod, NodeState, Observation, Shape, take,
-};
-use hcb::controller::reasons::Reasons;
-use hcb::diag::Diagnostics;
-use hcb::source::Sources;
+use hcb_api::amounts::take;
+use hcb_api::config::Config;
+use hcb_api::requirements::Shape;
+use hcb_reconciler::clock::Clock;
+use hcb_reconciler::decide::{ON_THEIR_WAY, decide};
+use hcb_reconciler::decision::{Decision, Outcome, Period, Release, Verdict};
+use hcb_reconciler::facts::{Fact, State};
+use hcb_reconciler::ledger::Ledger;
+use hcb_reconciler::memory::{Memory, TierState};
+use hcb_reconciler::observation::{ClusterState, HeldPod, JobPod, NodeState, Observation};
+use hcb_reconciler::reasons::Reasons;
+use hcb_source::diag::Diagnostics;
+use hcb_source::source::Sources;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -63,7 +63,7 @@ fn read(text: &str) -> (Option<Config>, String) {
     let config = Config::read(file, text, &mut diagnostics);
     (
         config,
-        hcb::diag::text::render(&diagnostics.sorted(), &sources, false, 100),
+        hcb_source::diag::text::render(&diagnostics.sorted(), &sources, false, 100),
     )
 }
 

@@ -1,7 +1,7 @@
 //! Pods that the scheduler forgot are called to its mind, where it has nothing else to do.
 
 use super::*;
-use hcb::controller::decide::{AT_ONCE, IDLE_AFTER};
+use hcb_reconciler::decide::{AT_ONCE, IDLE_AFTER};
 
 /// What is decided, time after time, with a scheduler that never looks.
 struct Rounds {
@@ -103,7 +103,7 @@ fn who_was_let_go_is_called_to_mind_where_a_node_has_room() {
 #[test]
 fn who_waits_before_a_closed_gate_or_for_a_node_is_not() {
     let mut seen = observation([4, 3], vec![pod("a", 1), pod("b", 1)]);
-    seen.clusters[PRIVATE].gate = hcb::controller::gates::Gate::Closed;
+    seen.clusters[PRIVATE].gate = hcb_api::gate::Gate::Closed;
     let mut rounds = Rounds::new(seen);
     let decision = rounds.decide(2 * idle());
     assert_eq!(let_through(&decision), [("a", "private")]);

@@ -4,7 +4,7 @@ use super::sources::{Words, escape, teams, workloads, write};
 use super::tools::{for_each_cluster, tool};
 use super::{Block, Each, Peer};
 use crate::fleet::{Size, cluster};
-use hcb::yaml;
+use hcb_source::yaml;
 use serde_json::json;
 use std::path::Path;
 use std::time::Duration;

@@ -4,7 +4,7 @@ use super::sources::{expanded, places, write};
 use super::tools::{for_each_cluster, tool};
 use super::{Block, CLUSTER, Peer};
 use crate::fleet::{Size, cluster};
-use hcb::yaml;
+use hcb_source::yaml;
 use serde_json::json;
 use std::path::Path;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! What a run made, by cluster and component.
 
 use crate::cli::show;
-use crate::compile::Output;
-use crate::plan::{Area, Unit};
+use hcb_compile::compile::Output;
+use hcb_compile::plan::{Area, Unit};
 
 /// More clusters than this do not fit side by side.
 const COLUMNS: usize = 4;

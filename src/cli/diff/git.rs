@@ -4,8 +4,8 @@
 //! repository (shallow, partial, worktrees, SHA-256), and a library (`gix` 0.90, without defaults) would add
 //! 65 crates to the 260 that there are, for three questions.
 
-use crate::diag::codes;
 use anyhow::{Context, anyhow, bail};
+use hcb_source::diag::codes;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -6,11 +6,11 @@
 
 use super::super::access::connect;
 use super::sides::Made;
-use crate::diff::Side;
-use crate::diff::read::objects;
-use crate::spec::GitOpsEngine;
 use anyhow::{Context, bail};
 use futures::{StreamExt, stream};
+use hcb_diff::Side;
+use hcb_diff::read::objects;
+use hcb_spec::spec::GitOpsEngine;
 use k8s_openapi::api::core::v1::Node;
 use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams, ValidationDirective};
 use kube::core::GroupVersionKind;
@@ -60,7 +60,8 @@ pub(super) async fn sides(
         .collect();
     for (cluster, _) in reach.contexts {
         if !names.contains(&cluster.as_str()) {
-            let hint = crate::diag::suggest(cluster, names.iter().copied()).unwrap_or_default();
+            let hint =
+                hcb_source::diag::suggest(cluster, names.iter().copied()).unwrap_or_default();
             bail!("there is no cluster `{cluster}`; {hint}");
         }
     }
@@ -155,7 +156,7 @@ async fn of_cluster(
         if let Some(object) = &object {
             known.insert(identity(object));
         }
-        let write = |value: Value| crate::yaml::to_string(&cleaned(value)).into_bytes();
+        let write = |value: Value| hcb_source::yaml::to_string(&cleaned(value)).into_bytes();
         match answer {
             Answer::Both(live, would) => {
                 if let Some(live) = live {
@@ -390,9 +391,10 @@ async fn owned(
                 resource.kind.to_lowercase()
             );
             asked.jobs.extend(runs(&path, &value));
-            asked
-                .live
-                .insert(path, crate::yaml::to_string(&cleaned(value)).into_bytes());
+            asked.live.insert(
+                path,
+                hcb_source::yaml::to_string(&cleaned(value)).into_bytes(),
+            );
         }
     }
     Ok(())

@@ -3,15 +3,15 @@
 use super::super::input::{self, Engine, Input, Overrides, Texts};
 use super::super::run::{self, Run};
 use super::git::{Commit, Range, Repository};
-use crate::compile::Timings;
-use crate::diag::Diagnostics;
-use crate::diff::cause::{self, Compiled};
-use crate::diff::{Causes, Side, SpecPlace};
-use crate::manifest::Templates;
-use crate::memo::Memo;
-use crate::source::{Role, Sources};
-use crate::tree::{self, HEADER, OWNED};
 use anyhow::{Context, bail};
+use hcb_compile::compile::Timings;
+use hcb_compile::manifest::Templates;
+use hcb_compile::memo::Memo;
+use hcb_compile::tree::{self, HEADER, OWNED};
+use hcb_diff::cause::{self, Compiled};
+use hcb_diff::{Causes, Side, SpecPlace};
+use hcb_source::diag::Diagnostics;
+use hcb_source::source::{Role, Sources};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -58,7 +58,7 @@ impl Settings<'_> {
         }
     }
 
-    fn options(&self) -> crate::compile::Options {
+    fn options(&self) -> hcb_compile::compile::Options {
         self.input(Path::new("")).options()
     }
 }
@@ -160,7 +160,7 @@ pub(super) fn revisions(
         let Some(after) = of_commit(&repository, &after, spec, true, settings)? else {
             bail!(
                 "[{}] {} has no spec `{}`",
-                crate::diag::codes::REVISION.id(),
+                hcb_source::diag::codes::REVISION.id(),
                 after.name,
                 spec.display()
             );
@@ -239,7 +239,7 @@ fn is_tree(path: &Path) -> anyhow::Result<bool> {
     let metadata = std::fs::metadata(path).with_context(|| {
         format!(
             "[{}] reading `{}`",
-            crate::diag::codes::UNREADABLE.id(),
+            hcb_source::diag::codes::UNREADABLE.id(),
             path.display()
         )
     })?;
@@ -469,7 +469,7 @@ fn causes(before: &Made, after: &Made, settings: Settings<'_>) -> Option<Causes>
             let role = roles.get(path).copied().unwrap_or(Role::Spec);
             sources.add_as(role, path, text.as_str());
         }
-        let output = crate::compile::compile_with(
+        let output = hcb_compile::compile::compile_with(
             &memo,
             &sources,
             Path::new(""),

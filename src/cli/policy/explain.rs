@@ -24,7 +24,7 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
     let policies = known.policies();
     let Some(policy) = policies.iter().find(|policy| policy.name == args.name) else {
         let names = policies.iter().map(|policy| policy.name.as_str());
-        let hint = match crate::diag::nearest(&args.name, names) {
+        let hint = match hcb_source::diag::nearest(&args.name, names) {
             Some(near) => format!("did you mean `{near}`?"),
             None => "`hcb policy list` shows all there are".to_owned(),
         };

@@ -2,10 +2,10 @@
 
 use crate::cli::input::Input;
 use crate::cli::{Format, Look, Outcome, show};
-use crate::diag::Diagnostics;
-use crate::model::Model;
-use crate::policy::settings::InForce;
-use crate::policy::{Policy, library};
+use hcb_compile::policy::settings::InForce;
+use hcb_compile::policy::{Policy, library};
+use hcb_source::diag::Diagnostics;
+use hcb_spec::model::Model;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ pub(super) fn known(input: &Input, look: Look) -> anyhow::Result<Option<Known>> 
     }
     let mut diagnostics = Diagnostics::default();
     let texts = input.read(&mut diagnostics)?;
-    let found = crate::compile::policies(&texts.sources, input.options(), &mut diagnostics);
+    let found = hcb_compile::compile::policies(&texts.sources, input.options(), &mut diagnostics);
     show::findings(&diagnostics, &texts.sources, look);
     if diagnostics.has_errors() {
         if look.format == Format::Json {

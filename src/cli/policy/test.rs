@@ -2,11 +2,11 @@
 
 use crate::cli::input::files_below;
 use crate::cli::{Format, Look, Outcome, show};
-use crate::diag::Diagnostics;
-use crate::policy::library;
-use crate::policy::suite::{self, Suite};
-use crate::source::Sources;
 use anyhow::{Context, bail};
+use hcb_compile::policy::library;
+use hcb_compile::policy::suite::{self, Suite};
+use hcb_source::diag::Diagnostics;
+use hcb_source::source::Sources;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serde_json::json;
 use std::collections::BTreeMap;

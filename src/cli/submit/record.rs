@@ -45,7 +45,7 @@ impl Record {
             )
         };
         fs::create_dir_all(folder).with_context(described)?;
-        let digest = crate::digest::short(&asked.to_string(), 16);
+        let digest = hcb_source::digest::short(&asked.to_string(), 16);
         let mut name = format!("{workload}-{digest}");
         let run = run_name(workload, RandomState::new().build_hasher().finish());
         let mut lock = File::create(folder.join(format!("{name}.lock"))).with_context(described)?;

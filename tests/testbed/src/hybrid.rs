@@ -13,7 +13,7 @@ use crate::testbed::Testbed;
 use crate::{definitions, deployment, helm, istiod, karpenter, mesh, network, scenarios};
 use anyhow::{Context, Result};
 use futures::future::try_join_all;
-use hcb::model::{Model, Provider};
+use hcb_spec::model::{Model, Provider};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Node;
 use kube::api::Api;
@@ -368,7 +368,9 @@ impl Hybrid {
             .model
             .clusters
             .iter()
-            .map(|cluster| hcb::scheduling::admiralty::virtual_node_name(&cluster.name))
+            .map(|cluster| {
+                hcb_compile::providers::scheduling::admiralty::virtual_node_name(&cluster.name)
+            })
             .collect();
         crate::wait_for("the virtual nodes", Duration::from_secs(60), async || {
             let nodes = self.source().nodes().await?;
@@ -522,7 +524,7 @@ pub(crate) async fn run_admiralty(
 /// A cluster with the nodes that a spec says are always there. Where there are none, there is still the
 /// one that Admiralty, the autoscaler and others have their pods on, which no job may use: without it
 /// nobody in that cluster could take a job in, or buy a node for it.
-pub(crate) fn plan(cluster: &hcb::model::Cluster) -> ClusterPlan {
+pub(crate) fn plan(cluster: &hcb_spec::model::Cluster) -> ClusterPlan {
     let pools = cluster
         .pools
         .iter()

@@ -7,7 +7,7 @@ use crate::process::{Process, Program};
 use crate::testbed::Testbed;
 use crate::tools::{Tools, output};
 use anyhow::Result;
-use hcb::compile::Output;
+use hcb_compile::compile::Output;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -3,7 +3,7 @@
 use crate::hybrid::{Hybrid, Setup};
 use crate::record::{ClusterRecord, PodRecord, has_room};
 use anyhow::Result;
-use hcb::model::Model;
+use hcb_spec::model::Model;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;

@@ -5,7 +5,7 @@ use crate::cluster::Cluster;
 use crate::node_stages;
 use crate::ports::Port;
 use anyhow::Result;
-use hcb::model::{NodePool, Quantity};
+use hcb_spec::model::{NodePool, Quantity};
 use serde_json::{Value, json};
 use std::fs;
 use std::time::Duration;

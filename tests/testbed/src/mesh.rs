@@ -8,7 +8,7 @@ use crate::procedure::{Page, Step};
 use crate::secrets::Store;
 use crate::tools::output;
 use anyhow::{Context, Result};
-use hcb::model::Model;
+use hcb_spec::model::Model;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::api::{Api, Patch, PatchParams, PostParams};

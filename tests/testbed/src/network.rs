@@ -9,7 +9,7 @@ use crate::istiod::{self, GATEWAY, Options};
 use crate::mesh::{self, MEETING_PORT};
 use crate::tools::output;
 use anyhow::{Context, Result};
-use hcb::model::Model;
+use hcb_spec::model::Model;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::ResourceExt;
 use kube::api::Api;

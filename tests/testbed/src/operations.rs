@@ -238,7 +238,7 @@ impl Site {
                 for change in changes {
                     change.make(cloud)?;
                 }
-                let text: Vec<_> = all.iter().map(hcb::yaml::to_string).collect();
+                let text: Vec<_> = all.iter().map(hcb_source::yaml::to_string).collect();
                 fs::write(&path, self.localized(&text.join("---\n")))?;
                 self.commit().await?;
             }

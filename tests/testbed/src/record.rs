@@ -3,7 +3,7 @@
 
 use crate::cluster::SYSTEM_TAINT;
 use anyhow::{Context, Result};
-use hcb::model::Quantity;
+use hcb_spec::model::Quantity;
 use jiff::Timestamp;
 use serde_json::Value;
 use std::collections::BTreeMap;

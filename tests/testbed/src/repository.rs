@@ -4,11 +4,11 @@
 use crate::apply::manifests;
 use crate::tools::output;
 use anyhow::{Context, Result};
-use hcb::compile::{Options, Output, Timings, compile};
-use hcb::diag::Diagnostics;
-use hcb::manifest::Templates;
-use hcb::source::Sources;
-use hcb::spec::GitOpsEngine;
+use hcb_compile::compile::{Options, Output, Timings, compile};
+use hcb_compile::manifest::Templates;
+use hcb_source::diag::Diagnostics;
+use hcb_source::source::Sources;
+use hcb_spec::spec::GitOpsEngine;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -88,7 +88,7 @@ impl Repository {
     pub fn compile(&self) -> Result<Output> {
         let output = compiled(&self.checkout.join(SPEC), Some(self.engine))?;
         let folder = self.tree(&output);
-        hcb::tree::write::write(&output.tree, &folder)
+        hcb_compile::tree::write::write(&output.tree, &folder)
             .map_err(|refusal| anyhow::anyhow!("{}: {refusal:?}", folder.display()))?;
         Ok(output)
     }

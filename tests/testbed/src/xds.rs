@@ -5,7 +5,7 @@ use crate::deployment::tokens;
 use crate::istiod;
 use crate::tools::output;
 use anyhow::{Context, Result};
-use hcb::model::Quantity;
+use hcb_spec::model::Quantity;
 use k8s_openapi::api::core::v1::{ConfigMap, Container, EnvVar, Pod, ProjectedVolumeSource};
 use kube::ResourceExt;
 use kube::api::Api;

@@ -2,7 +2,7 @@
 //! servers, from a Git repository and registries of charts behind a proxy.
 
 use anyhow::Result;
-use hcb::spec::GitOpsEngine;
+use hcb_spec::spec::GitOpsEngine;
 use hcb_testbed::admiralty::Admiralty;
 use hcb_testbed::argocd;
 use hcb_testbed::delivery::Delivery;

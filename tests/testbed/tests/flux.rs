@@ -2,7 +2,7 @@
 //! Git repository and registries of charts behind a proxy.
 
 use anyhow::Result;
-use hcb::spec::GitOpsEngine;
+use hcb_spec::spec::GitOpsEngine;
 use hcb_testbed::admiralty::Admiralty;
 use hcb_testbed::delivery::Delivery;
 use hcb_testbed::delivery::steps::Engine;

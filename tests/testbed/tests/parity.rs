@@ -9,7 +9,7 @@ mod cel;
 use anyhow::{Context, Result, bail};
 use cel::{Answer, Case, GROUP, NAMESPACE, Topic, answers_path, evaluate, is_right, topics};
 use futures::{StreamExt, TryStreamExt, stream};
-use hcb::policy::admission::Operation;
+use hcb_compile::policy::admission::Operation;
 use hcb_testbed::apply::Applier;
 use hcb_testbed::{Cluster, ClusterPlan, Testbed, say, wait_for};
 use kube::api::{Api, DeleteParams, DynamicObject, PatchParams, PostParams};

@@ -2,8 +2,8 @@
 //! server says of it, in the same words.
 
 use anyhow::{Context, Result};
-use hcb::policy::suite::{self, Suite};
-use hcb::policy::{Subject, library};
+use hcb_compile::policy::suite::{self, Suite};
+use hcb_compile::policy::{Subject, library};
 use hcb_testbed::apply::{Applier, manifests};
 use hcb_testbed::cluster::Cluster;
 use hcb_testbed::hybrid::{Hybrid, Setup};
@@ -236,17 +236,17 @@ fn suites() -> Vec<Suite> {
     let files = library::built_in_files()
         .map(|(path, text)| (path.into(), text))
         .collect();
-    let mut diagnostics = hcb::diag::Diagnostics::default();
+    let mut diagnostics = hcb_source::diag::Diagnostics::default();
     let mut suites = suite::run(
         &files,
-        &mut hcb::source::Sources::default(),
+        &mut hcb_source::source::Sources::default(),
         &mut diagnostics,
     );
     suites.retain(|suite| matches!(policy(&suite.policy).subject, Subject::Admission(_)));
     suites
 }
 
-fn policy(name: &str) -> &'static hcb::policy::Policy {
+fn policy(name: &str) -> &'static hcb_compile::policy::Policy {
     library::built_in()
         .iter()
         .find(|policy| policy.name == name)

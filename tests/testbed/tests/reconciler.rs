@@ -241,12 +241,12 @@ async fn logged(hybrid: &Hybrid, what: &str) -> Result<()> {
 /// Leaves the gate of the first tier closed, as a reconciler that is lost may have.
 async fn close_first_tier(hybrid: &Hybrid) -> Result<()> {
     let nodes: Api<Node> = Api::all(hybrid.source().client.clone());
-    let name = hcb::scheduling::admiralty::virtual_node_name("private");
+    let name = hcb_compile::providers::scheduling::admiralty::virtual_node_name("private");
     let spec = nodes.get(&name).await?.spec.context("a spec")?;
     let mut taints = spec.taints.unwrap_or_default();
-    taints.retain(|taint| taint.key != hcb::controller::GATE);
+    taints.retain(|taint| taint.key != hcb_api::gate::GATE);
     taints.push(Taint {
-        key: hcb::controller::GATE.to_owned(),
+        key: hcb_api::gate::GATE.to_owned(),
         value: Some("private".to_owned()),
         effect: "NoSchedule".to_owned(),
         ..Taint::default()

@@ -6,7 +6,7 @@ use crate::hybrid::is_ready;
 use crate::scenario::copy;
 use crate::wait_for;
 use anyhow::{Context, Result};
-use hcb::scheduling::admiralty::virtual_node_name;
+use hcb_compile::providers::scheduling::admiralty::virtual_node_name;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams, PostParams};

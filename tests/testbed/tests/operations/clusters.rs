@@ -157,7 +157,7 @@ async fn nothing_is_left(site: &Site, name: &str) -> Result<()> {
     let source = site.source();
     wait_for("what was left of it to go", SOON, async || {
         let mut left = Vec::new();
-        let virtual_node = hcb::scheduling::admiralty::virtual_node_name(name);
+        let virtual_node = hcb_compile::providers::scheduling::admiralty::virtual_node_name(name);
         let nodes = source.nodes().await?;
         left.extend(
             nodes

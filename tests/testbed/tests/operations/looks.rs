@@ -54,13 +54,11 @@ pub(crate) async fn gate_is(
     what: &str,
 ) -> Result<()> {
     let nodes: Api<Node> = Api::all(site.source().client.clone());
-    let name = hcb::scheduling::admiralty::virtual_node_name(cluster);
+    let name = hcb_compile::providers::scheduling::admiralty::virtual_node_name(cluster);
     wait_for(what, SOON, async || {
         let node = nodes.get(&name).await?;
         let taints = node.spec.and_then(|spec| spec.taints).unwrap_or_default();
-        let gate = taints
-            .iter()
-            .find(|taint| taint.key == hcb::controller::GATE);
+        let gate = taints.iter().find(|taint| taint.key == hcb_api::gate::GATE);
         Ok(gate.and_then(|taint| taint.value.as_deref()) == value)
     })
     .await
@@ -68,7 +66,7 @@ pub(crate) async fn gate_is(
 
 /// How many pods of jobs were ever bound to a cluster, of those that are still listed.
 pub(crate) async fn ran(site: &Site, cluster: &str) -> Result<usize> {
-    let node = hcb::scheduling::admiralty::virtual_node_name(cluster);
+    let node = hcb_compile::providers::scheduling::admiralty::virtual_node_name(cluster);
     let pods = site.source().pods().await?;
     let is_there =
         |pod: &&Pod| pod.spec.as_ref().and_then(|spec| spec.node_name.as_ref()) == Some(&node);

@@ -1,7 +1,0 @@
-//! Tells cargo about the folders that are embedded: it sees changed files by itself, not new ones.
-
-fn main() {
-    for folder in ["templates", "docs/codes", "policies"] {
-        println!("cargo:rerun-if-changed={folder}");
-    }
-}

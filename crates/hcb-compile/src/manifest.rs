@@ -1,0 +1,314 @@
+//! Units of the plan to manifests: values with the place in the spec that asks for them.
+
+mod check;
+pub mod templates;
+
+pub use check::check;
+pub use templates::Templates;
+
+use crate::memo::{Fingerprint, Memo};
+use crate::plan::{Chart, Item, Unit};
+use hcb_source::diag::{Diagnostic, Diagnostics, codes};
+use hcb_source::source::Location;
+use hcb_spec::model::Model;
+use rayon::prelude::*;
+use serde_json::{Value, json};
+use std::sync::{Arc, OnceLock};
+use templates::Problem;
+
+/// One object of Kubernetes.
+#[derive(Debug, Clone)]
+pub struct Manifest {
+    /// The object.
+    pub value: Arc<Value>,
+    /// What is said of it above it, lines without `#`.
+    pub comment: Arc<[String]>,
+    /// What in the spec asks for it.
+    pub origin: Location,
+    /// The template it comes from.
+    pub template: &'static str,
+    /// That of the object and what is said above it.
+    pub fingerprint: Fingerprint,
+}
+
+/// How many manifests of a unit are worth a task of their own. Most units have few; one, with the jobs of the
+/// source cluster, may have as many as all others.
+pub(crate) const MANIFESTS_PER_TASK: usize = 16;
+
+/// What a template renders to, without what is of one place only: objects with what is said above each, or
+/// why there are none.
+pub(crate) type Rendered = Result<Vec<(Arc<Value>, Arc<[String]>, Fingerprint)>, Problem>;
+
+/// A unit with its manifests.
+#[derive(Debug, Clone)]
+pub struct RenderedUnit {
+    /// The unit as planned, without what was rendered of it.
+    pub unit: Unit,
+    /// The charts with their values.
+    pub charts: Vec<RenderedChart>,
+    /// The manifests, in the order of the plan.
+    pub manifests: Box<[Manifest]>,
+    fingerprint: OnceLock<Fingerprint>,
+}
+
+impl RenderedUnit {
+    /// A unit with what was rendered of it.
+    pub fn new(unit: Unit, charts: Vec<RenderedChart>, manifests: Box<[Manifest]>) -> Self {
+        Self {
+            unit,
+            charts,
+            manifests,
+            fingerprint: OnceLock::new(),
+        }
+    }
+
+    /// That of its manifests, in their order.
+    pub fn fingerprint(&self) -> Fingerprint {
+        *self.fingerprint.get_or_init(|| {
+            let manifests = self.manifests.iter().map(|manifest| manifest.fingerprint);
+            Fingerprint::of_all(manifests)
+        })
+    }
+}
+
+/// A chart with its values.
+#[derive(Debug, Clone)]
+pub struct RenderedChart {
+    /// The chart as planned.
+    pub chart: Chart,
+    /// Its values.
+    pub values: Arc<Value>,
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn group(api_version: &str) -> &str {
+    api_version.split_once('/').map_or("", |(group, _)| group)
+}
+
+impl Manifest {
+    /// `apiVersion`.
+    pub fn api_version(&self) -> &str {
+        text(&self.value["apiVersion"])
+    }
+
+    /// The API group, empty for the core.
+    pub fn group(&self) -> &str {
+        group(self.api_version())
+    }
+
+    /// `kind`.
+    pub fn kind(&self) -> &str {
+        text(&self.value["kind"])
+    }
+
+    /// `metadata.name`.
+    pub fn name(&self) -> &str {
+        text(&self.value["metadata"]["name"])
+    }
+
+    /// `metadata.namespace`; `None` for what has none.
+    pub fn namespace(&self) -> Option<&str> {
+        self.value["metadata"]["namespace"].as_str()
+    }
+}
+
+/// The units of each cluster, in their order.
+pub fn by_cluster<'a>(
+    model: &Model,
+    units: impl IntoIterator<Item = &'a RenderedUnit>,
+) -> Vec<Vec<&'a RenderedUnit>> {
+    let mut of_clusters = vec![Vec::new(); model.clusters.len()];
+    for unit in units {
+        of_clusters[unit.unit.cluster].push(unit);
+    }
+    of_clusters
+}
+
+/// Renders units. What cannot be rendered is said, and left out.
+pub fn render(
+    model: &Model,
+    units: Vec<Unit>,
+    templates: &Templates,
+    memo: &Memo,
+    diagnostics: &mut Diagnostics,
+) -> Vec<RenderedUnit> {
+    let rendered: Vec<_> = units
+        .into_par_iter()
+        .map(|mut unit| {
+            let mut found = Diagnostics::default();
+            // Contexts are larger than what is made of them, which most often is shared: they go as they are used.
+            let items: Vec<_> = std::mem::take(&mut unit.items)
+                .into_par_iter()
+                .with_min_len(MANIFESTS_PER_TASK)
+                .map(|item| {
+                    let rendered = memo.rendered.recall(
+                        || {
+                            let context = Fingerprint::of_json(&item.context);
+                            Fingerprint::of((item.template, context, &model.name))
+                        },
+                        || rendered(&item, templates, model, memo),
+                    );
+                    manifests(&item, &rendered)
+                })
+                .collect();
+            let manifests = items.into_iter().flat_map(|manifests| {
+                manifests.unwrap_or_else(|problem| {
+                    found.push(*problem);
+                    Vec::new()
+                })
+            });
+            let manifests = manifests.collect();
+            let charts = std::mem::take(&mut unit.charts)
+                .into_iter()
+                .filter_map(|chart| {
+                    let values = memo.values.recall(
+                        || {
+                            Fingerprint::of((
+                                chart.values.template,
+                                Fingerprint::of_json(&chart.values.context),
+                            ))
+                        },
+                        || Arc::new(values(&chart.values, templates)),
+                    );
+                    match &*values {
+                        Ok(values) => Some(RenderedChart {
+                            values: values.clone()?,
+                            chart,
+                        }),
+                        Err(problem) => {
+                            found.push(unusable(&chart.values, problem));
+                            None
+                        }
+                    }
+                })
+                .collect();
+            (RenderedUnit::new(unit, charts, manifests), found)
+        })
+        .collect();
+    rendered
+        .into_iter()
+        .map(|(unit, found)| {
+            diagnostics.extend(found);
+            unit
+        })
+        .collect()
+}
+
+/// Objects that are given as they are, and come from no template, as manifests of `source`.
+pub fn given(
+    model: &Model,
+    objects: impl IntoIterator<Item = Value>,
+    origin: Location,
+    source: &'static str,
+) -> Vec<Manifest> {
+    objects
+        .into_iter()
+        .map(|mut value| {
+            finish(&mut value, source, model);
+            Manifest {
+                fingerprint: Fingerprint::of_json(&value),
+                value: Arc::new(value),
+                comment: Arc::default(),
+                origin,
+                template: source,
+            }
+        })
+        .collect()
+}
+
+/// What the template of an item renders to. The context of each cluster is another, but the text is often
+/// the same.
+fn rendered(item: &Item, templates: &Templates, model: &Model, memo: &Memo) -> Arc<Rendered> {
+    match templates.render(item.template, &item.context) {
+        Ok(text) => memo.read.recall(
+            || Fingerprint::of((item.template, &text, &model.name)),
+            || Arc::new(objects(item.template, &text, model)),
+        ),
+        Err(problem) => Arc::new(Err(problem)),
+    }
+}
+
+/// The objects that a template was rendered to.
+fn objects(template: &'static str, text: &str, model: &Model) -> Rendered {
+    let documents = templates::read(template, text)?;
+    let objects = documents.into_iter().map(|mut document| {
+        finish(&mut document.value, template, model);
+        let value = Fingerprint::of_json(&document.value);
+        let fingerprint = Fingerprint::of((value, &document.comment));
+        (
+            Arc::new(document.value),
+            document.comment.into(),
+            fingerprint,
+        )
+    });
+    Ok(objects.collect())
+}
+
+/// The values of a chart, where its template has any.
+fn values(item: &Item, templates: &Templates) -> Result<Option<Arc<Value>>, Problem> {
+    let text = templates.render(item.template, &item.context)?;
+    let documents = templates::read(item.template, &text)?;
+    let first = documents.into_iter().next();
+    Ok(first.map(|document| Arc::new(document.value)))
+}
+
+/// The manifests of an item, or why there are none.
+fn manifests(item: &Item, rendered: &Rendered) -> Result<Vec<Manifest>, Box<Diagnostic>> {
+    let objects = rendered
+        .as_ref()
+        .map_err(|problem| Box::new(unusable(item, problem)))?;
+    let manifests = objects
+        .iter()
+        .map(|(value, comment, fingerprint)| Manifest {
+            value: Arc::clone(value),
+            comment: Arc::clone(comment),
+            origin: item.origin,
+            template: item.template,
+            fingerprint: *fingerprint,
+        });
+    Ok(manifests.collect())
+}
+
+fn unusable(item: &Item, problem: &Problem) -> Diagnostic {
+    let mut diagnostic = Diagnostic::error(
+        codes::TEMPLATE,
+        format!(
+            "the template `{}` cannot be used: {}",
+            item.template, problem.message
+        ),
+    )
+    .at(item.origin, "needed for this");
+    diagnostic.notes.clone_from(&problem.notes);
+    diagnostic
+}
+
+/// The label that says what an object belongs to.
+const PART_OF: &str = "app.kubernetes.io/part-of";
+
+/// What every object has in common: labels that say whose it is, and for a Job, which cannot be
+/// changed, a name that changes with its content.
+fn finish(value: &mut Value, template: &str, model: &Model) {
+    let is_submitted = template == crate::plan::workloads::SUBMITTED;
+    let is_job = text(&value["kind"]) == "Job" && group(text(&value["apiVersion"])) == "batch";
+    if is_job && !is_submitted {
+        let hash = hcb_source::digest::short(&value.to_string(), 8);
+        let name = format!("{}-{hash}", text(&value["metadata"]["name"]));
+        value["metadata"]["name"] = name.into();
+    }
+    // Admiralty takes foreign labels off its virtual nodes.
+    if text(&value["kind"]) != "Node"
+        && let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut)
+        && let Some(labels) = metadata
+            .entry("labels")
+            .or_insert_with(|| json!({}))
+            .as_object_mut()
+        // What is part of something else, such as the engine's settings, stays that.
+        && !labels.contains_key(PART_OF)
+    {
+        labels.insert("app.kubernetes.io/managed-by".to_owned(), "hcb".into());
+        labels.insert(PART_OF.to_owned(), model.name.as_str().into());
+    }
+}

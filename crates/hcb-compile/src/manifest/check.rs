@@ -1,0 +1,162 @@
+//! The check of every manifest: its kind's schema, its identity, no secret in it.
+
+use super::{MANIFESTS_PER_TASK, Manifest, RenderedUnit, by_cluster};
+use crate::memo::{Cache, Fingerprint, Memo};
+use hcb_kubernetes::schema::{self, Scope};
+use hcb_source::diag::{Diagnostic, Diagnostics, code_list, codes};
+use hcb_spec::model::Model;
+use rayon::prelude::*;
+use std::collections::HashMap;
+
+/// Checks manifests strictly against the schemas of the clusters they go to, and that no object
+/// is there twice. Everything that is wrong is said with the place in the spec that caused it.
+pub fn check(model: &Model, units: &[RenderedUnit], memo: &Memo, diagnostics: &mut Diagnostics) {
+    let found = units.par_iter().map(|unit| {
+        let version = model.clusters[unit.unit.cluster].kubernetes;
+        let of = || Fingerprint::of((version, unit.fingerprint()));
+        nothing_or(&memo.right, of, || check_unit(model, unit, memo))
+    });
+    diagnostics.extend(Diagnostics::of_all(found));
+    check_identity(model, units, memo, diagnostics);
+}
+
+/// What a check finds, which is not done again where it found nothing before.
+fn nothing_or(
+    known: &Cache<bool>,
+    of: impl FnOnce() -> Fingerprint,
+    check: impl Fn() -> Diagnostics,
+) -> Diagnostics {
+    let mut checked = None;
+    let is_nothing = known.recall(of, || checked.insert(check()).is_empty());
+    match checked {
+        Some(found) => found,
+        None if is_nothing => Diagnostics::default(),
+        None => check(),
+    }
+}
+
+fn check_unit(model: &Model, unit: &RenderedUnit, memo: &Memo) -> Diagnostics {
+    let manifests = unit.manifests.par_iter().with_min_len(MANIFESTS_PER_TASK);
+    Diagnostics::of_all(manifests.map(|manifest| {
+        let mut found = Diagnostics::default();
+        check_schema(model, unit, manifest, memo, &mut found);
+        check_secret(manifest, &mut found);
+        found
+    }))
+}
+
+/// A finding about a manifest.
+fn about(manifest: &Manifest, code: hcb_source::diag::Code, message: String) -> Diagnostic {
+    Diagnostic::error(code, message)
+        .at(manifest.origin, "leads to this manifest")
+        .note(format!("from the template `{}`", manifest.template))
+}
+
+fn check_schema(
+    model: &Model,
+    unit: &RenderedUnit,
+    manifest: &Manifest,
+    memo: &Memo,
+    diagnostics: &mut Diagnostics,
+) {
+    let cluster = &model.clusters[unit.unit.cluster];
+    let (api_version, kind) = (manifest.api_version(), manifest.kind());
+    let subject = format!("{kind} `{}`", manifest.name());
+    let Some(validator) = schema::validator(cluster.kubernetes, api_version, kind) else {
+        let similar = schema::similar_kinds(cluster.kubernetes, api_version, kind);
+        let known = code_list(similar.iter().map(String::as_str));
+        let message = format!(
+            "there is no schema for `{api_version}` {kind} on Kubernetes {}",
+            cluster.kubernetes
+        );
+        let help = (!similar.is_empty()).then(|| format!("known: {known}"));
+        diagnostics.push(about(manifest, codes::SCHEMA_UNKNOWN, message).maybe_help(help));
+        return;
+    };
+    let violations = memo.violations.recall(
+        || Fingerprint::of((cluster.kubernetes, manifest.fingerprint)),
+        || validator.check(&manifest.value).into(),
+    );
+    for violation in &*violations {
+        let message = format!(
+            "{subject} at `{}`: {}",
+            violation.pointer, violation.message
+        );
+        let suggestion = violation.suggestion.as_ref();
+        let suggestion = suggestion.map(|near| format!("did you mean `{near}`?"));
+        diagnostics.push(about(manifest, codes::SCHEMA, message).maybe_help(suggestion));
+    }
+    let problem = match (validator.scope(), manifest.namespace()) {
+        (Scope::Namespaced, None) => "must say its namespace",
+        (Scope::Cluster, Some(_)) => "belongs to no namespace",
+        _ => return,
+    };
+    diagnostics.push(about(
+        manifest,
+        codes::SCHEMA,
+        format!("{subject} {problem}"),
+    ));
+}
+
+/// No value of a secret is ever written.
+fn check_secret(manifest: &Manifest, diagnostics: &mut Diagnostics) {
+    let has_value = |key| {
+        let value = manifest
+            .value
+            .get(key)
+            .and_then(serde_json::Value::as_object);
+        value.is_some_and(|value| !value.is_empty())
+    };
+    if manifest.kind() == "Secret" && (has_value("data") || has_value("stringData")) {
+        let message = format!(
+            "Secret `{}` has a value, which would be in Git",
+            manifest.name()
+        );
+        diagnostics
+            .push(about(manifest, codes::SECRET_VALUE, message).help("make it an ExternalSecret"));
+    }
+}
+
+/// One object is in one manifest: two would be applied over each other without end.
+fn check_identity(
+    model: &Model,
+    units: &[RenderedUnit],
+    memo: &Memo,
+    diagnostics: &mut Diagnostics,
+) {
+    let found = by_cluster(model, units).into_par_iter().map(|units| {
+        let of = || Fingerprint::of_all(units.iter().map(|unit| unit.fingerprint()));
+        nothing_or(&memo.single, of, || check_identity_in(model, &units))
+    });
+    diagnostics.extend(Diagnostics::of_all(found));
+}
+
+fn check_identity_in(model: &Model, units: &[&RenderedUnit]) -> Diagnostics {
+    let mut diagnostics = Diagnostics::default();
+    let mut seen: HashMap<_, &Manifest> = HashMap::new();
+    for unit in units {
+        for manifest in &unit.manifests {
+            let identity = (
+                manifest.group(),
+                manifest.kind(),
+                manifest.namespace(),
+                manifest.name(),
+            );
+            let Some(first) = seen.insert(identity, manifest) else {
+                continue;
+            };
+            let cluster = &model.clusters[unit.unit.cluster].name;
+            let message = format!(
+                "{} `{}` is generated twice for `{cluster}`",
+                manifest.kind(),
+                manifest.name()
+            );
+            diagnostics.push(
+                about(manifest, codes::DUPLICATE_OBJECT, message)
+                    .also(first.origin, "leads to it too")
+                    .note(format!("and from `{}`", first.template)),
+            );
+        }
+    }
+    diagnostics
+}

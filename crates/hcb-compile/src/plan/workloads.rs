@@ -1,0 +1,191 @@
+//! Jobs and cron jobs in the source cluster; what their pods need, in every cluster they may run in.
+
+use super::access::{Target, external_secret};
+use super::foundation::priority_class;
+use super::object_store::{CREDENTIALS, endpoint};
+use super::{Area, Unit, Wave};
+use hcb_spec::model::{ClusterIndex, Model, PROXY_LIMITS, PROXY_REQUESTS, Workload};
+use hcb_spec::spec::Run;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// The environment variable with the folder of the checkpoints.
+pub const CHECKPOINTS: &str = "HCB_CHECKPOINTS";
+
+/// The template of Jobs that people submit: not in Git's care, so their names have no hash.
+pub const SUBMITTED: &str = "workloads/submitted-job.yaml";
+
+pub(super) fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
+    let cluster = &model.clusters[index];
+    let mut accounts = Unit::new(index, "workload-accounts", Wave::Services, cluster.location);
+    let mut jobs = Unit::new(index, "workloads", Wave::Workloads, cluster.location);
+    let mut submitted = Unit::new(index, "submit", Wave::Workloads, cluster.location);
+    submitted.area = Area::Submit;
+    for workload in &model.workloads {
+        // A pod is created in the source wherever it runs, so its account is there too.
+        if workload.clusters.contains(&index) || index == model.source {
+            accounts.add(
+                "workloads/service-account.yaml",
+                workload.location,
+                json!({ "name": workload.name, "namespace": workload.namespace }),
+            );
+        }
+        if index == model.source {
+            secret_environment(&mut accounts, model, workload);
+            let (unit, template) = match (workload.spec.run, &workload.spec.schedule) {
+                (Run::OnSubmit, _) => (&mut submitted, SUBMITTED),
+                (Run::OnSync, Some(_)) => (&mut jobs, "workloads/cron-job.yaml"),
+                (Run::OnSync, None) => (&mut jobs, "workloads/job.yaml"),
+            };
+            unit.add(template, workload.location, context(model, workload));
+        }
+    }
+    vec![accounts, jobs, submitted]
+}
+
+/// The Secret with a workload's variables from the secret store.
+fn secret_environment(unit: &mut Unit, model: &Model, workload: &Workload) {
+    if workload.spec.secret_env.is_empty() {
+        return;
+    }
+    let data: Vec<_> = workload
+        .spec
+        .secret_env
+        .iter()
+        .map(|(variable, secret)| {
+            let mut reference = json!({ "key": secret.key });
+            if let Some(property) = &secret.property {
+                reference["property"] = property.as_str().into();
+            }
+            json!({ "secretKey": variable, "remoteRef": reference })
+        })
+        .collect();
+    let target = Target {
+        name: secret_name(workload),
+        namespace: &workload.namespace,
+        labels: json!({}),
+        annotations: json!({}),
+        data: Value::Null,
+    };
+    external_secret(unit, model, workload.location, &target, &json!(data));
+}
+
+fn secret_name(workload: &Workload) -> String {
+    format!("{}-env", workload.name)
+}
+
+fn context(model: &Model, workload: &Workload) -> Value {
+    let spec = &workload.spec;
+    let completions = spec.completions.unwrap_or(spec.parallelism);
+    json!({
+        "name": workload.name,
+        "namespace": workload.namespace,
+        "cloud": model.name,
+        "schedule": spec.schedule,
+        "timeZone": spec.time_zone.as_deref().unwrap_or("Etc/UTC"),
+        "image": spec.image,
+        "command": spec.command,
+        "args": spec.args,
+        "env": environment(model, workload),
+        "requests": workload.requests,
+        "limits": limits(workload),
+        "parallelism": spec.parallelism.min(completions),
+        "completions": completions,
+        "indexed": completions > 1,
+        "retries": spec.retries,
+        "deadlineSeconds": workload.deadline.seconds(),
+        "priorityClass": workload.priority.as_deref().map(priority_class),
+        "user": spec.user,
+        "mesh": model.mesh.as_ref().map(|_| json!({
+            "requests": BTreeMap::from(PROXY_REQUESTS),
+            "limits": BTreeMap::from(PROXY_LIMITS),
+        })),
+        "tolerations": tolerations(workload),
+        "gpuProduct": spec.resources.gpu.as_ref().and_then(|gpu| gpu.product.as_ref()),
+        "constraints": constraints(model, workload),
+    })
+}
+
+/// Memory, disk and GPUs are limited to what is requested, so that no pod harms its neighbours and
+/// the scheduler's arithmetic holds; CPU is not, since it can be shared without harm.
+fn limits(workload: &Workload) -> Value {
+    workload
+        .requests
+        .iter()
+        .filter(|(resource, _)| *resource != "cpu")
+        .map(|(resource, quantity)| (resource.clone(), json!(quantity)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+fn environment(model: &Model, workload: &Workload) -> Vec<Value> {
+    let spec = &workload.spec;
+    let plain = |name: &str, value: &str| json!({ "name": name, "value": value });
+    let from_secret = |name: &str, secret: &str, key: &str| json!({ "name": name, "valueFrom": { "secretKeyRef": { "name": secret, "key": key } } });
+    let mut variables = vec![plain("HCB_WORKLOAD", &workload.name)];
+    if let Some(store) = model.object_store.as_ref().filter(|_| spec.data_is_used()) {
+        variables.extend([
+            plain("AWS_ENDPOINT_URL_S3", &endpoint(store)),
+            plain("AWS_REGION", &store.region),
+            // boto3 reads no other.
+            plain("AWS_DEFAULT_REGION", &store.region),
+            plain("HCB_S3_ADDRESSING", store.addressing.name()),
+            from_secret("AWS_ACCESS_KEY_ID", CREDENTIALS, "accessKeyId"),
+            from_secret("AWS_SECRET_ACCESS_KEY", CREDENTIALS, "secretAccessKey"),
+        ]);
+    }
+    for (direction, references) in [("INPUT", &spec.data.inputs), ("OUTPUT", &spec.data.outputs)] {
+        for reference in references {
+            variables.push(plain(&reference.variable(direction), &reference.url));
+        }
+    }
+    if let Some(folder) = spec.data.checkpoint_folder() {
+        variables.push(plain(CHECKPOINTS, &folder));
+    }
+    // The user of the pod has no home in most images; libraries want to write there.
+    if !spec.env.contains_key("HOME") && !spec.secret_env.contains_key("HOME") {
+        variables.push(plain("HOME", "/tmp"));
+    }
+    variables.extend(spec.env.iter().map(|(name, value)| plain(name, value)));
+    let secret = secret_name(workload);
+    variables.extend(
+        spec.secret_env
+            .keys()
+            .map(|name| from_secret(name, &secret, name)),
+    );
+    variables
+}
+
+/// GPU nodes are commonly kept for pods that ask for GPUs, by a taint of the resource's name.
+fn tolerations(workload: &Workload) -> Vec<Value> {
+    workload
+        .spec
+        .resources
+        .gpu
+        .iter()
+        .map(|gpu| json!({ "key": gpu.resource, "operator": "Exists", "effect": "NoSchedule" }))
+        .collect()
+}
+
+/// The constraints of the proxy pod, which choose the cluster: Admiralty drops the affinity of the
+/// pod's own spec there, and takes it from this annotation. Source: `pkg/webhooks/proxypod` of
+/// Admiralty 0.17.0.
+fn constraints(model: &Model, workload: &Workload) -> Option<String> {
+    if !workload.restricted {
+        return None;
+    }
+    let names: Vec<_> = workload
+        .clusters
+        .iter()
+        .map(|index| model.clusters[*index].name.as_str())
+        .collect();
+    Some(hcb_source::yaml::to_string(&json!({
+        "affinity": { "nodeAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": {
+            "nodeSelectorTerms": [{ "matchExpressions": [{
+                "key": "multicluster.admiralty.io/cluster-target-name",
+                "operator": "In",
+                "values": names,
+            }] }],
+        } } },
+    })))
+}

@@ -1,0 +1,341 @@
+//! One object against another, field by field.
+//!
+//! Items of lists are told apart as Kubernetes does it, by name or by another key, and the order
+//! of a list is a difference only where it means something. So a change is what a reader would call
+//! one: `containers[name=main].image`, not "everything after line 12".
+
+mod lists;
+mod patch;
+
+pub use lists::ListShape;
+pub use patch::{NotThere, apply};
+
+use lists::Schema;
+use serde_json::{Map, Value};
+use std::fmt;
+
+/// One step into an object.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Segment {
+    /// Into the value of a key.
+    Key(String),
+    /// To the item of a list that has these values; `null` where the field is left out.
+    Item(Vec<(String, Value)>),
+    /// To the item of a list that is this value as a whole, before the change.
+    Element(Value),
+    /// To an item by its number, from zero.
+    Index(usize),
+}
+
+/// The way from an object to one of its fields.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Path(pub Vec<Segment>);
+
+/// A field that is not the same.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FieldChange {
+    /// Where it is.
+    pub path: Path,
+    /// What it was; `None` where it was not there.
+    pub before: Option<Value>,
+    /// What it is; `None` where it is no longer there.
+    pub after: Option<Value>,
+}
+
+impl Path {
+    /// Whether the path begins with these keys; steps to items of lists are passed over.
+    pub fn begins_with(&self, keys: &[&str]) -> bool {
+        let mut rest = keys.iter();
+        for segment in &self.0 {
+            let Segment::Key(key) = segment else { continue };
+            match rest.next() {
+                Some(expected) if expected == key => {}
+                Some(_) => return false,
+                None => return true,
+            }
+        }
+        rest.next().is_none()
+    }
+
+    /// The last key on the way.
+    pub fn last_key(&self) -> Option<&str> {
+        self.0.iter().rev().find_map(|segment| match segment {
+            Segment::Key(key) => Some(key.as_str()),
+            _ => None,
+        })
+    }
+
+    fn with(&self, segment: Segment) -> Self {
+        let mut segments = self.0.clone();
+        segments.push(segment);
+        Self(segments)
+    }
+
+    fn key(&self, key: &str) -> Self {
+        self.with(Segment::Key(key.to_owned()))
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, segment) in self.0.iter().enumerate() {
+            match segment {
+                Segment::Key(key) if key.is_empty() || key.contains(['.', '/', '[', ' ']) => {
+                    write!(formatter, "[{key:?}]")?;
+                }
+                Segment::Key(key) if index == 0 => formatter.write_str(key)?,
+                Segment::Key(key) => write!(formatter, ".{key}")?,
+                Segment::Item(keys) => {
+                    let keys: Vec<_> = keys
+                        .iter()
+                        .filter(|(_, value)| !value.is_null())
+                        .map(|(key, value)| format!("{key}={}", plain(value)))
+                        .collect();
+                    write!(formatter, "[{}]", keys.join(","))?;
+                }
+                Segment::Element(_) => formatter.write_str("[]")?,
+                Segment::Index(item) => write!(formatter, "[{item}]")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A scalar without quotes; a collection as JSON.
+pub fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// What differs between two objects of one kind, in the order of the fields.
+pub fn compare(before: &Value, after: &Value) -> Vec<FieldChange> {
+    let text = |field: &str| after.get(field).and_then(Value::as_str).unwrap_or_default();
+    let kind = text("kind").to_owned();
+    let schema = hcb_kubernetes::schema::definition(text("apiVersion"), &kind);
+    let mut comparison = Comparison {
+        kind: &kind,
+        changes: Vec::new(),
+    };
+    let schema = schema.as_deref().map(Schema::new);
+    comparison.value(&Path::default(), before, after, schema);
+    comparison.changes
+}
+
+struct Comparison<'a> {
+    kind: &'a str,
+    changes: Vec<FieldChange>,
+}
+
+impl Comparison<'_> {
+    fn push(&mut self, path: Path, before: Option<&Value>, after: Option<&Value>) {
+        self.changes.push(FieldChange {
+            path,
+            before: before.cloned(),
+            after: after.cloned(),
+        });
+    }
+
+    fn value(&mut self, path: &Path, before: &Value, after: &Value, schema: Option<Schema<'_>>) {
+        match (before, after) {
+            _ if before == after => {}
+            (Value::Object(before), Value::Object(after)) => {
+                self.mapping(path, before, after, schema);
+            }
+            (Value::Array(before), Value::Array(after)) => {
+                self.list(path, before, after, schema);
+            }
+            _ => self.push(path.clone(), Some(before), Some(after)),
+        }
+    }
+
+    fn mapping(
+        &mut self,
+        path: &Path,
+        before: &Map<String, Value>,
+        after: &Map<String, Value>,
+        schema: Option<Schema<'_>>,
+    ) {
+        for (key, old) in before {
+            let path = path.key(key);
+            match after.get(key) {
+                Some(new) => self.value(&path, old, new, schema.and_then(|at| at.field(key))),
+                None => self.push(path, Some(old), None),
+            }
+        }
+        for (key, new) in after {
+            if !before.contains_key(key) {
+                self.push(path.key(key), None, Some(new));
+            }
+        }
+    }
+
+    fn list(&mut self, path: &Path, before: &[Value], after: &[Value], schema: Option<Schema<'_>>) {
+        let items = schema.and_then(Schema::items);
+        match lists::shape(self.kind, path, schema, before, after) {
+            ListShape::Keyed(keys) => self.keyed(path, &keys, before, after, items),
+            ListShape::Set => self.set(path, before, after),
+            ListShape::Sequence => {
+                let (before, after) = (before.to_vec(), after.to_vec());
+                self.push(path.clone(), Some(&before.into()), Some(&after.into()));
+            }
+            ListShape::Ordered => {
+                let are_objects = |list: &[Value]| list.iter().all(Value::is_object);
+                if before.len() == after.len() && are_objects(before) && are_objects(after) {
+                    for (index, (old, new)) in before.iter().zip(after).enumerate() {
+                        self.value(&path.with(Segment::Index(index)), old, new, items);
+                    }
+                } else {
+                    let (before, after) = (before.to_vec(), after.to_vec());
+                    self.push(path.clone(), Some(&before.into()), Some(&after.into()));
+                }
+            }
+        }
+    }
+
+    fn keyed(
+        &mut self,
+        path: &Path,
+        keys: &[String],
+        before: &[Value],
+        after: &[Value],
+        schema: Option<Schema<'_>>,
+    ) {
+        for old in before {
+            let key = lists::key_of(old, keys);
+            let path = path.with(Segment::Item(key.clone()));
+            match after.iter().find(|item| lists::key_of(item, keys) == key) {
+                Some(new) => self.value(&path, old, new, schema),
+                None => self.push(path, Some(old), None),
+            }
+        }
+        for new in after {
+            let key = lists::key_of(new, keys);
+            if !before.iter().any(|item| lists::key_of(item, keys) == key) {
+                self.push(path.with(Segment::Item(key)), None, Some(new));
+            }
+        }
+    }
+
+    /// Whether two items of a set differ in nothing but the order of lists that have none.
+    fn is_same(&self, path: &Path, old: &Value, new: &Value) -> bool {
+        let mut inner = Comparison {
+            kind: self.kind,
+            changes: Vec::new(),
+        };
+        inner.value(&path.with(Segment::Element(Value::Null)), old, new, None);
+        inner.changes.is_empty()
+    }
+
+    /// What is in one list only. An item that went and one that came are told as one that changed.
+    fn set(&mut self, path: &Path, before: &[Value], after: &[Value]) {
+        let mut came: Vec<_> = after.iter().collect();
+        let mut went = Vec::new();
+        for old in before {
+            match came.iter().position(|new| self.is_same(path, old, new)) {
+                Some(index) => {
+                    came.remove(index);
+                }
+                None => went.push(old),
+            }
+        }
+        let mut came = came.into_iter();
+        for old in went {
+            let new = if old.is_object() { came.next() } else { None };
+            self.push(path.with(Segment::Element(old.clone())), Some(old), new);
+        }
+        for new in came {
+            self.push(path.with(Segment::Element(new.clone())), None, Some(new));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn told(before: &Value, after: &Value) -> Vec<String> {
+        let show = |value: &Option<Value>| value.as_ref().map_or("-".to_owned(), plain);
+        compare(before, after)
+            .iter()
+            .map(|change| {
+                let (before, after) = (show(&change.before), show(&change.after));
+                format!("{}: {before} -> {after}", change.path)
+            })
+            .collect()
+    }
+
+    fn pod(spec: &Value) -> Value {
+        json!({ "apiVersion": "v1", "kind": "Pod", "spec": spec })
+    }
+
+    #[test]
+    fn items_are_told_apart_by_their_keys() {
+        let before = pod(&json!({ "containers": [
+            { "name": "a", "image": "x:1", "env": [{ "name": "A", "value": "1" }, { "name": "B", "value": "2" }] },
+            { "name": "b", "image": "y:1", "ports": [{ "containerPort": 80 }] },
+        ] }));
+        let after = pod(&json!({ "containers": [
+            { "name": "b", "image": "y:2", "ports": [{ "containerPort": 80, "protocol": "UDP" }] },
+            { "name": "a", "image": "x:1", "env": [{ "name": "B", "value": "3" }, { "name": "A", "value": "1" }] },
+        ] }));
+        assert_eq!(
+            told(&before, &after),
+            [
+                "spec.containers[name=a].env[name=B].value: 2 -> 3",
+                "spec.containers[name=b].image: y:1 -> y:2",
+                r#"spec.containers[name=b].ports[containerPort=80]: {"containerPort":80} -> -"#,
+                r#"spec.containers[name=b].ports[containerPort=80,protocol=UDP]: - -> {"containerPort":80,"protocol":"UDP"}"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn order_counts_where_it_means_something() {
+        let with = |field: &str, list: Value| {
+            let mut container = json!({ "name": "a" });
+            container[field] = list;
+            pod(&json!({ "containers": [container] }))
+        };
+        for (field, one, other) in [
+            ("args", json!(["a", "b"]), json!(["b", "a"])),
+            ("command", json!(["a", "b"]), json!(["b", "a"])),
+            // A variable may only use those above it.
+            (
+                "env",
+                json!([{ "name": "A", "value": "1" }, { "name": "B", "value": "$(A)" }]),
+                json!([{ "name": "B", "value": "$(A)" }, { "name": "A", "value": "1" }]),
+            ),
+        ] {
+            let told = told(&with(field, one), &with(field, other));
+            assert_eq!(told.len(), 1, "{field}: {told:?}");
+        }
+        let initial = |names: [&str; 2]| {
+            pod(&json!({ "initContainers": names.map(|name| json!({ "name": name })) }))
+        };
+        assert_eq!(told(&initial(["a", "b"]), &initial(["b", "a"])).len(), 1);
+    }
+
+    #[test]
+    fn sets_have_no_order() {
+        let role = |rules: Value| json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "rules": rules });
+        let rule =
+            |verbs: &[&str]| json!({ "apiGroups": [""], "resources": ["pods"], "verbs": verbs });
+        let other = json!({ "apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get"] });
+        let before = role(json!([rule(&["get", "list"]), other]));
+        assert!(told(&before, &role(json!([other, rule(&["list", "get"])]))).is_empty());
+        let after = role(json!([other, rule(&["get", "list", "delete"])]));
+        assert_eq!(told(&before, &after).len(), 1);
+    }
+
+    #[test]
+    fn keys_with_dots_are_quoted() {
+        let labelled = |value: &str| json!({ "metadata": { "labels": { "a.b/c": value } } });
+        assert_eq!(
+            told(&labelled("x"), &labelled("y")),
+            [r#"metadata.labels["a.b/c"]: x -> y"#]
+        );
+    }
+}
