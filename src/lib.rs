@@ -25,7 +25,5 @@ pub mod source;
 pub mod spec;
 #[cfg(feature = "cli")]
 pub mod submission;
-#[cfg(feature = "cli")]
-pub mod transfer;
 pub mod tree;
 pub mod yaml;

@@ -5,7 +5,7 @@ use crate::compile::Output;
 use crate::diag::suggest;
 use crate::model::Workload;
 use crate::plan::workloads::CHECKPOINTS;
-use crate::transfer::layout::Place;
+use hcb_transfer::layout::Place;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 

@@ -1,14 +1,11 @@
 //! Downloads. A file appears whole and checked or not at all; what came before a connection was lost is
 //! kept beside it and gone on with. What is there is never overwritten unless that is asked for.
 
-use super::checksum::{Algorithm, Expected, Running};
-use super::failure::explain;
-use super::layout::{Place, relative_path};
-use super::{CONCURRENCY, Progress};
-use anyhow::{Context, bail};
-use aws_sdk_s3::Client;
-use aws_sdk_s3::operation::head_object::HeadObjectOutput;
-use aws_sdk_s3::types::{ChecksumMode, ChecksumType};
+use crate::checksum::{Algorithm, Expected, Running};
+use crate::client::{Client, Head};
+use crate::failure::Error;
+use crate::layout::{Place, relative_path};
+use crate::{CONCURRENCY, Progress, short_digest};
 use futures::{StreamExt, TryStreamExt};
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
@@ -52,56 +49,38 @@ pub async fn objects(
     place: &Place,
     folder: &Path,
     skip: impl Fn(&str) -> bool,
-) -> anyhow::Result<Vec<Object>> {
-    let mut places = Vec::new();
-    if place.is_folder() {
-        let mut pages = client
-            .list_objects_v2()
-            .bucket(&place.bucket)
-            .prefix(&place.key)
-            .into_paginator()
-            .send();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| explain(&error, "listing", place))?;
-            let keys = page.contents().iter().filter_map(|object| object.key());
-            // Some tools make an object for a folder.
-            places.extend(
-                keys.filter(|key| !key.ends_with('/') && !skip(key))
-                    .map(str::to_owned),
-            );
-        }
+) -> Result<Vec<Object>, Error> {
+    let keys = if place.is_folder() {
+        let keys = client.keys(place).await;
+        let keys = keys.map_err(|refused| refused.error("listing", place))?;
+        // Some tools make an object for a folder.
+        let keys = keys
+            .into_iter()
+            .filter(|key| !key.ends_with('/') && !skip(key));
+        keys.collect()
     } else {
-        places.push(place.key.clone());
-    }
+        vec![place.key.clone()]
+    };
     let base = place.folder().key;
-    let found = places.into_iter().map(|key| async {
+    let found = keys.into_iter().map(|key| async {
         let below = key.strip_prefix(&base).and_then(relative_path);
         let Some(below) = below else {
-            bail!(
-                "the key {key:?} in {} is no path below a folder; it is not downloaded",
-                place.bucket
-            );
+            return Err(Error::Key {
+                bucket: place.bucket.clone(),
+                key,
+            });
         };
         let place = Place {
             bucket: place.bucket.clone(),
             key,
         };
-        let head = client
-            .head_object()
-            .bucket(&place.bucket)
-            .key(&place.key)
-            .checksum_mode(ChecksumMode::Enabled)
-            .send()
-            .await
-            .map_err(|error| explain(&error, "looking at", &place))?;
+        let head = client.head(&place).await;
+        let head = head.map_err(|refused| refused.error("looking at", &place))?;
         Ok(Object {
             target: folder.join(below),
-            size: head
-                .content_length()
-                .and_then(|size| size.try_into().ok())
-                .unwrap_or_default(),
-            tag: head.e_tag().unwrap_or_default().to_owned(),
+            size: head.size,
             checksum: checksum(&head),
+            tag: head.tag,
             place,
         })
     });
@@ -112,22 +91,22 @@ pub async fn objects(
 }
 
 /// The checksum of the whole object, where there is one: that of parts says nothing of the bytes.
-fn checksum(head: &HeadObjectOutput) -> Option<Expected> {
-    if head.checksum_type() == Some(&ChecksumType::Composite) {
+fn checksum(head: &Head) -> Option<Expected> {
+    if head.is_composite {
         return None;
     }
     let all = [
-        (Algorithm::Crc64Nvme, head.checksum_crc64_nvme()),
-        (Algorithm::Sha256, head.checksum_sha256()),
-        (Algorithm::Crc32C, head.checksum_crc32_c()),
-        (Algorithm::Crc32, head.checksum_crc32()),
+        (Algorithm::Crc64Nvme, &head.crc64nvme),
+        (Algorithm::Sha256, &head.sha256),
+        (Algorithm::Crc32C, &head.crc32c),
+        (Algorithm::Crc32, &head.crc32),
     ];
     all.into_iter().find_map(|(algorithm, value)| {
         // A dash and a number follow a checksum of parts.
-        let value = value.filter(|value| !value.contains('-'))?;
+        let value = value.as_ref().filter(|value| !value.contains('-'))?;
         Some(Expected {
             algorithm,
-            value: value.to_owned(),
+            value: value.clone(),
         })
     })
 }
@@ -137,7 +116,7 @@ impl Object {
     ///
     /// # Errors
     /// Where it cannot be read.
-    pub fn target_state(&self) -> anyhow::Result<Target> {
+    pub fn target_state(&self) -> Result<Target, Error> {
         let Ok(metadata) = fs::symlink_metadata(&self.target) else {
             return Ok(Target::Free);
         };
@@ -155,11 +134,11 @@ impl Object {
 
     /// Where its bytes are until they are all there. The name changes with the object, so that halves of
     /// two objects are never put together.
-    fn unfinished(&self) -> anyhow::Result<PathBuf> {
-        let name = self.target.file_name().context("a name of a file")?;
-        let tag = crate::digest::short(&format!("{} {} {}", self.place, self.tag, self.size), 12);
+    fn unfinished(&self) -> PathBuf {
+        let name = self.target.file_name().unwrap_or_default();
+        let tag = short_digest(&format!("{} {} {}", self.place, self.tag, self.size), 12);
         let name = format!(".{}.{tag}.unfinished", name.to_string_lossy());
-        Ok(self.target.with_file_name(name))
+        self.target.with_file_name(name)
     }
 }
 
@@ -172,11 +151,10 @@ pub async fn download(
     object: &Object,
     force: bool,
     progress: &dyn Progress,
-) -> anyhow::Result<()> {
-    let unfinished = object.unfinished()?;
-    let folder = object.target.parent().context("a folder")?;
-    fs::create_dir_all(folder).with_context(|| format!("`{}`", folder.display()))?;
-    let name = || format!("`{}`", unfinished.display());
+) -> Result<(), Error> {
+    let unfinished = object.unfinished();
+    let folder = object.target.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(at(folder))?;
     let mut running = object
         .checksum
         .as_ref()
@@ -185,12 +163,12 @@ pub async fn download(
         .create(true)
         .append(true)
         .open(&unfinished)
-        .with_context(name)?;
+        .map_err(at(&unfinished))?;
     file.try_lock()
-        .map_err(|_| anyhow::anyhow!("{} is being written by another hcb", name()))?;
-    let there = match file.metadata()?.len() {
+        .map_err(|_| Error::Locked(unfinished.clone()))?;
+    let there = match file.metadata().map_err(at(&unfinished))?.len() {
         more if more > object.size => {
-            file.set_len(0)?;
+            file.set_len(0).map_err(at(&unfinished))?;
             0
         }
         there => there,
@@ -198,26 +176,33 @@ pub async fn download(
     add_file(&unfinished, running.as_mut())?;
     progress.advance(there, false);
     receive(client, object, there, &mut file, running.as_mut(), progress).await?;
-    file.sync_all().with_context(name)?;
+    file.sync_all().map_err(at(&unfinished))?;
     if let (Some(running), Some(expected)) = (running, &object.checksum)
         && running.text() != expected.value
     {
-        fs::remove_file(&unfinished)?;
-        bail!(
-            "{}: what came has not the {} that the store keeps; it was thrown away, so try again",
-            object.place,
-            expected.algorithm.name()
-        );
+        fs::remove_file(&unfinished).map_err(at(&unfinished))?;
+        return Err(Error::Checksum {
+            place: object.place.clone(),
+            algorithm: expected.algorithm.name(),
+        });
     }
     if force {
-        fs::rename(&unfinished, &object.target)?;
+        fs::rename(&unfinished, &object.target).map_err(at(&object.target))?;
     } else {
         // A link fails where there is something, a rename would replace it.
-        fs::hard_link(&unfinished, &object.target)
-            .with_context(|| format!("`{}`", object.target.display()))?;
-        fs::remove_file(&unfinished)?;
+        fs::hard_link(&unfinished, &object.target).map_err(at(&object.target))?;
+        fs::remove_file(&unfinished).map_err(at(&unfinished))?;
     }
     Ok(())
+}
+
+/// The error of a file.
+fn at(path: &Path) -> impl FnOnce(std::io::Error) -> Error + '_ {
+    move |source| Error::File {
+        doing: "",
+        path: path.to_owned(),
+        source,
+    }
 }
 
 /// Receives what is missing, in order, with some chunks on their way at once.
@@ -228,41 +213,29 @@ async fn receive(
     file: &mut File,
     mut running: Option<&mut Running>,
     progress: &dyn Progress,
-) -> anyhow::Result<()> {
-    let step = usize::try_from(CHUNK)?;
-    let chunks = (there..object.size).step_by(step).map(|start| async move {
-        let end = (start + CHUNK).min(object.size) - 1;
-        let answer = client
-            .get_object()
-            .bucket(&object.place.bucket)
-            .key(&object.place.key)
-            .range(format!("bytes={start}-{end}"))
-            // Not the second half of what took its place meanwhile.
-            .if_match(&object.tag)
-            .send()
-            .await
-            .map_err(|error| explain(&error, "downloading", &object.place))?;
-        let bytes = answer.body.collect().await.with_context(|| {
-            format!(
-                "downloading {}: the connection was lost; run the same command again, and it goes on",
-                object.place
-            )
-        })?;
-        let bytes = bytes.into_bytes();
-        anyhow::ensure!(
-            bytes.len() as u64 == end + 1 - start,
-            "{}: the store sent {} bytes for {}",
-            object.place,
-            bytes.len(),
-            end + 1 - start
-        );
+) -> Result<(), Error> {
+    let count = (object.size - there).div_ceil(CHUNK);
+    let chunks = (0..count).map(|index| async move {
+        let start = there + index * CHUNK;
+        let end = (start + CHUNK).min(object.size);
+        let bytes = client.bytes(&object.place, start, end, &object.tag).await;
+        let bytes = bytes.map_err(|refused| refused.error("downloading", &object.place))?;
+        if bytes.len() as u64 != end - start {
+            return Err(Error::Answer {
+                place: object.place.clone(),
+                problem: format!("the store sent {} bytes for {}", bytes.len(), end - start),
+            });
+        }
         Ok(bytes)
     });
     let mut chunks = futures::stream::iter(chunks).buffered(CONCURRENCY);
     while let Some(bytes) = chunks.next().await {
         let bytes = bytes?;
-        file.write_all(&bytes)
-            .with_context(|| format!("writing `{}`", object.target.display()))?;
+        file.write_all(&bytes).map_err(|source| Error::File {
+            doing: "writing ",
+            path: object.target.clone(),
+            source,
+        })?;
         if let Some(running) = &mut running {
             running.add(&bytes);
         }
@@ -271,14 +244,14 @@ async fn receive(
     Ok(())
 }
 
-fn add_file(path: &Path, running: Option<&mut Running>) -> anyhow::Result<()> {
+fn add_file(path: &Path, running: Option<&mut Running>) -> Result<(), Error> {
     let Some(running) = running else {
         return Ok(());
     };
-    let mut file = File::open(path).with_context(|| format!("`{}`", path.display()))?;
+    let mut file = File::open(path).map_err(at(path))?;
     let mut buffer = vec![0; 1 << 20];
     loop {
-        match file.read(&mut buffer)? {
+        match file.read(&mut buffer).map_err(at(path))? {
             0 => return Ok(()),
             read => running.add(&buffer[..read]),
         }
