@@ -3,4 +3,3 @@
 pub mod cli;
 pub mod jobs;
 pub mod submission;
-pub mod transfer;

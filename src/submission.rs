@@ -1,11 +1,11 @@
 //! A Job that a person submits: what was compiled, with a name, with parameters and with places for its
 //! data of its own. Pure; `cli::submit` uploads and creates.
 
-use crate::transfer::layout::Place;
 use hcb_compile::compile::Output;
 use hcb_compile::plan::workloads::CHECKPOINTS;
 use hcb_source::diag::suggest;
 use hcb_spec::model::Workload;
+use hcb_transfer::layout::Place;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 

@@ -2,12 +2,11 @@
 
 use super::{Format, Look};
 use crate::submission::ENDPOINT;
-use crate::transfer::client::{Options, connect};
-use crate::transfer::{Progress, layout::human};
 use anyhow::bail;
-use aws_sdk_s3::Client;
 use hcb_spec::model::{Model, ObjectStore, ObjectStoreKind};
 use hcb_spec::spec::Addressing;
+use hcb_transfer::layout::human;
+use hcb_transfer::{Client, Options, Progress};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
@@ -103,9 +102,8 @@ impl StoreAccess {
     /// Connects.
     pub(super) async fn connect(&self, known: &Known) -> anyhow::Result<Client> {
         let bundle = || std::env::var_os("AWS_CA_BUNDLE").filter(|value| !value.is_empty());
-        connect(&Options {
+        let options = Options {
             endpoint: known.endpoint.clone(),
-            credentials: None,
             region: known.region.clone(),
             profile: self.profile.clone(),
             is_virtual: known.is_virtual,
@@ -113,8 +111,9 @@ impl StoreAccess {
                 .ca_bundle
                 .clone()
                 .or_else(|| bundle().map(PathBuf::from)),
-        })
-        .await
+            ..Options::default()
+        };
+        Ok(Client::connect(options).await?)
     }
 }
 

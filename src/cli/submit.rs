@@ -9,12 +9,11 @@ use super::input::Input;
 use super::store::{Bar, Known, StoreAccess};
 use super::{Format, Look, Outcome, show};
 use crate::submission::{self, Variables};
-use crate::transfer::failure;
-use crate::transfer::layout::{Place, human};
 use anyhow::{Context, anyhow, bail};
-use aws_sdk_s3::Client as Store;
 use data::Data;
 use hcb_spec::model::Workload;
+use hcb_transfer::Client as Store;
+use hcb_transfer::layout::{Place, human};
 use k8s_openapi::api::batch::v1::Job;
 use kube::Client;
 use kube::api::{Api, PostParams};
@@ -293,18 +292,8 @@ async fn buckets_are_there(store: &Store, variables: &Variables) -> anyhow::Resu
         .collect();
     let mut missing = Vec::new();
     for bucket in buckets {
-        let place = Place {
-            bucket: bucket.clone(),
-            key: String::new(),
-        };
-        match store.head_bucket().bucket(&bucket).send().await {
-            Ok(_) => {}
-            Err(error) => match failure::status(&error) {
-                Some(404) => missing.push(bucket),
-                // Who may not look at the bucket may still write to it.
-                Some(_) => {}
-                None => return Err(failure::explain(&error, "reaching", &place)),
-            },
+        if !store.has_bucket(&bucket).await? {
+            missing.push(bucket);
         }
     }
     if missing.is_empty() {

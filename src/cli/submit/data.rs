@@ -1,12 +1,12 @@
 //! The data that is submitted: the files, and where each goes.
 
 use super::record::Record;
-use crate::transfer::Progress;
-use crate::transfer::layout::{PART, Place, relative_key};
-use crate::transfer::upload::{Memory, upload};
 use anyhow::{Context, bail};
-use aws_sdk_s3::Client;
 use futures::{StreamExt, TryStreamExt};
+use hcb_transfer::layout::{PART, Place, relative_key};
+use hcb_transfer::upload::{Memory, upload};
+use hcb_transfer::{Client, Progress};
+use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -107,7 +107,7 @@ impl Memory for Nothing {
         None
     }
 
-    fn set(&mut self, _: &Place, _: Option<&str>) -> anyhow::Result<()> {
+    fn set(&mut self, _: &Place, _: Option<&str>) -> Result<(), Box<dyn Error + Send + Sync>> {
         Ok(())
     }
 }

@@ -2,12 +2,13 @@
 //! name of the run, and the ids of unfinished uploads.
 
 use crate::submission::run_name;
-use crate::transfer::layout::Place;
-use crate::transfer::upload::Memory;
 use anyhow::Context;
+use hcb_transfer::layout::Place;
+use hcb_transfer::upload::Memory;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::fs::{self, File};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::Write;
@@ -105,12 +106,12 @@ impl Memory for Record {
         self.kept.uploads.get(&place.to_string()).cloned()
     }
 
-    fn set(&mut self, place: &Place, id: Option<&str>) -> anyhow::Result<()> {
+    fn set(&mut self, place: &Place, id: Option<&str>) -> Result<(), Box<dyn Error + Send + Sync>> {
         match id {
             Some(id) => drop(self.kept.uploads.insert(place.to_string(), id.to_owned())),
             None => drop(self.kept.uploads.remove(&place.to_string())),
         }
-        self.write()
+        Ok(self.write()?)
     }
 }
 

@@ -9,9 +9,9 @@
 //! installed. Not a test: seconds depend on the machine; the ratio, in one run, says something.
 
 use anyhow::{Context, Result, ensure};
-use hcb::transfer::layout::Place;
 use hcb_testbed::store::{self, ACCESS_KEY, SECRET_KEY};
 use hcb_testbed::{python, say};
+use hcb_transfer::layout::Place;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::Write as _;

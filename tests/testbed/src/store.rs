@@ -4,10 +4,10 @@ use crate::ports::Port;
 use crate::process::{Folder, Process, Program};
 use crate::tools::Tools;
 use anyhow::{Context, Result};
-use hcb::transfer::Progress;
-use hcb::transfer::client::{Client, Credentials, Options, connect};
-use hcb::transfer::layout::Place;
-use hcb::transfer::upload::{Memory, upload};
+use hcb_transfer::layout::Place;
+use hcb_transfer::upload::{Memory, upload};
+use hcb_transfer::{Client, Credentials, Environment, Options, Progress};
+use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -114,7 +114,7 @@ pub async fn put(url: &str, file: &Path, place: &Place) -> Result<String> {
         fn get(&self, _: &Place) -> Option<String> {
             None
         }
-        fn set(&mut self, _: &Place, _: Option<&str>) -> Result<()> {
+        fn set(&mut self, _: &Place, _: Option<&str>) -> Result<(), Box<dyn Error + Send + Sync>> {
             Ok(())
         }
     }
@@ -132,12 +132,12 @@ pub async fn put(url: &str, file: &Path, place: &Place) -> Result<String> {
 /// # Errors
 /// Never, with these credentials.
 pub async fn client(url: &str) -> Result<Client> {
-    connect(&Options {
+    let options = Options {
         endpoint: Some(url.to_owned()),
-        credentials: Some(Credentials::new(
-            ACCESS_KEY, SECRET_KEY, None, None, "testbed",
-        )),
+        credentials: Some(Credentials::new(ACCESS_KEY, SECRET_KEY, None)),
+        region: Some("us-east-1".to_owned()),
+        environment: Environment::new([("AWS_EC2_METADATA_DISABLED", "true")], None),
         ..Options::default()
-    })
-    .await
+    };
+    Ok(Client::connect(options).await?)
 }

@@ -3,10 +3,10 @@
 use super::person::{Person, says, text};
 use super::{NAMESPACE, ONE_AT_A_TIME, SOON, example};
 use anyhow::{Context, Result, ensure};
-use hcb::transfer::layout::Place;
 use hcb_testbed::proxy::Proxy;
 use hcb_testbed::store::{self, ObjectStore};
 use hcb_testbed::{Cluster, ClusterPlan, Testbed, wait_for};
+use hcb_transfer::layout::Place;
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
 use kube::api::{Api, ListParams};

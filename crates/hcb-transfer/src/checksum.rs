@@ -5,7 +5,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use crc_fast::CrcAlgorithm;
-use sha2::{Digest as _, Sha256};
+use ring::digest::{Context, SHA256};
 
 /// The CRC-64/NVME of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +71,7 @@ pub struct Running(State);
 
 enum State {
     Crc(crc_fast::Digest, usize),
-    Sha256(Sha256),
+    Sha256(Context),
 }
 
 impl std::fmt::Debug for Running {
@@ -88,7 +88,7 @@ impl Running {
             Algorithm::Crc64Nvme => crc(CrcAlgorithm::Crc64Nvme, 8),
             Algorithm::Crc32 => crc(CrcAlgorithm::Crc32IsoHdlc, 4),
             Algorithm::Crc32C => crc(CrcAlgorithm::Crc32Iscsi, 4),
-            Algorithm::Sha256 => State::Sha256(Sha256::new()),
+            Algorithm::Sha256 => State::Sha256(Context::new(&SHA256)),
         })
     }
 
@@ -106,7 +106,7 @@ impl Running {
             State::Crc(digest, bytes) => {
                 STANDARD.encode(&digest.finalize().to_be_bytes()[8 - bytes..])
             }
-            State::Sha256(digest) => STANDARD.encode(digest.finalize()),
+            State::Sha256(digest) => STANDARD.encode(digest.finish()),
         }
     }
 }

@@ -1,0 +1,5 @@
+//! What needs services that nobody runs for a test is shown against small servers on loopback.
+
+mod attempts;
+mod chain;
+mod servers;
