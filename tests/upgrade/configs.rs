@@ -76,8 +76,10 @@ fn the_configurations_that_are_held_use_every_field() {
     let is_used = [
         budgets().any(|budget| budget.per_hour.is_some()),
         budgets().any(|budget| budget.per_month.is_some()),
-        all.iter().any(|config| config.when_down == reader::WhenDown::Open),
-        all.iter().any(|config| config.when_down == reader::WhenDown::Hold),
+        all.iter()
+            .any(|config| config.when_down == reader::WhenDown::Open),
+        all.iter()
+            .any(|config| config.when_down == reader::WhenDown::Hold),
         clusters().any(|cluster| cluster.drain),
         clusters().any(|cluster| cluster.limits.is_some()),
         clusters().any(|cluster| cluster.kubeconfig.is_some()),

@@ -8,14 +8,12 @@ mod present {
     pub(crate) use hcb::cli::command;
     pub(crate) use hcb::controller::act::DECISION;
     pub(crate) use hcb::controller::config::Config;
-    pub(crate) use hcb::controller::decision::{Decision, Outcome};
     pub(crate) use hcb::controller::facts::{Fact, State};
     pub(crate) use hcb::controller::gates::Gate;
     pub(crate) use hcb::controller::memory::Legacy;
     pub(crate) use hcb::controller::metrics::Metrics;
-    pub(crate) use hcb::controller::observation::JobPod;
     pub(crate) use hcb::controller::reasons::Explanation;
-    pub(crate) use hcb::controller::record::{Replayed, replay};
+    pub(crate) use hcb::controller::record::{Line, Replayed, replay};
     pub(crate) use hcb::controller::status::{Status, status};
     pub(crate) use hcb::controller::{GATE, REPORTER, TARGET, lease, status as status_map};
     pub(crate) use hcb::diag::{Diagnostics, text};

@@ -256,6 +256,10 @@ fn every_metric_of_0_1_0_is_exported_with_its_labels() {
     metrics.released("public");
     metrics.failed("release");
     let text = metrics.text();
+    let before = old_text("metrics.txt");
+    for line in before.lines().filter(|line| line.starts_with("# TYPE ")) {
+        assert!(text.contains(&format!("{line}\n")), "{line}\n{text}");
+    }
     for metric in names().metrics {
         let Metric { name, kind, labels } = metric;
         let line = format!("# TYPE {name} {kind}\n");
@@ -297,7 +301,10 @@ impl Drop for Running {
 fn ask(address: SocketAddr, path: &str) -> std::io::Result<u16> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: hcb\r\nConnection: close\r\n\r\n")?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: hcb\r\nConnection: close\r\n\r\n"
+    )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let code = answer.split(' ').nth(1).and_then(|code| code.parse().ok());
@@ -321,7 +328,9 @@ fn a_deployment_of_0_1_0_starts_the_reconciler_of_today_and_its_probes_are_answe
     let config = format!("--config={}", names.config.file);
     assert!(line.contains(&config), "{line:?}");
     let here = format!("--config={}", argument(&old("config.yaml")));
-    let words = line.iter().map(|word| if *word == config { &here } else { word });
+    let words = line
+        .iter()
+        .map(|word| if *word == config { &here } else { word });
     let log = fs::File::create(folder.path().join("log")).expect("a file");
     let child = Command::new(env!("CARGO_BIN_EXE_hcb"))
         .args(words)

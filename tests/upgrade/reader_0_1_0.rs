@@ -278,9 +278,7 @@ fn quantity<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i128, D::Error
     parse_milli(&text).ok_or_else(|| serde::de::Error::custom(format!("`{text}`")))
 }
 
-fn amounts<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<BTreeMap<String, i128>, D::Error> {
+fn amounts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, i128>, D::Error> {
     let texts = BTreeMap::<String, String>::deserialize(deserializer)?;
     let amounts = texts.into_iter().map(|(resource, text)| {
         let milli = parse_milli(&text);

@@ -43,12 +43,6 @@ fn a_status_of_0_1_0_is_read_as_a_whole() {
     }
 }
 
-/// The configuration that the records are of.
-fn config() -> Config {
-    let first = records::lines(RECORDS[0]).into_iter().next();
-    serde_json::from_value(first.expect("a line")["config"].clone()).expect("a configuration")
-}
-
 /// A reconciler of today that sees what 0.1.0 saw last, and has counted nothing yet.
 fn onlooker(config: &Config) -> State {
     let mut state = State::new(config);
@@ -75,7 +69,7 @@ fn assert_close(found: f64, expected: f64) {
 
 #[test]
 fn what_was_spent_this_month_survives_an_upgrade_and_a_rollback() {
-    let config = config();
+    let config = records::config(RECORDS[0]);
     let text = old_status(STATUSES[1]);
     let before = read_by_0_1_0(&text).legacy;
     assert!(before.ledger.spent > 0.0, "{before:?}");
@@ -92,23 +86,33 @@ fn what_was_spent_this_month_survives_an_upgrade_and_a_rollback() {
     assert_eq!(upgraded.legacy.ledger.month, before.ledger.month);
 
     // After a rollback 0.1.0 goes on from there.
-    let rolled_back = upgraded.legacy.ledger.spent_at(72.0, until + 2 * half_an_hour);
+    let rolled_back = upgraded
+        .legacy
+        .ledger
+        .spent_at(72.0, until + half_an_hour * 2);
     assert_close(rolled_back, before.ledger.spent + 72.0);
 }
 
 #[test]
 fn shares_and_tiers_survive_an_upgrade_and_a_rollback() {
-    let config = config();
+    let config = records::config(RECORDS[0]);
     let text = old_status(STATUSES[1]);
     let before = read_by_0_1_0(&text).legacy;
-    assert!(before.credits.len() == 3 && before.tiers.len() == 3, "{before:?}");
+    assert!(
+        before.credits.len() == 3 && before.tiers.len() == 3,
+        "{before:?}"
+    );
     assert!(before.tiers["public"].is_open, "{before:?}");
     let mut state = State::new(&config);
     let legacy: Legacy = read(&text).legacy;
-    state.take(Fact::TookOver(Box::new(legacy)), &config, before.ledger.until.expect("a time"));
+    state.take(
+        Fact::TookOver(Box::new(legacy)),
+        &config,
+        before.ledger.until.expect("a time"),
+    );
     let left = state.memory.legacy(&config);
-    let left: reader::Legacy =
-        serde_json::from_value(serde_json::to_value(left).expect("JSON")).expect("what 0.1.0 reads");
+    let left: reader::Legacy = serde_json::from_value(serde_json::to_value(left).expect("JSON"))
+        .expect("what 0.1.0 reads");
     assert_eq!(left, before);
 }
 
@@ -121,7 +125,14 @@ fn of_the_same_facts_the_same_is_counted_as_0_1_0_counted() {
             if replayed.at == before.at {
                 let (observation, memory) = (&state.known.observation, &state.memory);
                 let now = &replayed.now;
-                found = Some(status(observation, config, memory, now, "today", replayed.at));
+                found = Some(status(
+                    observation,
+                    config,
+                    memory,
+                    now,
+                    "today",
+                    replayed.at,
+                ));
             }
         });
         let found = found.unwrap_or_else(|| panic!("no decision of {} in {record}", before.at));
@@ -136,9 +147,8 @@ fn of_the_same_facts_the_same_is_counted_as_0_1_0_counted() {
 fn pods() -> Vec<Value> {
     let list = old_json("objects/pods-private.json");
     let pods = list["items"].as_array().expect("pods").clone();
-    let is_elected = |pod: &Value| {
-        pod["metadata"]["annotations"]["multicluster.admiralty.io/elect"].is_string()
-    };
+    let is_elected =
+        |pod: &Value| pod["metadata"]["annotations"]["multicluster.admiralty.io/elect"].is_string();
     pods.into_iter().filter(is_elected).collect()
 }
 
@@ -151,8 +161,12 @@ fn the_reasons_that_0_1_0_noted_on_pods_are_read() {
         };
         let today: Explanation = serde_json::from_str(note).expect("an explanation");
         let again = serde_json::to_string(&today).expect("JSON");
-        let as_before: reader::Explanation = serde_json::from_str(&again).expect("what 0.1.0 reads");
-        assert_eq!(as_before, serde_json::from_str(note).expect("as 0.1.0 reads it"));
+        let as_before: reader::Explanation =
+            serde_json::from_str(&again).expect("what 0.1.0 reads");
+        assert_eq!(
+            as_before,
+            serde_json::from_str(note).expect("as 0.1.0 reads it")
+        );
         read += 1;
     }
     assert!(read >= 4, "only {read} notes");
@@ -187,11 +201,19 @@ fn who_was_let_go_by_0_1_0_is_known_as_such() {
 #[test]
 fn a_status_that_begins_empty_is_no_trouble() {
     // As the tree of 0.1.0 delivers it, before a reconciler wrote it.
-    let map = old_text("trees/seed-argocd/clusters/private/reconciler/hcb-system/configmap-hcb-status.yaml");
+    let map = old_text(
+        "trees/seed-argocd/clusters/private/reconciler/hcb-system/configmap-hcb-status.yaml",
+    );
     let map: Value = yaml_serde::from_str(&map).expect("YAML");
     assert!(map.get("data").is_none(), "{map}");
-    let config = config();
+    let config = records::config(RECORDS[0]);
     let mut state = onlooker(&config);
     let now = read_by_0_1_0(&old_status(STATUSES[1])).at;
-    assert_close(read_by_0_1_0(&written(&mut state, &config, now)).legacy.ledger.spent, 0.0);
+    assert_close(
+        read_by_0_1_0(&written(&mut state, &config, now))
+            .legacy
+            .ledger
+            .spent,
+        0.0,
+    );
 }

@@ -9,11 +9,24 @@ use tempfile::TempDir;
 /// and is not uploaded: there is no cluster to ask first.
 const INTERRUPTED: [(&[&str], &str); 2] = [
     (
-        &["/etc/hosts", "--workload", "train-digits", "--param", "epochs=3"],
+        &[
+            "/etc/hosts",
+            "--workload",
+            "train-digits",
+            "--param",
+            "epochs=3",
+        ],
         "train-digits-057467f8c277e5cc.json",
     ),
     (
-        &["--workload", "ml/train-digits", "--param", "seed=7", "--param", "epochs=20"],
+        &[
+            "--workload",
+            "ml/train-digits",
+            "--param",
+            "seed=7",
+            "--param",
+            "epochs=20",
+        ],
         "train-digits-207dc7e9479974fb.json",
     ),
 ];
@@ -33,7 +46,12 @@ fn an_upload_that_0_1_0_began_is_gone_on_with() {
             contexts: [{name: a, context: {cluster: a, user: a}}]\nusers: [{name: a, user: {}}]\n";
         fs::write(&kubeconfig, nobody).expect("a file");
         let spec = old("specs/seed");
-        let spec = ["--spec", argument(&spec), "--endpoint", "https://s3.example.com"];
+        let spec = [
+            "--spec",
+            argument(&spec),
+            "--endpoint",
+            "https://s3.example.com",
+        ];
         let words = [&["submit"], arguments, &spec].concat();
         let environment = [
             ("XDG_STATE_HOME", argument(state.path())),

@@ -132,7 +132,12 @@ fn compile_check_compares_a_tree_of_0_1_0_and_changes_nothing() {
     for engine in ["argocd", "flux"] {
         let tree = tree("seed", engine);
         let before = files(tree.path());
-        let output = compile("seed", engine, tree.path(), &["--check", "--format", "json"]);
+        let output = compile(
+            "seed",
+            engine,
+            tree.path(),
+            &["--check", "--format", "json"],
+        );
         let code = output.status.code();
         assert!(matches!(code, Some(0 | 1)), "{}", said(&output));
         let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
@@ -159,9 +164,15 @@ fn no_object_of_0_1_0_is_pruned_by_an_upgrade() {
     for (spec, engine) in SPECS {
         let before = listed(&old(&format!("trees/{spec}-{engine}")));
         let fresh = new_tree(spec, engine);
-        let after: BTreeSet<_> = listed(fresh.path()).iter().map(|path| object(path)).collect();
-        let is_retired =
-            |object: &String| RETIRED.iter().any(|(retired, _)| *retired == object.as_str());
+        let after: BTreeSet<_> = listed(fresh.path())
+            .iter()
+            .map(|path| object(path))
+            .collect();
+        let is_retired = |object: &String| {
+            RETIRED
+                .iter()
+                .any(|(retired, _)| *retired == object.as_str())
+        };
         let pruned: Vec<_> = before
             .iter()
             .map(|path| object(path))

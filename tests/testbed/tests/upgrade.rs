@@ -59,7 +59,12 @@ async fn restore(
         object["kind"] = kind.1.into();
         let metadata = object["metadata"].as_object_mut().context("metadata")?;
         let uid = metadata.remove("uid").context("a uid")?;
-        for field in ["resourceVersion", "creationTimestamp", "managedFields", "generation"] {
+        for field in [
+            "resourceVersion",
+            "creationTimestamp",
+            "managedFields",
+            "generation",
+        ] {
             metadata.remove(field);
         }
         if kind.1 == "Job" {
@@ -149,7 +154,10 @@ fn reconciler(binary: PathBuf, source: &Cluster, target: &Cluster) -> Result<Pro
     let mounted = "/etc/hcb/targets/public/config";
     anyhow::ensure!(config.contains(mounted), "{config}");
     let path = source.file("config.yaml");
-    fs::write(&path, config.replace(mounted, &kubeconfig.display().to_string()))?;
+    fs::write(
+        &path,
+        config.replace(mounted, &kubeconfig.display().to_string()),
+    )?;
     let port = Port::reserve()?;
     let listen = format!("--listen=127.0.0.1:{}", port.number);
     source.keep(port);
@@ -208,7 +216,9 @@ fn places(record: &Path) -> Result<BTreeMap<String, (Vec<usize>, Vec<usize>)>> {
     let (_, state) = current.context("a record")?;
     let observation = &state.known.observation;
     let clusters = |check: &dyn Fn(usize) -> bool| -> Vec<usize> {
-        (0..observation.clusters.len()).filter(|index| check(*index)).collect()
+        (0..observation.clusters.len())
+            .filter(|index| check(*index))
+            .collect()
     };
     let pods = observation.pods.values().map(|pod| {
         let kept = clusters(&|index| observation.clusters[index].keeps(&pod.uid));
@@ -256,7 +266,12 @@ async fn take_over(testbed: &Testbed, binary: PathBuf) -> Result<()> {
         restore(applier, path, kind, &mut uids).await?;
     }
     let mut lease = old_json("objects/lease-held.json")?;
-    for field in ["uid", "resourceVersion", "creationTimestamp", "managedFields"] {
+    for field in [
+        "uid",
+        "resourceVersion",
+        "creationTimestamp",
+        "managedFields",
+    ] {
         let metadata = lease["metadata"].as_object_mut().context("metadata")?;
         metadata.remove(field);
     }
@@ -264,7 +279,9 @@ async fn take_over(testbed: &Testbed, binary: PathBuf) -> Result<()> {
     let until = Timestamp::now() - SignedDuration::from_secs(1);
     // As 0.1.0 applies it.
     let status = status_of_this_month(until)?;
-    of_source.apply_beside_others(&status, "hcb-reconciler").await?;
+    of_source
+        .apply_beside_others(&status, "hcb-reconciler")
+        .await?;
     source.run_as("reconciler", reconciler(binary, source, target)?)?;
 
     // It waits for the leader of before, which renews no more, and leads then.
@@ -292,7 +309,10 @@ async fn take_over(testbed: &Testbed, binary: PathBuf) -> Result<()> {
     let ledger = &status.legacy.ledger;
     let counted = ledger.until.context("a time")?;
     let expected = SPENT + 72.0 * until.duration_until(counted).as_secs_f64() / 3600.0;
-    anyhow::ensure!((ledger.spent - expected).abs() < 0.01, "{ledger:?}, not {expected}");
+    anyhow::ensure!(
+        (ledger.spent - expected).abs() < 0.01,
+        "{ledger:?}, not {expected}"
+    );
     // Nobody else has a part of it, whose fields nobody would take off.
     let managers: Vec<_> = map
         .managed_fields()
@@ -318,7 +338,10 @@ async fn take_over(testbed: &Testbed, binary: PathBuf) -> Result<()> {
         let Some(note) = pod.annotations().get("hcb.dev/released") else {
             continue;
         };
-        let tolerations = pod.spec.iter().flat_map(|spec| spec.tolerations.iter().flatten());
+        let tolerations = pod
+            .spec
+            .iter()
+            .flat_map(|spec| spec.tolerations.iter().flatten());
         let gates = tolerations.filter(|one| one.key.as_deref() == Some("hcb.dev/gate"));
         let mut gates: Vec<_> = gates.filter_map(|one| one.value.clone()).collect();
         gates.sort();
