@@ -3,7 +3,7 @@
 
     tests/upgrade/capture.py --hcb PATH --etcd PATH --kube-apiserver PATH OUT
 
-Two clusters, each with an etcd prefix and a kube-apiserver of its own, and neither controllers nor
+Three clusters, each with an etcd prefix and a kube-apiserver of its own, and neither controllers nor
 schedulers: this script plays the controllers of Jobs, the kubelets and Admiralty, so that each object is
 in a known state. `hcb reconcile` is the real one. OUT gets:
 
@@ -76,6 +76,27 @@ clusters:
   weight: 100
   virtualNode: admiralty-public
   kubeconfig: {public}
+  pools:
+  - name: burst
+    min: 0
+    max: 8
+    allocatable:
+      cpu: "4"
+      memory: 16Gi
+    gpuProduct: null
+    pricePerHour: 36.0
+    labels: {{}}
+    taints: []
+  limits:
+    nodes: 8
+    cpu: "32"
+    memory: 128Gi
+    gpus: 0
+- name: other
+  tier: public
+  weight: 10
+  virtualNode: admiralty-other
+  kubeconfig: {other}
   pools:
   - name: burst
     min: 0
@@ -443,7 +464,7 @@ class Admiralty:
         self.source.bind("ml", pod, "admiralty-public")
 
 
-def wait(what, check, seconds=30):
+def wait(what, check, seconds=120):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         found = check()
@@ -475,15 +496,18 @@ class Run:
         url = f"http://127.0.0.1:{etcd}"
         self.source = Cluster("private", self.processes, tools, url, folder)
         self.target = Cluster("public", self.processes, tools, url, folder)
-        for cluster in (self.source, self.target):
-            wait(f"the API server of {cluster.name}", cluster.ready, 120)
+        # It has its turns in the tier too, and no node.
+        self.other = Cluster("other", self.processes, tools, url, folder)
+        self.all = [self.source, self.target, self.other]
+        for cluster in self.all:
+            wait(f"the API server of {cluster.name}", cluster.ready, 300)
         self.config = folder / "config.yaml"
-        self.text = CONFIG.format(public=self.target.kubeconfig)
+        self.text = CONFIG.format(public=self.target.kubeconfig, other=self.other.kubeconfig)
         self.config.write_text(self.text)
         self.port = None
 
     def prepare(self):
-        for cluster in (self.source, self.target):
+        for cluster in self.all:
             cluster.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", CHAPERONS)
             cluster.namespace("ml")
             path = f"/apis/{ADMIRALTY}/v1alpha1/podchaperons"
@@ -494,6 +518,7 @@ class Run:
         )
         self.source.virtual_node("private", [], None)
         self.source.virtual_node("public", ["private"], "public")
+        self.source.virtual_node("other", ["private"], "other")
         self.source.virtual_node("spare", ["private", "public"], "spare")
         for number in range(2):
             self.source.node(f"private-cpu-{number}", "cpu")
@@ -538,7 +563,7 @@ class Run:
         data = self.source.get("/api/v1/namespaces/hcb-system/configmaps/hcb-status").get("data")
         return json.loads(data["status.json"]) if data else None
 
-    def status_when(self, what, check, seconds=40):
+    def status_when(self, what, check, seconds=120):
         def seen():
             status = self.status()
             return status if status and check(status) else None
@@ -552,7 +577,10 @@ class Run:
 
 def without(text, folder):
     """Paths of this machine are no part of what is kept."""
-    return text.replace(str(folder / "public" / "kubeconfig"), "/etc/hcb/targets/public/config")
+    for cluster in ("public", "other"):
+        path = str(folder / cluster / "kubeconfig")
+        text = text.replace(path, f"/etc/hcb/targets/{cluster}/config")
+    return text
 
 
 def keep(out, name, text):

@@ -99,7 +99,7 @@ fn shares_and_tiers_survive_an_upgrade_and_a_rollback() {
     let text = old_status(STATUSES[1]);
     let before = read_by_0_1_0(&text).legacy;
     assert!(
-        before.credits.len() == 3 && before.tiers.len() == 3,
+        before.credits.len() == 4 && before.tiers.len() == 3,
         "{before:?}"
     );
     assert!(before.tiers["public"].is_open, "{before:?}");
