@@ -6,19 +6,21 @@
 /// What these tests use of hcb, in one place.
 mod present {
     pub(crate) use hcb::cli::command;
-    pub(crate) use hcb::controller::act::DECISION;
-    pub(crate) use hcb::controller::config::Config;
-    pub(crate) use hcb::controller::facts::{Fact, State};
-    pub(crate) use hcb::controller::gates::Gate;
-    pub(crate) use hcb::controller::memory::Legacy;
-    pub(crate) use hcb::controller::metrics::Metrics;
-    pub(crate) use hcb::controller::reasons::Explanation;
-    pub(crate) use hcb::controller::record::{Line, Replayed, replay};
-    pub(crate) use hcb::controller::status::{Status, status};
-    pub(crate) use hcb::controller::{GATE, REPORTER, TARGET, lease, status as status_map};
-    pub(crate) use hcb::diag::{Diagnostics, text};
-    pub(crate) use hcb::source::Sources;
     pub(crate) use hcb::submission::{CANCELLED, ENDPOINT, WORKLOAD};
+    pub(crate) use hcb_api::config::Config;
+    pub(crate) use hcb_api::gate::GATE;
+    pub(crate) use hcb_api::gate::Gate;
+    pub(crate) use hcb_api::labels::TARGET;
+    pub(crate) use hcb_reconciler::act::DECISION;
+    pub(crate) use hcb_reconciler::facts::{Fact, State};
+    pub(crate) use hcb_reconciler::memory::Legacy;
+    pub(crate) use hcb_reconciler::metrics::Metrics;
+    pub(crate) use hcb_reconciler::reasons::Explanation;
+    pub(crate) use hcb_reconciler::record::{Line, Replayed, replay};
+    pub(crate) use hcb_reconciler::status::{Status, status};
+    pub(crate) use hcb_reconciler::{REPORTER, lease, status as status_map};
+    pub(crate) use hcb_source::diag::{Diagnostics, text};
+    pub(crate) use hcb_source::source::Sources;
 }
 
 mod configs;
