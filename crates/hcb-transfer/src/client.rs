@@ -1,6 +1,5 @@
-//! The client of an object store: its place, its credentials, and the requests that are needed.
+//! The client of an object store: its place and its credentials, and how requests are signed and sent.
 
-use crate::credentials::sts::domain;
 use crate::credentials::{Chain, Credentials, Renewed};
 use crate::environment::Environment;
 use crate::failure::{Error, Failure, Refusal};
@@ -8,13 +7,11 @@ use crate::layout::Place;
 use crate::profiles::Profiles;
 use crate::sign::{Call, Scope, encode_path, hex_sha256};
 use crate::transport::{Answer, Lost, Patience, Transport, Trust, is_transient};
-use crate::xml::Element;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, IF_MATCH, RANGE, USER_AGENT};
+use http::header::{HeaderName, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method, Request};
 use http_body_util::Full;
 use jiff::Timestamp;
-use std::fmt::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 use url::{Host, Position, Url};
@@ -28,7 +25,6 @@ const PATIENCE: Patience = Patience {
     attempts: 5,
 };
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("hcb/", env!("CARGO_PKG_VERSION")));
-const CRC64NVME: &str = "x-amz-checksum-crc64nvme";
 
 /// What is known of the store; the rest is the chain's.
 #[derive(Debug, Clone)]
@@ -73,36 +69,6 @@ pub struct Client {
     transport: Transport,
 }
 
-/// What the store says of an object.
-#[derive(Debug)]
-pub(crate) struct Head {
-    pub(crate) size: u64,
-    pub(crate) tag: String,
-    /// Whether its checksum is one of checksums of parts.
-    pub(crate) is_composite: bool,
-    pub(crate) crc64nvme: Option<String>,
-    pub(crate) sha256: Option<String>,
-    pub(crate) crc32c: Option<String>,
-    pub(crate) crc32: Option<String>,
-}
-
-/// A part that the store has of an unfinished upload.
-#[derive(Debug)]
-pub(crate) struct Listed {
-    pub(crate) number: i32,
-    pub(crate) size: u64,
-    pub(crate) checksum: Option<String>,
-    pub(crate) tag: String,
-}
-
-/// A part that was sent: its number, its checksum and its tag.
-#[derive(Debug)]
-pub(crate) struct Sent {
-    pub(crate) number: i32,
-    pub(crate) checksum: String,
-    pub(crate) tag: String,
-}
-
 /// A failure that may still be an answer to a question.
 #[derive(Debug)]
 pub(crate) enum Refused {
@@ -142,17 +108,18 @@ impl<E: Into<http::Error>> From<E> for Refused {
 }
 
 /// A request for an object, or for a bucket where there is no key.
-struct Asked<'a> {
+pub(crate) struct Asked<'a> {
     method: Method,
     place: &'a Place,
     query: Vec<(&'static str, String)>,
     headers: Vec<(&'static str, String)>,
     body: Bytes,
+    /// The most that is taken of the answer.
     most: usize,
 }
 
 impl<'a> Asked<'a> {
-    fn new(method: Method, place: &'a Place) -> Self {
+    pub(crate) fn new(method: Method, place: &'a Place) -> Self {
         Self {
             method,
             place,
@@ -163,17 +130,22 @@ impl<'a> Asked<'a> {
         }
     }
 
-    fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub(crate) fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.query.push((name, value.into()));
         self
     }
 
-    fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
-    fn body(mut self, body: impl Into<Bytes>) -> Self {
+    pub(crate) fn most(mut self, most: usize) -> Self {
+        self.most = most;
+        self
+    }
+
+    pub(crate) fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
         self
     }
@@ -197,7 +169,7 @@ impl Client {
         let endpoint = options
             .endpoint
             .or_else(|| chain.endpoint("S3").map(str::to_owned))
-            .unwrap_or_else(|| format!("https://s3.{region}.{}", domain(&region)));
+            .unwrap_or_else(|| chain.amazon("s3"));
         let endpoint = Url::parse(&endpoint)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
@@ -225,198 +197,8 @@ impl Client {
         &self.region
     }
 
-    /// Whether a bucket is there. Who may not look at it may still write to it, so that counts as there.
-    ///
-    /// # Errors
-    /// Where the store does not answer.
-    pub async fn has_bucket(&self, bucket: &str) -> Result<bool, Error> {
-        let place = Place {
-            bucket: bucket.to_owned(),
-            key: String::new(),
-        };
-        match self.send(Asked::new(Method::HEAD, &place)).await {
-            Ok(_) => Ok(true),
-            Err(refused) => match refused.status() {
-                Some(status) => Ok(status != 404),
-                None => Err(refused.error("reaching", &place)),
-            },
-        }
-    }
-
-    /// What the store says of an object.
-    pub(crate) async fn head(&self, place: &Place) -> Result<Head, Refused> {
-        let asked = Asked::new(Method::HEAD, place).header("x-amz-checksum-mode", "ENABLED");
-        let answer = self.send(asked).await?;
-        let text = |name: &str| answer.header(name).map(str::to_owned);
-        let size = answer.header("content-length");
-        Ok(Head {
-            size: size.and_then(|size| size.parse().ok()).unwrap_or_default(),
-            tag: text("etag").unwrap_or_default(),
-            is_composite: answer.header("x-amz-checksum-type") == Some("COMPOSITE"),
-            crc64nvme: text(CRC64NVME),
-            sha256: text("x-amz-checksum-sha256"),
-            crc32c: text("x-amz-checksum-crc32c"),
-            crc32: text("x-amz-checksum-crc32"),
-        })
-    }
-
-    /// The keys that begin with that of a place.
-    pub(crate) async fn keys(&self, place: &Place) -> Result<Vec<String>, Refused> {
-        let bucket = Place {
-            bucket: place.bucket.clone(),
-            key: String::new(),
-        };
-        let mut keys = Vec::new();
-        let mut next: Option<String> = None;
-        loop {
-            let mut asked = Asked::new(Method::GET, &bucket)
-                .query("list-type", "2")
-                .query("prefix", &place.key);
-            if let Some(token) = &next {
-                asked = asked.query("continuation-token", token);
-            }
-            let page = document(&self.send(asked).await?, "ListBucketResult")?;
-            let found = page.all("Contents").filter_map(|object| object.text("Key"));
-            keys.extend(found.map(str::to_owned));
-            next = following(&page, "NextContinuationToken", next.as_deref());
-            if next.is_none() {
-                return Ok(keys);
-            }
-        }
-    }
-
-    /// The bytes of an object from `start` to before `end`, while it has this tag.
-    pub(crate) async fn bytes(
-        &self,
-        place: &Place,
-        start: u64,
-        end: u64,
-        tag: &str,
-    ) -> Result<Bytes, Refused> {
-        let mut asked = Asked::new(Method::GET, place)
-            .header(RANGE.as_str(), format!("bytes={start}-{}", end - 1))
-            // Not the second half of what took its place meanwhile.
-            .header(IF_MATCH.as_str(), tag);
-        // A store that says no has words to say, and one that sends more than was asked for has not understood.
-        let length = usize::try_from(end - start).unwrap_or(usize::MAX);
-        asked.most = length.max(1 << 16);
-        Ok(self.send(asked).await?.body)
-    }
-
-    /// Writes an object in one request.
-    pub(crate) async fn put(
-        &self,
-        place: &Place,
-        bytes: Bytes,
-        checksum: &str,
-    ) -> Result<(), Refused> {
-        let asked = Asked::new(Method::PUT, place).header(CRC64NVME, checksum);
-        self.send(asked.body(bytes)).await?;
-        Ok(())
-    }
-
-    /// Starts an upload in parts, and returns its id.
-    pub(crate) async fn start(&self, place: &Place) -> Result<String, Refused> {
-        let asked = Asked::new(Method::POST, place)
-            .query("uploads", "")
-            .header("x-amz-checksum-algorithm", "CRC64NVME")
-            .header("x-amz-checksum-type", "FULL_OBJECT");
-        let root = document(&self.send(asked).await?, "InitiateMultipartUploadResult")?;
-        let id = root.text("UploadId").map(str::to_owned);
-        id.ok_or_else(|| malformed("no id for the upload"))
-    }
-
-    /// Sends a part, and returns its tag.
-    pub(crate) async fn put_part(
-        &self,
-        place: &Place,
-        id: &str,
-        number: i32,
-        bytes: Bytes,
-        checksum: &str,
-    ) -> Result<String, Refused> {
-        let asked = Asked::new(Method::PUT, place)
-            .query("partNumber", number.to_string())
-            .query("uploadId", id)
-            .header(CRC64NVME, checksum)
-            .body(bytes);
-        let answer = self.send(asked).await?;
-        let tag = answer.header("etag").map(str::to_owned);
-        tag.ok_or_else(|| malformed("no tag for a part"))
-    }
-
-    /// The parts that the store has of an upload; `None` where it knows of no such upload.
-    pub(crate) async fn listed(
-        &self,
-        place: &Place,
-        id: &str,
-    ) -> Result<Option<Vec<Listed>>, Refused> {
-        let mut listed = Vec::new();
-        let mut next: Option<String> = None;
-        loop {
-            let mut asked = Asked::new(Method::GET, place).query("uploadId", id);
-            if let Some(marker) = &next {
-                asked = asked.query("part-number-marker", marker);
-            }
-            let answer = match self.send(asked).await {
-                Err(Refused::Answered(refusal)) if refusal.code == "NoSuchUpload" => {
-                    return Ok(None);
-                }
-                answer => answer?,
-            };
-            let page = document(&answer, "ListPartsResult")?;
-            listed.extend(page.all("Part").filter_map(|part| {
-                Some(Listed {
-                    number: part.text("PartNumber")?.parse().ok()?,
-                    size: part.text("Size")?.parse().ok()?,
-                    checksum: part.text("ChecksumCRC64NVME").map(str::to_owned),
-                    tag: part.text("ETag")?.to_owned(),
-                })
-            }));
-            next = following(&page, "NextPartNumberMarker", next.as_deref());
-            if next.is_none() {
-                return Ok(Some(listed));
-            }
-        }
-    }
-
-    /// Makes an object of parts, and returns the checksum of it that the store says.
-    pub(crate) async fn complete(
-        &self,
-        place: &Place,
-        id: &str,
-        parts: &[Sent],
-        checksum: &str,
-    ) -> Result<Option<String>, Refused> {
-        let mut body = String::from(
-            "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">",
-        );
-        for part in parts {
-            let _ = write!(
-                body,
-                "<Part><ChecksumCRC64NVME>{}</ChecksumCRC64NVME><ETag>{}</ETag><PartNumber>{}</PartNumber></Part>",
-                part.checksum,
-                quick_xml::escape::escape(&part.tag),
-                part.number
-            );
-        }
-        body.push_str("</CompleteMultipartUpload>");
-        let asked = Asked::new(Method::POST, place)
-            .query("uploadId", id)
-            .header(CONTENT_TYPE.as_str(), "application/xml")
-            .header("x-amz-checksum-type", "FULL_OBJECT")
-            .header(CRC64NVME, checksum)
-            .body(body);
-        let answer = self.send(asked).await?;
-        let root = Element::parse(&answer.body);
-        let told = root
-            .as_ref()
-            .and_then(|root| root.text("ChecksumCRC64NVME"));
-        Ok(told.or_else(|| answer.header(CRC64NVME)).map(str::to_owned))
-    }
-
     /// Sends a request, again where it may help.
-    async fn send(&self, asked: Asked<'_>) -> Result<Answer, Refused> {
+    pub(crate) async fn send(&self, asked: Asked<'_>) -> Result<Answer, Refused> {
         let digest = digest(asked.body.clone()).await;
         let mut done = 0;
         loop {
@@ -524,20 +306,7 @@ async fn digest(body: Bytes) -> String {
     digest.unwrap_or_else(|_| hex_sha256(&body))
 }
 
-/// The document that an answer is.
-fn document(answer: &Answer, name: &str) -> Result<Element, Refused> {
-    let root = Element::parse(&answer.body).filter(|root| root.name() == name);
-    root.ok_or_else(|| malformed(&format!("an answer that is no `{name}`")))
-}
-
-/// Where the next page begins. A store that sends the same page again and again is not asked forever.
-fn following(page: &Element, marker: &str, last: Option<&str>) -> Option<String> {
-    let is_cut = page.text("IsTruncated") == Some("true");
-    let next = page.text(marker).filter(|_| is_cut)?;
-    (Some(next) != last).then(|| next.to_owned())
-}
-
-fn malformed(what: &str) -> Refused {
+pub(crate) fn malformed(what: &str) -> Refused {
     Refused::Not(Failure::Malformed(what.to_owned()))
 }
 
@@ -546,8 +315,13 @@ mod tests {
     use super::*;
 
     /// The URL at which a client with these options asks for an object.
-    async fn url(endpoint: Option<&str>, region: &str, is_virtual: bool, place: &str) -> String {
-        let variables = [("AWS_REGION", region)];
+    async fn url(
+        endpoint: Option<&str>,
+        variables: &[(&str, &str)],
+        is_virtual: bool,
+        place: &str,
+    ) -> String {
+        let variables = variables.iter().copied();
         let options = Options {
             endpoint: endpoint.map(str::to_owned),
             credentials: Some(Credentials::new("id", "secret", None)),
@@ -639,11 +413,21 @@ mod tests {
         ];
         for (endpoint, is_virtual, place, expected) in cases {
             assert_eq!(
-                url(endpoint, "eu-west-1", is_virtual, place).await,
+                url(endpoint, &[("AWS_REGION", "eu-west-1")], is_virtual, place).await,
                 expected
             );
         }
-        let china = url(None, "cn-north-1", false, "s3://data/a").await;
+        let china = url(None, &[("AWS_REGION", "cn-north-1")], false, "s3://data/a").await;
         assert_eq!(china, "https://s3.cn-north-1.amazonaws.com.cn/data/a");
+        let variables = [
+            ("AWS_REGION", "us-east-2"),
+            ("AWS_USE_FIPS_ENDPOINT", "true"),
+            ("AWS_USE_DUALSTACK_ENDPOINT", "true"),
+        ];
+        let fips = url(None, &variables, true, "s3://data/a").await;
+        assert_eq!(
+            fips,
+            "https://data.s3-fips.dualstack.us-east-2.amazonaws.com/a"
+        );
     }
 }

@@ -6,7 +6,7 @@ mod machine;
 mod process;
 mod profile;
 mod sso;
-pub(crate) mod sts;
+mod sts;
 
 use crate::environment::Environment;
 use crate::failure::causes;
@@ -19,6 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use std::fmt;
 use std::time::Duration;
+use sts::domain;
 use tokio::sync::Mutex;
 
 /// How long before their end credentials are renewed.
@@ -225,6 +226,29 @@ impl Chain {
             .get(&format!("AWS_ENDPOINT_URL_{service}"))
             .or_else(|| environment.get("AWS_ENDPOINT_URL"))
             .or_else(|| profiles()?.endpoint(self.profile(), &service.to_lowercase()))
+    }
+
+    /// The URL of a service of Amazon's in the region, by its name there (`s3`, `sts`).
+    pub(crate) fn amazon(&self, service: &str) -> String {
+        let is_true = |variable: &str, setting: &str| {
+            let setting = self.setting(setting);
+            self.environment.is_true(variable)
+                || setting.is_some_and(|value| value.eq_ignore_ascii_case("true"))
+        };
+        let fips = if is_true("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint") {
+            "-fips"
+        } else {
+            ""
+        };
+        let is_dual = is_true("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint");
+        // Other services have other names for it.
+        let dual = if is_dual && service == "s3" {
+            ".dualstack"
+        } else {
+            ""
+        };
+        let region = &self.region;
+        format!("https://{service}{fips}{dual}.{region}.{}", domain(region))
     }
 
     fn known_profiles(&self) -> Result<&Profiles, CredentialsError> {

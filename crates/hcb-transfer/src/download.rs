@@ -2,9 +2,10 @@
 //! kept beside it and gone on with. What is there is never overwritten unless that is asked for.
 
 use crate::checksum::{Algorithm, Expected, Running};
-use crate::client::{Client, Head};
+use crate::client::Client;
 use crate::failure::Error;
 use crate::layout::{Place, relative_path};
+use crate::requests::Head;
 use crate::{CONCURRENCY, Progress, short_digest};
 use futures::{StreamExt, TryStreamExt};
 use std::fs::{self, File, OpenOptions};

@@ -3,8 +3,8 @@
 //! `layout` decides and does no IO: the parts of a file, the keys of a folder, where an object goes on disk.
 //! `upload` and `download` do the work, `failure` says what went wrong and what helps.
 //!
-//! Below them: `client` connects and knows the few requests of S3 that are needed, `credentials` is the usual
-//! chain of AWS, `sign` is Signature Version 4, `transport` is HTTP with time-outs and retries.
+//! Below them: `client` connects, `requests` are the few of S3 that are needed, `credentials` is the usual chain
+//! of AWS with its `profiles`, `sign` is Signature Version 4, `transport` is HTTP with time-outs and attempts.
 //!
 //! There is no SDK below, because hcb needs ten kinds of requests and the AWS SDK takes longer to build than
 //! all else. `object_store` and `rusty-s3` send no checksums that the store confirms, and the providers of
@@ -18,6 +18,7 @@ pub mod environment;
 pub mod failure;
 pub mod layout;
 mod profiles;
+mod requests;
 mod sign;
 mod transport;
 pub mod upload;

@@ -2,9 +2,10 @@
 //! that was cut off is gone on with by starting it again.
 
 use crate::checksum::Crc64;
-use crate::client::{Client, Listed, Sent};
+use crate::client::Client;
 use crate::failure::Error;
 use crate::layout::{PART, Part, Place, parts};
+use crate::requests::{Listed, Sent};
 use crate::{CONCURRENCY, Progress};
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};

@@ -97,7 +97,7 @@ impl ObjectStore {
 /// # Errors
 /// Where the server cannot be built or started.
 pub async fn start(buckets: &[&str]) -> Result<(Folder, ObjectStore)> {
-    let tools = tokio::task::spawn_blocking(Tools::get).await??;
+    let tools = tokio::task::spawn_blocking(Tools::object_store).await??;
     let folder = Folder::new(&tools)?;
     let store = ObjectStore::start(&tools, folder.path(), buckets).await?;
     Ok((folder, store))

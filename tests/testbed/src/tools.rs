@@ -204,6 +204,16 @@ impl Tools {
         Self::of(MODULES.iter().filter(|module| !module.on_demand))
     }
 
+    /// The object store alone, for tests that need no cluster.
+    ///
+    /// # Errors
+    /// Where Go is missing or a build fails.
+    pub fn object_store() -> Result<Self> {
+        let needed = ["testbed/guard", "testbed/versitygw"];
+        let is_needed = |module: &&Module| needed.contains(&module.folder);
+        Self::of(MODULES.iter().filter(is_needed))
+    }
+
     /// Istio's programs, built as those of [`Tools::get`].
     ///
     /// # Errors

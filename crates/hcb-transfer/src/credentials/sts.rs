@@ -118,7 +118,7 @@ async fn send(
     with: Option<&Credentials>,
 ) -> Result<Answer, CredentialsError> {
     let region = &chain.region;
-    let default = format!("https://sts.{region}.{}", domain(region));
+    let default = chain.amazon("sts");
     let endpoint = chain.endpoint("STS").unwrap_or(&default);
     let url = Url::parse(endpoint)
         .ok()
@@ -152,7 +152,7 @@ async fn send(
 }
 
 /// The domain of the services of a region.
-pub(crate) fn domain(region: &str) -> &'static str {
+pub(super) fn domain(region: &str) -> &'static str {
     let domains = [
         ("cn-", "amazonaws.com.cn"),
         ("eusc-", "amazonaws.eu"),

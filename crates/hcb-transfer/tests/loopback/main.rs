@@ -3,3 +3,5 @@
 mod attempts;
 mod chain;
 mod servers;
+mod services;
+mod user;
