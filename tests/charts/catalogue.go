@@ -85,7 +85,7 @@ var catalogue = map[string]chartSource{
 	},
 	"kueue": {module: "sigs.k8s.io/kueue", path: "charts/kueue", release: "0.18", lags: "the module is not served in every version"},
 
-	"admiralty":          {environment: "ADMIRALTY_SOURCE", path: "charts/multicluster-scheduler", release: "0.17"},
+	"admiralty":          {environment: "HCB_ADMIRALTY", path: "charts/multicluster-scheduler", release: "0.17"},
 	"cluster-autoscaler": {environment: "CLUSTER_AUTOSCALER_SOURCE", path: "charts/cluster-autoscaler", release: "9", lags: "any chart of 9.x will do"},
 }
 

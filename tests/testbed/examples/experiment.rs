@@ -8,7 +8,7 @@
 
 use anyhow::{Context, Result, bail};
 use futures::future::try_join_all;
-use hcb_testbed::admiralty::{Admiralty, SOURCE_VARIABLE};
+use hcb_testbed::admiralty::{Admiralty, VARIABLE};
 use hcb_testbed::hybrid::{Hybrid, Setup};
 use hcb_testbed::judge::{Verdict, judge, judge_logs};
 use hcb_testbed::repository::compiled;
@@ -97,7 +97,7 @@ async fn main() -> Result<()> {
 async fn admiralty() -> Result<Admiralty> {
     let found = tokio::task::spawn_blocking(Admiralty::get).await??;
     found.with_context(|| {
-        format!("the experiments need Admiralty: name its source in {SOURCE_VARIABLE}")
+        format!("the experiments need Admiralty: {VARIABLE} names the folder with it")
     })
 }
 

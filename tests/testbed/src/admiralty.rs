@@ -1,30 +1,38 @@
-//! Admiralty, from where it can be had: its agent and scheduler as processes, its chart as it is.
+//! Admiralty as it is released: its agent and scheduler as processes, its chart as it is.
 
 use crate::access::get;
-use crate::apply::Applier;
+use crate::apply::{Applier, documents};
 use crate::cluster::Cluster;
 use crate::deployment;
 use crate::helm;
+use crate::hybrid;
 use crate::ports::Port;
-use crate::tools::{Tools, build, cached, copy_source, output, served, short};
+use crate::process::Isolation;
+use crate::tools::Tools;
 use anyhow::{Context, Result};
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Api, ListParams};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::time::Duration;
 
-/// The module in the registry, and the version that hcb installs.
-const MODULE: &str = "admiralty.io/multicluster-scheduler";
-/// The version of the module and of the chart.
-const VERSION: &str = "v0.17.0";
-/// Names the source or the binaries where the module is not served: a folder or a `.tar.gz`.
-pub const SOURCE_VARIABLE: &str = "ADMIRALTY_SOURCE";
+/// Names a folder with what Admiralty releases: the programs `agent` and `scheduler`, and the chart in
+/// `charts/multicluster-scheduler`. CONTRIBUTING.md says how to get them.
+pub const VARIABLE: &str = "HCB_ADMIRALTY";
 /// Where it is installed.
 pub const NAMESPACE: &str = "admiralty";
+/// The Deployment of the agent.
+const AGENT: &str = "admiralty-controller-manager";
+/// Where the agent listens for questions about its health, and for webhooks (Admiralty 0.17,
+/// `cmd/agent/main.go`; the latter is the default of its library). It has no setting for either.
+const HEALTH: u16 = 8080;
+const WEBHOOK: u16 = 9443;
+/// Where it finds the certificate of its webhook, below the folder for temporary files.
+const CERTIFICATES: &str = "k8s-webhook-server/serving-certs";
 
-/// Admiralty's binaries and chart.
+/// Admiralty's programs and chart.
 #[derive(Debug, Clone)]
 pub struct Admiralty {
     folder: PathBuf,
@@ -32,42 +40,40 @@ pub struct Admiralty {
 }
 
 impl Admiralty {
-    /// Builds it where it can be had. `None` where the registry does not serve the module and the
-    /// environment names no source: then the caller skips what needs it, which is said here.
+    /// Finds it. `None` where the environment does not name it, or this machine gives its agents no network
+    /// namespaces of their own: then the caller skips what needs it, which is said here.
     ///
     /// # Errors
-    /// Where a source is named that cannot be built: that is never taken for "not there".
+    /// Where a folder is named that does not have all of it: that is never taken for "not there".
     pub fn get() -> Result<Option<Self>> {
-        let named = std::env::var_os(SOURCE_VARIABLE).filter(|value| !value.is_empty());
-        let module = format!("{MODULE}@{VERSION}");
-        let named = named.map(PathBuf::from).or_else(|| served(&module));
-        let Some(named) = named else {
+        let named = std::env::var_os(VARIABLE).filter(|value| !value.is_empty());
+        let Some(folder) = named.map(PathBuf::from) else {
             crate::say(&format!(
-                "SKIPPED, what needs Admiralty: the module registry does not serve {module}, and {SOURCE_VARIABLE} names no source"
+                "SKIPPED, what needs Admiralty: {VARIABLE} names no folder with its programs and its chart; CONTRIBUTING.md says how to get them"
             ));
             return Ok(None);
         };
-        if named.join("agent").is_file() && named.join("scheduler").is_file() {
-            let chart = find_chart(&named)?;
-            return Ok(Some(Self {
-                folder: named,
-                chart,
-            }));
-        }
-        let mut hash = Sha256::new();
-        if named.is_file() {
-            hash.update(fs::read(&named)?);
-        } else {
-            hash.update(named.to_string_lossy().as_bytes());
-            hash.update(
-                fs::read(named.join("go.sum"))
-                    .with_context(|| format!("{SOURCE_VARIABLE}={}", named.display()))?,
+        let folder = folder
+            .canonicalize()
+            .with_context(|| format!("{VARIABLE}={}", folder.display()))?;
+        let chart = folder.join("charts/multicluster-scheduler");
+        for file in [
+            folder.join("agent"),
+            folder.join("scheduler"),
+            chart.join("Chart.yaml"),
+        ] {
+            anyhow::ensure!(
+                file.is_file(),
+                "{VARIABLE}: {} is not there",
+                file.display()
             );
         }
-        let folder = cached(&format!("admiralty-{}", short(hash)), |folder| {
-            build_source(&named, folder)
-        })?;
-        let chart = find_chart(&folder)?;
+        if let Some(problem) = Isolation::problem(&Tools::get()?)? {
+            crate::say(&format!(
+                "SKIPPED, what needs Admiralty: all its agents listen on the same ports, and this machine gives them no network namespaces of their own: {problem}"
+            ));
+            return Ok(None);
+        }
         Ok(Some(Self { folder, chart }))
     }
 
@@ -134,55 +140,44 @@ impl Admiralty {
         Ok(())
     }
 
-    /// Runs the agent, which is the chart's Deployment `admiralty-controller-manager`.
+    /// Runs the agent, which is the chart's Deployment `admiralty-controller-manager`, in a network namespace
+    /// of its own.
     ///
     /// # Errors
     /// Where the Deployment is not there or the agent does not become ready.
     pub async fn run_agent(&self, cluster: &Cluster) -> Result<()> {
-        let certificates = cluster.file("admiralty-webhook");
+        let binary = self.binary("agent");
+        let mut program = deployment::program(cluster, NAMESPACE, AGENT, binary).await?;
+        let temporary = cluster.file(&format!("{AGENT}.root")).join("tmp");
+        let certificates = temporary.join(CERTIFICATES);
         fs::create_dir_all(&certificates)?;
         let identity = cluster.certificate("admiralty")?;
         fs::write(certificates.join("tls.crt"), identity.certificate)?;
         fs::write(certificates.join("tls.key"), identity.key)?;
-        let webhook = webhook_port(cluster).await?;
-        let (health, kubelet) = (Port::reserve()?, Port::reserve()?);
-        let mut program = deployment::program(
-            cluster,
-            NAMESPACE,
-            "admiralty-controller-manager",
-            self.binary("agent"),
-        )
-        .await?;
         // Elections are about replicas; there is one.
         program
             .arguments
             .retain(|argument| argument != "--leader-elect");
         program.environment.extend([
             ("POD_NAMESPACE".to_owned(), NAMESPACE.to_owned()),
-            (
-                "HEALTH_ADDR".to_owned(),
-                format!("127.0.0.1:{}", health.number),
-            ),
-            ("WEBHOOK_PORT".to_owned(), webhook.to_string()),
-            (
-                "WEBHOOK_CERTS".to_owned(),
-                certificates.display().to_string(),
-            ),
-            ("VK_PORT".to_owned(), kubelet.number.to_string()),
+            ("TMPDIR".to_owned(), temporary.display().to_string()),
         ]);
-        cluster.run_as("admiralty-agent", program)?;
+        let health = Port::reserve()?;
+        let isolation = Isolation {
+            reaches: api_servers(cluster).await?,
+            serves: vec![
+                (health.number, HEALTH),
+                (webhook_port(cluster).await?, WEBHOOK),
+            ],
+        };
+        cluster.run_in("admiralty-agent", program, Some(isolation))?;
         crate::wait_for(
             &format!("Admiralty's agent in {}", cluster.name),
             Duration::from_secs(60),
-            async || {
-                Ok(tokio::net::TcpStream::connect(("127.0.0.1", webhook))
-                    .await
-                    .is_ok())
-            },
+            async || hybrid::get(health.number, "/readyz").await.map(|_| true),
         )
         .await?;
         cluster.keep(health);
-        cluster.keep(kubelet);
         Ok(())
     }
 
@@ -235,78 +230,27 @@ async fn webhook_port(cluster: &Cluster) -> Result<u16> {
         .context("the port of the webhook")
 }
 
-fn build_source(named: &Path, folder: &Path) -> Result<()> {
-    let unpacked = tempfile::tempdir()?;
-    let root = if named.is_file() {
-        output(
-            Command::new("tar")
-                .arg("xzf")
-                .arg(named)
-                .arg("-C")
-                .arg(unpacked.path()),
-        )?;
-        let entry = fs::read_dir(unpacked.path())?
-            .next()
-            .context("an empty archive")??;
-        entry.path()
-    } else {
-        let root = unpacked.path().join("source");
-        copy_source(named, &root)?;
-        root
-    };
-    take_ports_from_the_environment(&root)?;
-    for name in ["agent", "scheduler"] {
-        build(&root, &format!("./cmd/{name}"), &folder.join(name))?;
-    }
-    output(
-        Command::new("cp")
-            .arg("-r")
-            .arg(root.join("charts"))
-            .arg(folder),
-    )
-    .map(drop)
-}
-
-/// As released, every agent listens on the same ports, so that only one runs on a machine. Where the
-/// source still has them, they come from the environment instead.
-fn take_ports_from_the_environment(root: &Path) -> Result<()> {
-    let changes = [
-        (
-            "cmd/agent/main.go",
-            "HealthProbeBindAddress: \":8080\",",
-            "HealthProbeBindAddress: healthAddress(), WebhookServer: webhookServer(),",
-            "cmd/agent/ports.go",
-            "package main\n\nimport (\n\t\"os\"\n\t\"strconv\"\n\n\t\"sigs.k8s.io/controller-runtime/pkg/webhook\"\n)\n\n\
-             func healthAddress() string { return os.Getenv(\"HEALTH_ADDR\") }\n\n\
-             func webhookServer() webhook.Server {\n\tport, _ := strconv.Atoi(os.Getenv(\"WEBHOOK_PORT\"))\n\
-             \treturn webhook.NewServer(webhook.Options{Port: port, CertDir: os.Getenv(\"WEBHOOK_CERTS\")})\n}\n",
-        ),
-        (
-            "pkg/vk/http/opts.go",
-            "\":10250\"",
-            "kubeletAddress()",
-            "pkg/vk/http/ports.go",
-            "package http\n\nimport \"os\"\n\nfunc kubeletAddress() string { return \":\" + os.Getenv(\"VK_PORT\") }\n",
-        ),
-    ];
-    for (file, from, to, added, content) in changes {
-        let path = root.join(file);
-        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        if text.contains(from) {
-            fs::write(&path, text.replace(from, to))?;
-            fs::write(root.join(added), content)?;
+/// The ports of the API servers that the agent of a cluster speaks to: its own, and those of the kubeconfigs
+/// that it is given. It reads those when it starts; where they change, it is started again.
+async fn api_servers(cluster: &Cluster) -> Result<Vec<u16>> {
+    let mut servers = vec![cluster.server.clone()];
+    let secrets: Api<Secret> = Api::namespaced(cluster.client.clone(), NAMESPACE);
+    for secret in secrets.list(&ListParams::default()).await? {
+        for value in secret.data.unwrap_or_default().into_values() {
+            // What is no kubeconfig is something else.
+            let text = String::from_utf8(value.0).unwrap_or_default();
+            for kubeconfig in documents(&text).unwrap_or_default() {
+                let clusters = kubeconfig["clusters"].as_array().into_iter().flatten();
+                servers.extend(
+                    clusters.filter_map(|one| one["cluster"]["server"].as_str().map(str::to_owned)),
+                );
+            }
         }
     }
-    Ok(())
-}
-
-fn find_chart(folder: &Path) -> Result<PathBuf> {
-    let chart = folder.join("charts/multicluster-scheduler");
-    anyhow::ensure!(
-        chart.join("Chart.yaml").is_file(),
-        "{} has no chart at {}",
-        folder.display(),
-        chart.display()
-    );
-    Ok(chart)
+    let ports = servers.iter().filter_map(|server| {
+        let port = server.strip_prefix("https://127.0.0.1:")?;
+        port.trim_end_matches('/').parse().ok()
+    });
+    let ports: BTreeSet<_> = ports.collect();
+    Ok(ports.into_iter().collect())
 }

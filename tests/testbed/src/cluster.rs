@@ -4,7 +4,7 @@ use crate::access::{Access, client, get, kubeconfig, post};
 use crate::certificates::{Authority, Identity, token_keys};
 use crate::node_stages;
 use crate::ports::Port;
-use crate::process::{Process, Program};
+use crate::process::{Isolation, Process, Program};
 use crate::tools::Tools;
 use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
@@ -334,14 +334,20 @@ impl Cluster {
     /// # Errors
     /// Where it cannot be started.
     pub fn run_as(&self, name: &str, program: Program) -> Result<()> {
-        let process = Process::start(
-            &self.tools,
-            &self.folder,
-            Program {
-                name: name.to_owned(),
-                ..program
-            },
-        )?;
+        self.run_in(name, program, None)
+    }
+
+    /// Starts a program for this cluster under a name of its own, in a network namespace of its own where it
+    /// is to have one.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn run_in(&self, name: &str, program: Program, isolation: Option<Isolation>) -> Result<()> {
+        let program = Program {
+            name: name.to_owned(),
+            ..program
+        };
+        let process = Process::start_in(&self.tools, &self.folder, program, isolation)?;
         self.processes().push(process);
         Ok(())
     }

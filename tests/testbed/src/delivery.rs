@@ -40,11 +40,16 @@ const GROUPS: &[&str] = &[
     "external-secrets.io",
     "monitoring.coreos.com",
 ];
-/// How long a job of the load runs. The scheduler places about one a second, so that shorter ones would end
-/// before the first tier is full.
+/// How long a job of the load runs. The scheduler places one in a second or two, so that shorter ones would
+/// end before the first tier is full.
 const A_WHILE: Duration = Duration::from_secs(30);
 /// How long between two waves of the load.
 const PAUSE: Duration = Duration::from_secs(30);
+/// How many jobs a large wave of the load has: more than the first tier has room for. That holds six to eight
+/// of the spec's, and so is full long before the first of them ends, on a slow machine too.
+const LARGE_WAVE: usize = 14;
+/// How many jobs a small wave has.
+const SMALL_WAVE: usize = 3;
 
 /// A cloud before anything is delivered to it.
 #[derive(Debug)]
@@ -285,8 +290,11 @@ impl Delivery {
             if began.elapsed() >= most {
                 break;
             }
-            // More than there is room for in the first tier, then a handful.
-            let count = if round % 2 == 0 { 20 } else { 3 };
+            let count = if round % 2 == 0 {
+                LARGE_WAVE
+            } else {
+                SMALL_WAVE
+            };
             for _ in 0..count {
                 let job = copy(&template, &format!("load-{number}"), A_WHILE);
                 api.create(&PostParams::default(), &serde_json::from_value(job)?)

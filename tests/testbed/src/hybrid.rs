@@ -16,7 +16,7 @@ use futures::future::try_join_all;
 use hcb_spec::model::{Model, Provider};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Node;
-use kube::api::Api;
+use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
@@ -93,6 +93,30 @@ impl Hybrid {
         folder: &Path,
         setup: Setup,
         admiralty: &Admiralty,
+        node_delay: Duration,
+    ) -> Result<Self> {
+        Self::start_with(folder, setup, Some(admiralty), node_delay).await
+    }
+
+    /// The clusters of a scenario without Admiralty, for what API servers say: its kinds and its virtual nodes
+    /// are there, and nobody acts on them. None where this machine cannot build the servers, which is said.
+    ///
+    /// # Errors
+    /// Where a server does not start or refuses a manifest.
+    pub async fn without_admiralty(name: &str, setup: Setup) -> Result<Option<Self>> {
+        if !crate::is_available() {
+            return Ok(None);
+        }
+        let scenario = scenarios::named(name);
+        let spec = scenarios::spec(&scenario);
+        let hybrid = Self::start_with(&spec, setup, None, scenario.node_delay).await?;
+        Ok(Some(hybrid))
+    }
+
+    async fn start_with(
+        folder: &Path,
+        setup: Setup,
+        admiralty: Option<&Admiralty>,
         node_delay: Duration,
     ) -> Result<Self> {
         let output = compiled(folder, None)?;
@@ -172,7 +196,7 @@ impl Hybrid {
         self.testbed.cluster(&self.model.source().name)
     }
 
-    async fn install(&self, admiralty: &Admiralty, node_delay: Duration) -> Result<()> {
+    async fn install(&self, admiralty: Option<&Admiralty>, node_delay: Duration) -> Result<()> {
         let all = tokio::task::spawn_blocking(definitions::all).await??;
         let addresses = self.model.clusters.iter().filter_map(|cluster| {
             let url = cluster.api_server.clone()?;
@@ -195,15 +219,19 @@ impl Hybrid {
         for cluster in &self.testbed.clusters {
             store.pull(cluster).await?;
         }
-        // Targets first: the source's agent looks for them.
-        let source = &self.source().name;
-        let targets = self
-            .testbed
-            .clusters
-            .iter()
-            .filter(|cluster| cluster.name != *source);
-        try_join_all(targets.map(|cluster| run_admiralty(admiralty, cluster, false))).await?;
-        run_admiralty(admiralty, self.source(), true).await?;
+        if let Some(admiralty) = admiralty {
+            // Targets first: the source's agent looks for them.
+            let source = &self.source().name;
+            let targets = self
+                .testbed
+                .clusters
+                .iter()
+                .filter(|cluster| cluster.name != *source);
+            try_join_all(targets.map(|cluster| run_admiralty(admiralty, cluster, false))).await?;
+            run_admiralty(admiralty, self.source(), true).await?;
+        } else {
+            self.put_virtual_nodes().await?;
+        }
         for planned in &self.model.clusters {
             if let Some(Provider::Karpenter(settings)) = planned
                 .autoscaler
@@ -235,6 +263,19 @@ impl Hybrid {
             run_replica(self.source(), replica, program.clone())?;
         }
         Ok(())
+    }
+
+    /// Runs one replica of the reconciler on clusters that were set up without any. It keeps what it sees and
+    /// decides in a file.
+    ///
+    /// # Errors
+    /// Where its Deployment is not there.
+    pub async fn run_recorded(&self, record: &Path) -> Result<()> {
+        let mut program = self.reconciler_program().await?;
+        program
+            .arguments
+            .push(format!("--record={}", record.display()));
+        run_replica(self.source(), 0, program)
     }
 
     /// What a replica of the reconciler serves at a path.
@@ -273,7 +314,7 @@ impl Hybrid {
     async fn install_in(
         &self,
         cluster: &Cluster,
-        admiralty: &Admiralty,
+        admiralty: Option<&Admiralty>,
         all: &[Value],
         store: &Store,
     ) -> Result<()> {
@@ -307,7 +348,13 @@ impl Hybrid {
                     .as_str()
                     .is_some_and(|version| version.starts_with(&format!("{group}/")))
             });
-            is_used && !matches!(group, "karpenter.sh" | "multicluster.admiralty.io")
+            let comes_later = match group {
+                "karpenter.sh" => true,
+                // Those of Admiralty come with its chart.
+                "multicluster.admiralty.io" => admiralty.is_some(),
+                _ => false,
+            };
+            is_used && !comes_later
         };
         let definitions: Vec<_> = all.iter().filter(needed).cloned().collect();
         applier.apply_definitions(&definitions).await?;
@@ -339,9 +386,11 @@ impl Hybrid {
             store.pull(cluster).await?;
             istiod::install(cluster, &self.tree, &network::istiod_options()).await?;
         }
-        admiralty
-            .install(cluster, &self.chart_values(&cluster.name)?)
-            .await?;
+        if let Some(admiralty) = admiralty {
+            admiralty
+                .install(cluster, &self.chart_values(&cluster.name)?)
+                .await?;
+        }
         for object in objects
             .iter()
             .filter(|object| object["kind"] != "Namespace")
@@ -363,6 +412,29 @@ impl Hybrid {
         helm::values(&self.tree, cluster, "admiralty")
     }
 
+    /// The virtual nodes that Admiralty would make: those of the clusters that jobs burst to are in the tree.
+    /// KWOK keeps them ready, and their taint keeps pods away.
+    async fn put_virtual_nodes(&self) -> Result<()> {
+        let nodes: Api<Node> = Api::all(self.source().client.clone());
+        for cluster in &self.model.clusters {
+            let name = hcb::scheduling::admiralty::virtual_node_name(&cluster.name);
+            let marked = json!({"metadata": {"annotations": {"kwok.x-k8s.io/node": "fake"}}});
+            if nodes.get_opt(&name).await?.is_some() {
+                let (parameters, patch) = (PatchParams::default(), Patch::Merge(marked));
+                nodes.patch(&name, &parameters, &patch).await?;
+                continue;
+            }
+            let mut node = marked;
+            node["metadata"]["name"] = name.into();
+            node["metadata"]["labels"] = json!({"virtual-kubelet.io/provider": "admiralty"});
+            let taint = json!({"key": "virtual-kubelet.io/provider", "value": "admiralty", "effect": "NoSchedule"});
+            node["spec"] = json!({"taints": [taint]});
+            let node = serde_json::from_value(node)?;
+            nodes.create(&PostParams::default(), &node).await?;
+        }
+        Ok(())
+    }
+
     async fn wait_for_virtual_nodes(&self) -> Result<()> {
         let expected: BTreeSet<_> = self
             .model
@@ -376,7 +448,7 @@ impl Hybrid {
             let nodes = self.source().nodes().await?;
             let ready: BTreeSet<_> = nodes
                 .iter()
-                .filter(|node| is_ready(node))
+                .filter(|node| is_ready(node) && !is_tainted_as_new(node))
                 .filter_map(|node| node.metadata.name.clone())
                 .collect();
             Ok(expected.is_subset(&ready))
@@ -491,6 +563,17 @@ pub fn hcb_binary() -> Result<PathBuf> {
     let status = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status()?;
     anyhow::ensure!(status.success(), "hcb does not build");
     Ok(profile.join("hcb"))
+}
+
+/// Whether the cluster has yet to see that a node is ready.
+fn is_tainted_as_new(node: &Node) -> bool {
+    let taints = node
+        .spec
+        .iter()
+        .flat_map(|spec| spec.taints.iter().flatten());
+    taints
+        .into_iter()
+        .any(|taint| taint.key.starts_with("node.kubernetes.io/"))
 }
 
 /// Whether a node says that it is ready.

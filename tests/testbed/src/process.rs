@@ -3,6 +3,7 @@
 use crate::tools::Tools;
 use anyhow::{Context, Result};
 use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -20,11 +21,55 @@ pub struct Program {
     pub environment: Vec<(String, String)>,
 }
 
+/// A network namespace of a program's own, for one that listens on ports that others have too. It has a
+/// loopback and nothing else; all that gets in or out is named here, and stays on this machine's loopback.
+/// The kernel removes it with the program.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Isolation {
+    /// Ports of this machine that the program reaches, under the same numbers.
+    pub reaches: Vec<u16>,
+    /// Ports of this machine that lead to ports of the program: from, to.
+    pub serves: Vec<(u16, u16)>,
+}
+
+impl Isolation {
+    /// Why this machine gives no program a network namespace of its own, where it does not.
+    ///
+    /// # Errors
+    /// Where the guard cannot be run.
+    pub fn problem(tools: &Tools) -> Result<Option<String>> {
+        let mut child = Command::new(tools.binary("guard"))
+            .args(["-isolated", "--", "true"])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        // What is dropped before the end would end it.
+        let _stdin = child.stdin.take();
+        let mut said = String::new();
+        child
+            .stderr
+            .take()
+            .context("its errors")?
+            .read_to_string(&mut said)?;
+        let is_there = child.wait()?.success();
+        Ok((!is_there).then(|| said.trim().to_owned()))
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        let mut arguments = vec!["-isolated".to_owned()];
+        arguments.extend(self.reaches.iter().map(|port| format!("-out={port}")));
+        let ways = self.serves.iter();
+        arguments.extend(ways.map(|(from, to)| format!("-in={from}={to}")));
+        arguments
+    }
+}
+
 /// A program that runs until this is dropped or the test ends, whatever ends it.
 #[derive(Debug)]
 pub struct Process {
     /// What runs.
     pub program: Program,
+    isolation: Option<Isolation>,
     folder: PathBuf,
     guard: PathBuf,
     child: Option<Child>,
@@ -36,8 +81,22 @@ impl Process {
     /// # Errors
     /// Where it cannot be started.
     pub fn start(tools: &Tools, folder: &Path, program: Program) -> Result<Self> {
+        Self::start_in(tools, folder, program, None)
+    }
+
+    /// Starts a program in a network namespace of its own, where it is to have one.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn start_in(
+        tools: &Tools,
+        folder: &Path,
+        program: Program,
+        isolation: Option<Isolation>,
+    ) -> Result<Self> {
         let mut process = Self {
             program,
+            isolation,
             folder: folder.to_owned(),
             guard: tools.binary("guard"),
             child: None,
@@ -55,6 +114,7 @@ impl Process {
         let child = Command::new(&self.guard)
             .arg("-pid")
             .arg(self.pid_file())
+            .args(self.isolation.iter().flat_map(Isolation::arguments))
             .arg("--")
             .arg(&self.program.binary)
             .args(&self.program.arguments)

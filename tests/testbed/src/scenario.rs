@@ -1,13 +1,16 @@
 //! What happens in an experiment, and when.
 
 use crate::cluster::{API_SERVER, Cluster};
-use crate::hybrid::{Hybrid, Setup};
+use crate::deployment;
+use crate::hybrid::{Hybrid, RECONCILER, Setup};
 use crate::process::Process;
 use anyhow::{Context, Result};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams, PostParams};
 use serde_json::{Value, json};
+use std::fs;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// The annotation that says how long a pod of the testbed runs.
@@ -56,6 +59,12 @@ pub enum Act {
         cluster: &'static str,
         /// When it comes back.
         back_after: Duration,
+    },
+    /// A cluster is to be drained: the reconcilers find it in their configuration, as after a merged pull
+    /// request.
+    Drain {
+        /// The cluster.
+        cluster: &'static str,
     },
     /// Nobody hears from the API server of a cluster for a while; what it was told waits.
     Silence {
@@ -214,6 +223,7 @@ impl Act {
                 crash(cluster, API_SERVER, *back_after).await?;
                 cluster.wait_until_ready().await?;
             }
+            Self::Drain { cluster } => drain(hybrid, cluster)?,
             Self::Silence { cluster, lasts } => {
                 let cluster = hybrid.testbed.cluster(cluster);
                 cluster.with_process(API_SERVER, |server| server.signal("STOP"))?;
@@ -223,6 +233,28 @@ impl Act {
         }
         Ok(())
     }
+}
+
+/// Has every replica of the reconciler read that a cluster is drained.
+fn drain(hybrid: &Hybrid, cluster: &str) -> Result<()> {
+    let files = |process: &Process| deployment::mounted(&process.program);
+    let replicas = hybrid.source().processes();
+    let replicas = replicas
+        .iter()
+        .filter(|process| process.program.name.starts_with(RECONCILER));
+    let is_configuration = |file: &PathBuf| {
+        file.extension()
+            .is_some_and(|extension| extension == "yaml")
+    };
+    for file in replicas.flat_map(files).filter(is_configuration) {
+        let mut config: Value = serde_saphyr::from_str(&fs::read_to_string(&file)?)?;
+        let clusters = config["clusters"].as_array_mut();
+        let mut clusters = clusters.context("clusters")?.iter_mut();
+        let found = clusters.find(|one| one["name"] == cluster);
+        found.with_context(|| format!("no cluster {cluster}"))?["drain"] = true.into();
+        fs::write(&file, config.to_string())?;
+    }
+    Ok(())
 }
 
 /// Kills a process and starts it again later.

@@ -1,4 +1,5 @@
-//! What the reconciler may do with the rights that hcb gives it, and what it may not.
+//! What the reconciler may do with the rights that hcb gives it, and what it may not: of pods as a Job makes
+//! them, and of pods as Admiralty changes them.
 
 use anyhow::{Context, Result};
 use hcb_testbed::hybrid::{Hybrid, Setup};
@@ -18,9 +19,21 @@ fn refusal<T>(result: kube::Result<T>) -> Result<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_reconciler_may_let_pods_through_gates_and_nothing_else() -> Result<()> {
+    let Some(hybrid) = Hybrid::without_admiralty("fits-beside-nodes", Setup::Static).await? else {
+        return Ok(());
+    };
+    rights_are_as_meant(&hybrid).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_reconciler_may_do_no_more_to_pods_that_admiralty_changed() -> Result<()> {
     let Some((_, hybrid)) = Hybrid::of("fits-beside-nodes", Setup::Static).await? else {
         return Ok(());
     };
+    rights_are_as_meant(&hybrid).await
+}
+
+async fn rights_are_as_meant(hybrid: &Hybrid) -> Result<()> {
     let source = hybrid.source();
     let (_, job) = hybrid.jobs.first().context("a Job")?;
     hcb_testbed::apply::Applier::new(source).apply(job).await?;

@@ -1,11 +1,15 @@
 //! The testbed itself: what it starts works, and nothing of it survives.
 
 use anyhow::{Context, Result};
-use hcb_testbed::hybrid::is_ready;
-use hcb_testbed::{ClusterPlan, NodePool, Testbed, wait_for};
+use hcb_testbed::hybrid::{get, is_ready};
+use hcb_testbed::ports::Port;
+use hcb_testbed::process::{Isolation, Program};
+use hcb_testbed::tools::Tools;
+use hcb_testbed::{Cluster, ClusterPlan, NodePool, Testbed, wait_for};
 use k8s_openapi::api::batch::v1::Job;
 use kube::api::{Api, PostParams};
 use serde_json::json;
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -83,6 +87,109 @@ async fn an_api_server_that_is_killed_comes_back_with_its_data() -> Result<()> {
         .await
 }
 
+/// Runs etcd in a network of its own, on the ports that etcd has where it is told of no others. Returns the
+/// port of this machine that leads to it.
+fn run_isolated(cluster: &Cluster, name: &str) -> Result<u16> {
+    let port = Port::reserve()?;
+    let number = port.number;
+    let program = Program {
+        name: name.to_owned(),
+        binary: cluster.binary("etcd"),
+        arguments: vec![format!("--data-dir={}", cluster.file(name).display())],
+        environment: Vec::new(),
+    };
+    let isolation = Isolation {
+        serves: vec![(number, 2379)],
+        ..Isolation::default()
+    };
+    cluster.run_in(name, program, Some(isolation))?;
+    cluster.keep(port);
+    Ok(number)
+}
+
+/// Whether programs can have networks of their own here. Where they cannot, that is said.
+async fn can_isolate() -> Result<bool> {
+    let problem = tokio::task::spawn_blocking(|| Isolation::problem(&Tools::get()?)).await??;
+    if let Some(problem) = &problem {
+        hcb_testbed::say(&format!(
+            "SKIPPED, programs in network namespaces of their own: {problem}"
+        ));
+    }
+    Ok(problem.is_none())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_programs_listen_on_the_same_port_each_in_a_network_of_its_own() -> Result<()> {
+    if !hcb_testbed::is_available() || !can_isolate().await? {
+        return Ok(());
+    }
+    let testbed = Testbed::start(&[plan("one", 0)]).await?;
+    testbed
+        .run("isolated", async |testbed| {
+            let cluster = testbed.cluster("one");
+            for name in ["first", "second"] {
+                let port = run_isolated(cluster, name)?;
+                wait_for(name, SOON, async || {
+                    Ok(get(port, "/health").await?.contains("true"))
+                })
+                .await?;
+            }
+            for name in ["first", "second"] {
+                let runs = cluster.with_process(name, |process| Ok(process.is_running()))?;
+                anyhow::ensure!(runs, "{name} ended");
+            }
+            Ok(())
+        })
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_isolated_program_reaches_the_ports_that_it_is_given_and_no_others() -> Result<()> {
+    if !hcb_testbed::is_available() || !can_isolate().await? {
+        return Ok(());
+    }
+    let testbed = Testbed::start(&[plan("one", 0)]).await?;
+    testbed
+        .run("isolated-reach", async |testbed| {
+            let cluster = testbed.cluster("one");
+            let port = cluster
+                .server
+                .rsplit(':')
+                .next()
+                .context("a port")?
+                .parse()?;
+            for (name, reaches, answer) in [
+                ("with", vec![port], "ok"),
+                ("without", Vec::new(), "refused"),
+            ] {
+                let kubeconfig = cluster.file("admin.kubeconfig");
+                let program = Program {
+                    name: name.to_owned(),
+                    binary: cluster.binary("kubectl"),
+                    arguments: vec![
+                        format!("--kubeconfig={}", kubeconfig.display()),
+                        "get".to_owned(),
+                        "--raw=/readyz".to_owned(),
+                    ],
+                    environment: Vec::new(),
+                };
+                let isolation = Isolation {
+                    reaches,
+                    ..Isolation::default()
+                };
+                cluster.run_in(name, program, Some(isolation))?;
+                wait_for("its end", SOON, async || {
+                    cluster.with_process(name, |process| Ok(!process.is_running()))
+                })
+                .await?;
+                let said = fs::read_to_string(cluster.file(&format!("{name}.log")))?;
+                anyhow::ensure!(said.contains(answer), "{name}: {said}");
+            }
+            Ok(())
+        })
+        .await
+}
+
 /// Not a test: what [`nothing_survives_a_test_that_is_killed`] kills.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "run by another test"]
@@ -91,6 +198,9 @@ async fn victim() -> Result<()> {
         return Ok(());
     }
     let testbed = Testbed::start(&[plan("one", 1)]).await?;
+    if can_isolate().await? {
+        run_isolated(testbed.cluster("one"), "isolated")?;
+    }
     let mut out = std::io::stdout();
     for process in testbed.cluster("one").processes().iter() {
         writeln!(out, "process {}", process.id()?)?;
@@ -107,6 +217,7 @@ async fn nothing_survives_a_test_that_is_killed() -> Result<()> {
     if !hcb_testbed::is_available() {
         return Ok(());
     }
+    let count = if can_isolate().await? { 5 } else { 4 };
     let mut victim = Command::new(std::env::current_exe()?)
         .args(["--ignored", "--exact", "victim", "--nocapture"])
         .stdout(Stdio::piped())
@@ -124,7 +235,7 @@ async fn nothing_survives_a_test_that_is_killed() -> Result<()> {
     }
     let runs = |id: &String| Path::new("/proc").join(id).exists();
     anyhow::ensure!(
-        processes.len() == 4 && processes.iter().all(runs),
+        processes.len() == count && processes.iter().all(runs),
         "no servers: {processes:?}"
     );
     anyhow::ensure!(
