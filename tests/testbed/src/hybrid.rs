@@ -417,7 +417,8 @@ impl Hybrid {
     async fn put_virtual_nodes(&self) -> Result<()> {
         let nodes: Api<Node> = Api::all(self.source().client.clone());
         for cluster in &self.model.clusters {
-            let name = hcb::scheduling::admiralty::virtual_node_name(&cluster.name);
+            let name =
+                hcb_compile::providers::scheduling::admiralty::virtual_node_name(&cluster.name);
             let marked = json!({"metadata": {"annotations": {"kwok.x-k8s.io/node": "fake"}}});
             if nodes.get_opt(&name).await?.is_some() {
                 let (parameters, patch) = (PatchParams::default(), Patch::Merge(marked));

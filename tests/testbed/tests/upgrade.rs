@@ -2,9 +2,9 @@
 //! API servers. The objects are in `tests/upgrade/0.1.0/`.
 
 use anyhow::{Context, Result};
-use hcb::controller::config::Config;
-use hcb::controller::facts::{Fact, State};
-use hcb::controller::record::Line;
+use hcb_api::config::Config;
+use hcb_reconciler::facts::{Fact, State};
+use hcb_reconciler::record::Line;
 use hcb_testbed::apply::Applier;
 use hcb_testbed::hybrid::hcb_binary;
 use hcb_testbed::ports::Port;
