@@ -1,4 +1,5 @@
-//! Quantities as Kubernetes reads and writes them.
+//! Quantities of resources as Kubernetes reads and writes them. Those of CEL expressions, which may be negative or
+//! finer, are in `hcb-cel`.
 
 use std::fmt;
 use std::ops::Add;
