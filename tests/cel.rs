@@ -62,7 +62,8 @@ fn the_documentation_is_in_step() {
     } else {
         assert_eq!(text, expected, "run HCB_UPDATE=1 cargo test --test cel");
     }
-    let missing: Vec<_> = hcb_cel::functions()
+    let missing: Vec<_> = Environment::new()
+        .functions()
         .into_iter()
         .filter(|name| !text.contains(&format!("`{name}`")))
         .collect();
@@ -165,6 +166,26 @@ fn findings_point_into_the_expression() {
         assert!(
             found.contains(&(code.to_owned(), underlined)),
             "{validation}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn expressions_and_the_spec_read_a_quantity_alike() {
+    for text in [
+        "0", "4", "0.5", ".5", "1500m", "1000m", "16Gi", "1024Mi", "0.5Gi", "1e3", "1000", "1G",
+        "12E", "100M",
+    ] {
+        let ours = hcb_kubernetes::Quantity::parse(text).expect("a quantity of the spec");
+        let expression = format!(
+            "quantity('{text}').compareTo(quantity('{ours}')) == 0 && quantity('{text}').compareTo(quantity('{}m')) == 0",
+            ours.milli()
+        );
+        let program = Program::compile(&expression, &Environment::new()).expect("an expression");
+        let value = program.evaluate(&Activation::of(&[])).value;
+        assert!(
+            matches!(value, Ok(Value::Bool(true))),
+            "{expression}: {value:?}"
         );
     }
 }

@@ -168,7 +168,7 @@ impl Checker<'_> {
         }
         let mut known: Vec<&str> = self.scopes.iter().map(|(name, _)| name.as_str()).collect();
         known.extend(self.environment.variables.keys().map(String::as_str));
-        for function in declarations::names() {
+        for function in declarations::names(self.environment.language) {
             known.push(function);
         }
         let help =
@@ -282,13 +282,14 @@ impl Checker<'_> {
         }
         if let Some(target) = target {
             if let Some(prefix) = qualified(target)
-                && let Some(function) = declarations::find(&format!("{prefix}.{name}"))
+                && let Some(function) =
+                    declarations::find(self.environment.language, &format!("{prefix}.{name}"))
             {
                 return self.overload(expr, function, None, arguments, true);
             }
             self.check(target);
         }
-        match declarations::find(name) {
+        match declarations::find(self.environment.language, name) {
             Some(function) => self.overload(expr, function, target, arguments, false),
             None => self.undeclared(name, &expr.at),
         }

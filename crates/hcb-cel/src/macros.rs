@@ -2,6 +2,7 @@
 //! `ext/comprehensions.go` and the optional library). Kubernetes has no `cel.bind`.
 
 use super::CompileError;
+use super::library::TWO_VARIABLES;
 use super::parse::Nodes;
 use super::syntax::{Element, Expr, Fold, Kind, Literal, operators};
 use std::ops::Range;
@@ -43,9 +44,10 @@ pub(super) fn global(
     }
 }
 
-/// `target.name(arguments)`.
+/// `target.name(arguments)` in the language of Kubernetes 1.`minor`.
 pub(super) fn receiver(
     nodes: &mut Nodes,
+    minor: u16,
     at: Range<usize>,
     name: String,
     target: Expr,
@@ -53,14 +55,13 @@ pub(super) fn receiver(
 ) -> Result<Expr, CompileError> {
     let count = arguments.len();
     let expanded = match (name.as_str(), count) {
-        ("all" | "exists" | "exists_one" | "filter", 2)
-        | ("map", 2 | 3)
-        | (
+        ("all" | "exists" | "exists_one" | "filter", 2) | ("map", 2 | 3) => true,
+        (
             "all" | "exists" | "exists_one" | "existsOne" | "transformList" | "transformMap"
             | "transformMapEntry",
             3,
         )
-        | ("transformList" | "transformMap" | "transformMapEntry", 4) => true,
+        | ("transformList" | "transformMap" | "transformMapEntry", 4) => minor >= TWO_VARIABLES,
         ("optMap" | "optFlatMap", 2) => {
             return optional_map(nodes, &at, name == "optMap", target, arguments);
         }

@@ -36,7 +36,7 @@ const RESERVED: [&str; 18] = [
 ];
 
 /// The tree of `text`, with all macros expanded, and the number of nodes.
-pub(super) fn parse(text: &str) -> Result<(Expr, usize), CompileError> {
+pub(super) fn parse(text: &str, language: u16) -> Result<(Expr, usize), CompileError> {
     if text.chars().count() > SIZE_LIMIT {
         return Err(CompileError::syntax(
             format!(
@@ -51,6 +51,7 @@ pub(super) fn parse(text: &str) -> Result<(Expr, usize), CompileError> {
         position: 0,
         depth: 0,
         nodes: Nodes::default(),
+        language,
     };
     let expr = parser.expr()?;
     parser.expect_end()?;
@@ -90,6 +91,8 @@ struct Parser {
     position: usize,
     depth: usize,
     nodes: Nodes,
+    /// The minor version of Kubernetes whose macros are expanded.
+    language: u16,
 }
 
 /// What binds, from the loosest to the tightest; all bind to the left.
@@ -314,7 +317,14 @@ impl Parser {
                         .call(&at, operators::OPTIONAL_SELECT, vec![expr, field]);
                 } else if self.take("(").is_some() {
                     let arguments = self.arguments()?;
-                    expr = macros::receiver(&mut self.nodes, at, name, expr, arguments)?;
+                    expr = macros::receiver(
+                        &mut self.nodes,
+                        self.language,
+                        at,
+                        name,
+                        expr,
+                        arguments,
+                    )?;
                 } else {
                     let kind = Kind::Select {
                         operand: Box::new(expr),

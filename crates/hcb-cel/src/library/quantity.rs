@@ -1,4 +1,9 @@
 //! Quantities (Kubernetes' `cel/library/quantity.go` and `apimachinery/pkg/api/resource`).
+//!
+//! `hcb_kubernetes::Quantity` is another type: what a spec may ask for, never negative and exact to a
+//! thousandth, with an order and the form that the API server stores. An expression computes with all that
+//! the API server reads: signs, nanos, exponents of any size, and whether Kubernetes holds the number as
+//! an int64, which decides what an integer is. A test of the package `hcb` shows that both read a text alike.
 
 use super::{Arguments, Entry};
 use crate::Error;
