@@ -5,6 +5,8 @@
 
 mod validate;
 
+pub use crate::mesh::{PROXY_LIMITS, PROXY_REQUESTS};
+pub use crate::provider::Provider;
 pub use hcb_kubernetes::{Quantity, Seconds};
 pub use validate::validate;
 
@@ -156,29 +158,6 @@ pub struct Autoscaler {
     /// Where it stands.
     pub location: Location,
 }
-
-/// An autoscaler's provider with its settings.
-#[derive(Debug, Clone)]
-pub enum Provider {
-    /// Cluster API.
-    ClusterApi(spec::ClusterApi),
-    /// Karpenter.
-    Karpenter(spec::Karpenter),
-    /// GKE by Config Connector.
-    Gke(spec::Gke),
-    /// EKS by AWS Controllers for Kubernetes.
-    Eks(spec::Eks),
-    /// AKS by Azure Service Operator.
-    Aks(spec::Aks),
-    /// The cluster-autoscaler on node groups that exist.
-    ClusterAutoscaler(spec::ClusterAutoscaler),
-}
-
-/// What the mesh's proxy requests in a pod, beside the pod's own containers: the defaults of Istio's chart
-/// (`global.proxy.resources.requests`).
-pub const PROXY_REQUESTS: [(&str, &str); 2] = [("cpu", "100m"), ("memory", "128Mi")];
-/// The most that it may use (`global.proxy.resources.limits`).
-pub const PROXY_LIMITS: [(&str, &str); 2] = [("cpu", "2"), ("memory", "1Gi")];
 
 /// The mesh.
 #[derive(Debug, Clone)]

@@ -55,7 +55,7 @@ pub fn read(sources: &Sources, diagnostics: &mut Diagnostics) -> Option<Spec> {
     }
     if let [(_, first), rest @ ..] = clouds.as_slice() {
         for (_, again) in rest {
-            let place = |at: &At| documents[at.document].locate(&at.key("kind").steps);
+            let place = |at: &At| at.key("kind").locate(&documents);
             diagnostics.push(
                 Diagnostic::error(
                     codes::ONE_CLOUD,

@@ -96,12 +96,12 @@ fn cluster(
         drain: spec.drain,
         labels: spec.labels.clone(),
         api_server: spec.api.as_ref().map(|api| {
-            super::gitops::https_url(check, &api.server, &at.path("api.server"), "an API server");
+            check.https_url(&api.server, &at.path("api.server"), "an API server");
             api.server.trim_end_matches('/').to_owned()
         }),
         autoscaler: super::autoscaler::autoscaler(check, spec, &pools, index, at),
         pools,
-        location: check.spec.locate(&at.key("name")),
+        location: check.locate(&at.key("name")),
     }
 }
 
@@ -233,7 +233,7 @@ fn node_pool(check: &mut Check<'_>, spec: &spec::NodePool, at: &At) -> NodePool 
         price_per_hour: spec.price_per_hour,
         labels: spec.labels.clone(),
         taints: spec.taints.iter().map(normal_taint).collect(),
-        location: check.spec.locate(&at.key("name")),
+        location: check.locate(&at.key("name")),
     }
 }
 
@@ -283,7 +283,7 @@ fn pool_size(check: &mut Check<'_>, spec: &spec::NodePool, at: &At) -> (u32, u32
                         ),
                         "more than the maximum",
                     )
-                    .also(check.spec.locate(&at.key("max")), "the maximum")
+                    .also(check.locate(&at.key("max")), "the maximum")
                     .help("swap them, or raise `max`");
                 check.push(diagnostic);
             }
@@ -301,7 +301,7 @@ fn pool_size(check: &mut Check<'_>, spec: &spec::NodePool, at: &At) -> (u32, u32
                     ),
                     "fixed",
                 )
-                .also(check.spec.locate(&at.key(key)), "scaled")
+                .also(check.locate(&at.key(key)), "scaled")
                 .help("keep `nodes` for a fixed number, or `min` and `max` for an autoscaler");
             check.push(diagnostic);
             (nodes, nodes)
@@ -360,7 +360,7 @@ pub(super) fn clashes(check: &mut Check<'_>, clusters: &[Cluster]) {
                                     ),
                                     format!("overlaps with {ours}"),
                                 )
-                                .also(check.spec.locate(our_at), "the other range")
+                                .also(check.locate(our_at), "the other range")
                                 .help("give the clusters different ranges, or different networks"),
                         );
                     }
