@@ -25,7 +25,7 @@ struct Clause {
 /// Either a piece of text or a clause.
 enum Piece<'t> {
     Text(&'t str),
-    Clause(Result<Clause, String>),
+    Clause(Result<Clause, Error>),
 }
 
 fn pieces(text: &str) -> Vec<Piece<'_>> {
@@ -56,15 +56,17 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
 }
 
 /// The clause at the start of `text`, which is what follows `%`, and its length.
-fn clause(text: &str) -> (Result<Clause, String>, usize) {
+fn clause(text: &str) -> (Result<Clause, Error>, usize) {
     let failed = |message: &str| {
         (
-            Err(format!("could not parse formatting clause: {message}")),
+            Err(Error::new(format!(
+                "could not parse formatting clause: {message}"
+            ))),
             0,
         )
     };
     if text.is_empty() {
-        return (Err("unexpected end of string".to_owned()), 0);
+        return (Err(Error::fixed("unexpected end of string")), 0);
     }
     let (precision, rest) = match text.strip_prefix('.') {
         Some(after) => {
@@ -107,7 +109,7 @@ pub(super) fn format<'a>(text: &str, arguments: &List<'_>) -> Result<Value<'a>, 
                 let argument = arguments
                     .get(next)
                     .ok_or_else(|| Error::new(format!("index {next} out of range")))?;
-                let clause = clause.map_err(Error::new)?;
+                let clause = clause?;
                 let part = one(clause, &argument)
                     .map_err(|error| Error::new(format!("error during formatting: {error}")))?;
                 formatted.push_str(&part);
@@ -381,7 +383,8 @@ fn literal(
         let Piece::Clause(clause) = piece else {
             continue;
         };
-        let clause = clause.map_err(|message| CompileError::check(message, expr.at.clone()))?;
+        let clause =
+            clause.map_err(|error| CompileError::check(error.to_string(), expr.at.clone()))?;
         let Some(element) = elements.get(used) else {
             return Err(CompileError::check(
                 format!("index {used} out of range"),

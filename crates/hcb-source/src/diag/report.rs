@@ -10,6 +10,20 @@ use super::{Diagnostic, Diagnostics, Severity, json};
 use crate::source::{LineColumn, Sources};
 use std::path::{Component, Path, PathBuf};
 
+/// What reports call the tool that made them.
+const TOOL: &str = "hcb";
+
+/// Findings that cannot be written as a report.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// They cannot be written as JSON.
+    #[error("the findings cannot be written as JSON")]
+    Json(#[from] serde_json::Error),
+    /// They cannot be written as XML.
+    #[error("the findings cannot be written as XML")]
+    Xml(#[from] quick_junit::SerializeError),
+}
+
 /// A format of another tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Format {
@@ -57,17 +71,18 @@ struct Place<'a> {
 /// The findings in a format.
 ///
 /// # Errors
+///
 /// Where they cannot be written as JSON or XML.
 pub fn render(
     format: Format,
     diagnostics: &Diagnostics,
     sources: &Sources,
     base: &Base,
-) -> anyhow::Result<String> {
+) -> Result<String, RenderError> {
     let findings = diagnostics.sorted();
     match format {
         Format::Sarif => Ok(sarif::render(&findings, sources, base)),
-        Format::Junit => junit::render(&findings, sources, base),
+        Format::Junit => Ok(junit::render(&findings, sources, base)?),
         Format::Github => Ok(github::render(&findings, sources, base)),
         Format::Gitlab => Ok(gitlab::render(&findings, sources, base)),
         Format::Json => {
