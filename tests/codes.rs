@@ -1,4 +1,4 @@
-//! The pages of the codes keep their word: every example leads to its finding, and is mended by
+//! The pages of the codes keep their word: every example leads to its finding, and is fixed by
 //! what the page says.
 //!
 //! A block of YAML in a page is one of three things:
@@ -67,16 +67,16 @@ fn every_example_leads_to_its_finding() {
 }
 
 #[test]
-fn every_mended_spec_is_good() {
+fn a_spec_that_follows_the_advice_of_a_page_compiles_without_a_finding() {
     for code in by_a_spec() {
         let page = code.page();
-        let mended = blocks(section(&page, "How to mend it"), "yaml");
-        assert!(!mended.is_empty(), "{} does not show how", code.id());
-        for block in mended {
+        let fixed = blocks(section(&page, "How to fix it"), "yaml");
+        assert!(!fixed.is_empty(), "{} does not show how", code.id());
+        for block in fixed {
             let found = findings(&texts(block));
             assert!(
                 found.is_empty(),
-                "{}, mended, leads to {found:#?}:\n{block}",
+                "{}, fixed as the page says, leads to {found:#?}:\n{block}",
                 code.id()
             );
         }
@@ -91,7 +91,7 @@ fn what_no_spec_leads_to_is_shown_in_a_shell() {
         let id = code.id();
         let session = session.unwrap_or_else(|| panic!("{id} comes of {why}: show a session"));
         assert!(session.starts_with("$ "), "{id}: {session}");
-        assert!(!section(&page, "How to mend it").is_empty(), "{id}");
+        assert!(!section(&page, "How to fix it").is_empty(), "{id}");
     }
 }
 

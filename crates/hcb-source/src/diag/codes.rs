@@ -28,7 +28,7 @@ impl Code {
         ALL.iter().copied().find(|code| code.0 == number)
     }
 
-    /// The long form, Markdown: what it means, an example, how to mend it.
+    /// The long form, Markdown: what it means, an example, how to fix it.
     pub fn page(self) -> String {
         Pages::get(&format!("{}.md", self.id())).map_or_else(String::new, |page| {
             String::from_utf8_lossy(&page.data).into_owned()
