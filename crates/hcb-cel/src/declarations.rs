@@ -7,7 +7,7 @@
 
 use super::cost::Cost;
 use super::library::{self, Implementation, NEWEST, OLDEST};
-use super::types::{Object, Type};
+use super::types::{OpaqueType, Type};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
@@ -175,12 +175,12 @@ fn read_type(text: &'static str) -> Option<Type> {
         "bytes" => Type::Bytes,
         "duration" => Type::Duration,
         "timestamp" => Type::Timestamp,
-        "Quantity" => Type::Object(Object::Quantity),
-        "IP" => Type::Object(Object::Ip),
-        "CIDR" => Type::Object(Object::Cidr),
-        "URL" => Type::Object(Object::Url),
-        "Semver" => Type::Object(Object::Semver),
-        "Format" => Type::Object(Object::Format),
+        "Quantity" => Type::Opaque(OpaqueType::Quantity),
+        "IP" => Type::Opaque(OpaqueType::Ip),
+        "CIDR" => Type::Opaque(OpaqueType::Cidr),
+        "URL" => Type::Opaque(OpaqueType::Url),
+        "Semver" => Type::Opaque(OpaqueType::Semver),
+        "Format" => Type::Opaque(OpaqueType::Format),
         "A" => Type::Param(0),
         "B" => Type::Param(1),
         _ => return None,

@@ -29,8 +29,8 @@ mod types;
 mod value;
 
 pub use evaluate::{Activation, COST_LIMIT, Evaluation, Variables};
-pub use types::{Object, Struct, Type};
-pub use value::{Entries, List, Map, Text, Thing, Value};
+pub use types::{OpaqueType, Struct, Type};
+pub use value::{Entries, List, Map, OpaqueValue, Text, Value};
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -172,11 +172,6 @@ impl Error {
     fn no_overload() -> Self {
         Self::fixed("no such overload")
     }
-
-    /// The evaluation went beyond its limit.
-    pub fn is_out_of_budget(&self) -> bool {
-        self.0 == COST_EXCEEDED
-    }
 }
 
 pub(crate) const COST_EXCEEDED: &str = "operation cancelled: actual cost limit exceeded";
@@ -189,16 +184,16 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// What is wrong with an expression.
+/// Why an expression cannot be compiled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CompileError {
-    /// Which kind of mistake it is.
+    /// The kind of mistake.
     pub kind: CompileErrorKind,
     /// One sentence.
     pub message: String,
-    /// The bytes of the expression that are meant.
+    /// The bytes of the expression that are wrong.
     pub range: Range<usize>,
-    /// What to do about it, where something is known.
+    /// What to do about it, if anything is known.
     pub help: Option<String>,
 }
 

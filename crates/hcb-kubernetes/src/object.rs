@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_of_one_name_are_told_apart_by_their_group() {
+    fn kinds_with_the_same_name_are_distinguished_by_their_group() {
         let of_knative = json!({"apiVersion": "serving.knative.dev/v1", "kind": "Service"});
         assert!(Object::new(&of_knative).is("serving.knative.dev", "Service"));
         assert!(!Object::new(&of_knative).is("", "Service"));
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_no_text_reads_as_empty() {
+    fn missing_fields_and_fields_of_other_types_read_as_empty() {
         for value in [
             json!(null),
             json!([1]),

@@ -1,6 +1,6 @@
 //! Defaults that more than one section has.
 
-/// The default of a section is what an empty section says, so that defaults stand in one place.
+/// The default of a section is an empty section, so that each default is in one place.
 macro_rules! default_is_the_empty_section {
     ($($section:ty),*) => {$(
         impl Default for $section {

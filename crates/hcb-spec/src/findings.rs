@@ -24,7 +24,7 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// Where `at` stands, or where it would: the nearest key above.
+    /// The location of `at`, or of the nearest key above that exists.
     pub(crate) fn locate(&self, at: &At) -> Location {
         at.locate(self.documents)
     }
@@ -65,7 +65,7 @@ impl<'a> Findings<'a> {
         self.push(diagnostic);
     }
 
-    /// A quantity; zero where it cannot be read, which was said then.
+    /// Reads a quantity. If that is impossible, it adds a finding and returns zero.
     pub(crate) fn quantity(&mut self, text: &QuantityText, at: &At) -> Quantity {
         if let Some(quantity) = Quantity::parse(&text.0) {
             return quantity;
@@ -83,7 +83,7 @@ impl<'a> Findings<'a> {
         Quantity::default()
     }
 
-    /// A duration; zero where it cannot be read, which was said then.
+    /// Reads a duration. If that is impossible, it adds a finding and returns zero.
     pub(crate) fn duration(&mut self, text: &str, at: &At) -> Seconds {
         if let Some(duration) = Seconds::parse(text) {
             return duration;
@@ -104,12 +104,12 @@ impl<'a> Findings<'a> {
         Seconds::parse("0s").unwrap_or_else(|| unreachable!("a duration"))
     }
 
-    /// A name that must be a DNS label.
+    /// Checks a name that must be a DNS label.
     pub(crate) fn name(&mut self, name: &str, at: &At) {
         self.named(name, at, names::dns_label(name));
     }
 
-    /// Says what is wrong with a name, where something is.
+    /// Adds a finding if `problem` says what is wrong with a name.
     pub(crate) fn named(&mut self, name: &str, at: &At, problem: Option<String>) {
         if let Some(problem) = problem {
             let fixed = fixed_name(name);
@@ -126,7 +126,7 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// The name of an environment variable, a key at `at`; whether Kubernetes takes it.
+    /// Checks the name of an environment variable, a key at `at`. Returns whether Kubernetes accepts it.
     pub(crate) fn environment_variable(&mut self, name: &str, at: &At) -> bool {
         let Some(problem) = names::environment_variable(name) else {
             return true;
@@ -141,7 +141,7 @@ impl<'a> Findings<'a> {
         false
     }
 
-    /// A key in a secret store.
+    /// Checks a key in a secret store.
     pub(crate) fn store_key(&mut self, key: &str, at: &At) {
         if let Some(problem) = names::store_key(key) {
             let diagnostic = self.error(
@@ -154,7 +154,7 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// Labels, of whatever.
+    /// Checks the keys and values of labels.
     pub(crate) fn labels(&mut self, labels: &BTreeMap<String, String>, at: &At) {
         for (key, value) in labels {
             if let Some(problem) = names::label_key(key) {
@@ -178,7 +178,7 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// Says which of several named things have the same name.
+    /// Adds a finding for each name that is used twice. `what` are the named things.
     pub(crate) fn unique<'n>(&mut self, what: &str, names: impl Iterator<Item = (&'n str, At)>) {
         let mut first: BTreeMap<&str, At> = BTreeMap::new();
         for (name, at) in names {
@@ -201,8 +201,8 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// A password in a URL would stand in Git for everyone. So would a token, which is often written in
-    /// place of a user; only for SSH a user is no secret.
+    /// Checks that a URL has no credentials, which everyone could read in Git. A token is often written in
+    /// place of the user, so only SSH may have one.
     pub(crate) fn no_password(&mut self, url: Option<&Url>, at: &At) {
         let has_secret = |url: &Url| {
             url.password().is_some() || url.scheme() != "ssh" && !url.username().is_empty()
@@ -220,7 +220,7 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// An `https` URL of a server.
+    /// Checks the `https` URL of a server.
     pub(crate) fn https_url(&mut self, text: &str, at: &At, what: &str) {
         let url = Url::parse(text);
         let good = url.as_ref().is_ok_and(|url| {
@@ -280,7 +280,7 @@ fn quantity_help(text: &str) -> String {
         )
 }
 
-/// The nearest DNS label.
+/// The most similar DNS label.
 fn fixed_name(name: &str) -> String {
     let mapped: String = name
         .chars()

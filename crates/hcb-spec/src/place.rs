@@ -23,7 +23,7 @@ impl At {
         }
     }
 
-    /// The key of a mapping, where it is the key that is meant.
+    /// The key itself of a mapping, and not its value.
     #[must_use]
     pub fn name_of(&self, key: &str) -> Self {
         Self {
@@ -55,7 +55,7 @@ impl At {
         at.steps.push(step);
         at
     }
-    /// Where it stands in `documents`, or where it would: the nearest key above.
+    /// Its location in `documents`, or that of the nearest key above that exists.
     pub(crate) fn locate(&self, documents: &[Node]) -> Location {
         let document = &documents[self.document];
         if self.is_key
@@ -66,7 +66,7 @@ impl At {
         document.locate(&self.steps)
     }
 
-    /// Where the key that it ends with stands in `documents`, where they have that key.
+    /// The location of the key that it ends with, if `documents` have that key.
     pub(crate) fn locate_key(&self, documents: &[Node]) -> Option<Location> {
         let (Step::Key(key), parents) = self.steps.split_last()? else {
             return None;
@@ -75,7 +75,7 @@ impl At {
         parent.entry(key).map(|entry| entry.key_location)
     }
 
-    /// What is there in `documents`.
+    /// The value there, if `documents` have one.
     pub(crate) fn find<'n>(&self, documents: &'n [Node]) -> Option<&'n Node> {
         documents[self.document].descend(&self.steps)
     }

@@ -110,9 +110,9 @@ pub enum Provider {
     ClusterAutoscaler(ClusterAutoscaler),
 }
 
-/// What the settings of each provider have in common.
+/// What hcb needs of the settings of every provider.
 pub(crate) trait ProviderSettings {
-    /// Checks the settings, which stand at `at`: names and values as the provider takes them.
+    /// Checks that the provider accepts the names and values of the settings, which are at `at`.
     fn check(&self, findings: &mut Findings<'_>, at: &At);
 
     /// Which cluster holds the provider's objects, where that can be another than the one that is scaled.
@@ -126,11 +126,11 @@ pub(crate) struct Management<'a> {
     /// The one that the settings name.
     pub(crate) named: Option<&'a str>,
     /// The one that it is otherwise.
-    pub(crate) default: Where,
+    pub(crate) default: ManagementDefault,
 }
 
-/// A cluster that needs no name.
-pub(crate) enum Where {
+/// The cluster that holds the objects of a provider whose settings name none.
+pub(crate) enum ManagementDefault {
     /// The cluster that jobs are created in.
     Source,
     /// The cluster that is scaled.
@@ -229,6 +229,7 @@ impl Provider {
 }
 
 impl Findings<'_> {
+    /// Checks an ARN of AWS.
     pub(super) fn arn(&mut self, arn: &str, at: &At) {
         self.must(
             at,
@@ -238,10 +239,12 @@ impl Findings<'_> {
         );
     }
 
+    /// Checks a name of the provider; `wanted` says what it names.
     pub(super) fn word(&mut self, text: &str, at: &At, wanted: &str) {
         self.must(at, text, wanted, is_word);
     }
 
+    /// Adds a finding unless `is_fine` accepts the text; `wanted` says what would be accepted.
     pub(super) fn must(
         &mut self,
         at: &At,
@@ -271,12 +274,12 @@ fn kind(findings: &mut Findings<'_>, kind: &str, at: &At) {
     });
 }
 
-/// Not empty, and nothing that no name of any provider has.
+/// Whether a text is not empty and has only characters that occur in names of providers.
 fn is_word(text: &str) -> bool {
     (1..=1024).contains(&text.len()) && text.chars().all(|c| c.is_ascii_graphic())
 }
 
-/// `MAJOR.MINOR.PATCH`, with whatever semantic versioning lets follow.
+/// Whether a text is `MAJOR.MINOR.PATCH`, with an optional suffix of semantic versioning.
 fn is_version(text: &str) -> bool {
     let core = text.split(['-', '+']).next().unwrap_or_default();
     let numbers: Vec<_> = core.split('.').collect();

@@ -1,8 +1,8 @@
-//! The spec as it is written: documents, their shape, and where everything stands.
+//! The spec as users write it: its documents, their schema, and the places of everything in them.
 //!
 //! [`read`] goes from texts to a [`Spec`]: YAML with places, shape check of every document against
-//! the JSON Schema that editors use too, then the typed documents. What is wrong is taken out and
-//! said, and the rest is read all the same, so that later checks still see it.
+//! the JSON Schema that editors use too, then the typed documents. What is wrong becomes a
+//! finding and is taken out; the rest is read, so that later checks still see it.
 
 mod cloud;
 mod cluster;
@@ -50,19 +50,19 @@ pub struct Metadata {
     pub namespace: Option<String>,
 }
 
-/// Everything that was read.
+/// A spec that was read.
 #[derive(Debug, Clone)]
 pub struct Spec {
     /// The platform team's document.
     pub cloud: HybridCloudDocument,
-    /// Where it stands.
+    /// Its place.
     pub cloud_at: At,
     /// The ML teams' documents with their places, in the order of the files.
     pub workloads: Vec<(WorkloadDocument, At)>,
     /// The documents as they were read, for places.
     pub documents: Vec<Node>,
-    /// What had to be left out because its shape is wrong. Checks that would need the whole
-    /// (is there such a cluster?) say nothing when their part is not whole.
+    /// What had to be left out because its shape is wrong. Checks that need all of
+    /// a part (is there such a cluster?) are skipped when it is incomplete.
     pub incomplete: Incomplete,
 }
 
@@ -78,7 +78,7 @@ pub struct Incomplete {
 }
 
 impl Spec {
-    /// Where the key that `at` ends with stands, where the spec has that key.
+    /// The location of the key that `at` ends with, if the spec has that key.
     pub fn locate_key(&self, at: &At) -> Option<Location> {
         at.locate_key(&self.documents)
     }
@@ -105,7 +105,7 @@ impl Spec {
         })
     }
 
-    /// Where `at` stands, or where it would: the nearest key above.
+    /// The location of `at`, or of the nearest key above that exists.
     pub fn locate(&self, at: &At) -> Location {
         at.locate(&self.documents)
     }

@@ -1,4 +1,4 @@
-//! What the reconciler may do with the rights that hcb gives it, and what it may not.
+//! What the rights that hcb gives the reconciler allow, and what they do not.
 
 use anyhow::{Context, Result};
 use hcb_testbed::hybrid::{Hybrid, Setup};
@@ -17,7 +17,7 @@ fn refusal<T>(result: kube::Result<T>) -> Result<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_reconciler_may_let_pods_through_gates_and_nothing_else() -> Result<()> {
+async fn the_reconciler_may_release_pods_and_nothing_else() -> Result<()> {
     let Some((_, hybrid)) = Hybrid::of("fits-beside-nodes", Setup::Static).await? else {
         return Ok(());
     };

@@ -3,7 +3,7 @@
 
 use super::{Arguments, Entry, quoted};
 use crate::Error;
-use crate::value::{Thing, Value};
+use crate::value::{OpaqueValue, Value};
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -102,17 +102,17 @@ pub(crate) const FUNCTIONS: &[Entry] = &[
 ];
 
 fn of_ip<'a>(ip: IpAddr) -> Value<'a> {
-    Value::Object(Arc::new(Thing::Ip(ip)))
+    Value::Opaque(Arc::new(OpaqueValue::Ip(ip)))
 }
 
 fn of_cidr<'a>(net: IpNet) -> Value<'a> {
-    Value::Object(Arc::new(Thing::Cidr(net)))
+    Value::Opaque(Arc::new(OpaqueValue::Cidr(net)))
 }
 
 fn ip(call: &Arguments<'_, '_>, index: usize) -> Result<IpAddr, Error> {
     match call.get(index)? {
-        Value::Object(thing) => match **thing {
-            Thing::Ip(ip) => Ok(ip),
+        Value::Opaque(opaque) => match **opaque {
+            OpaqueValue::Ip(ip) => Ok(ip),
             _ => Err(Error::no_overload()),
         },
         _ => Err(Error::no_overload()),
@@ -121,8 +121,8 @@ fn ip(call: &Arguments<'_, '_>, index: usize) -> Result<IpAddr, Error> {
 
 fn cidr(call: &Arguments<'_, '_>, index: usize) -> Result<IpNet, Error> {
     match call.get(index)? {
-        Value::Object(thing) => match **thing {
-            Thing::Cidr(net) => Ok(net),
+        Value::Opaque(opaque) => match **opaque {
+            OpaqueValue::Cidr(net) => Ok(net),
             _ => Err(Error::no_overload()),
         },
         _ => Err(Error::no_overload()),

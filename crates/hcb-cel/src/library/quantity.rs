@@ -7,7 +7,7 @@
 
 use super::{Arguments, Entry};
 use crate::Error;
-use crate::value::{Thing, Value};
+use crate::value::{OpaqueValue, Value};
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -74,13 +74,13 @@ pub(crate) const FUNCTIONS: &[Entry] = &[
 ];
 
 fn value<'a>(quantity: Quantity) -> Value<'a> {
-    Value::Object(Arc::new(Thing::Quantity(quantity)))
+    Value::Opaque(Arc::new(OpaqueValue::Quantity(quantity)))
 }
 
 fn get<'s>(call: &'s Arguments<'_, '_>, index: usize) -> Result<&'s Quantity, Error> {
     match call.get(index)? {
-        Value::Object(thing) => match &**thing {
-            Thing::Quantity(quantity) => Ok(quantity),
+        Value::Opaque(opaque) => match &**opaque {
+            OpaqueValue::Quantity(quantity) => Ok(quantity),
             _ => Err(Error::no_overload()),
         },
         _ => Err(Error::no_overload()),

@@ -2,7 +2,7 @@
 
 use super::{Arguments, Entry, net, quoted};
 use crate::Error;
-use crate::value::{Entries, Map, Thing, Value};
+use crate::value::{Entries, Map, OpaqueValue, Value};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ pub(crate) const FUNCTIONS: &[Entry] = &[
                 "URL parse error during conversion from string: {error}"
             ))
         })?;
-        Ok(Value::Object(Arc::new(Thing::Url(url))))
+        Ok(Value::Opaque(Arc::new(OpaqueValue::Url(url))))
     }),
     ("url_get_scheme: |URL|.getScheme() -> string", |call| {
         Ok(get(call)?.scheme.clone().into())
@@ -71,8 +71,8 @@ impl Url {
 
 fn get<'s>(call: &'s Arguments<'_, '_>) -> Result<&'s Url, Error> {
     match call.get(0)? {
-        Value::Object(thing) => match &**thing {
-            Thing::Url(url) => Ok(url),
+        Value::Opaque(opaque) => match &**opaque {
+            OpaqueValue::Url(url) => Ok(url),
             _ => Err(Error::no_overload()),
         },
         _ => Err(Error::no_overload()),

@@ -1,4 +1,4 @@
-//! The cross-checks: a [`Spec`] to a [`Model`], and everything that is wrong on the way.
+//! The cross-checks, which turn a [`Spec`] into a [`Model`].
 
 mod autoscaler;
 mod capacity;
@@ -71,20 +71,20 @@ pub fn validate(spec: &Spec, diagnostics: &mut Diagnostics) -> Option<Model> {
     })
 }
 
-/// What every cross-check needs: the whole spec, and somewhere to say what is wrong.
+/// What every cross-check needs: the whole spec, and the findings so far.
 struct Check<'a> {
     spec: &'a Spec,
     findings: Findings<'a>,
 }
 
 impl Check<'_> {
-    /// Where everything of the cloud stands.
+    /// The place of the `spec` of the cloud.
     fn cloud(&self) -> At {
         self.spec.cloud_at.key("spec")
     }
 
-    /// A reference to a cluster. `None` where there is no such cluster, which is said unless the
-    /// cluster may be among those that could not be read.
+    /// Resolves a reference to a cluster. If there is no such cluster, it adds a finding, unless the
+    /// cluster may be one that could not be read.
     fn cluster(
         &mut self,
         name: &str,

@@ -1,7 +1,7 @@
 //! AKS agent pools: their settings, and the checks of them.
 
 use super::is_word;
-use super::{Management, ProviderSettings, Where};
+use super::{Management, ManagementDefault, ProviderSettings};
 use crate::findings::Findings;
 use crate::place::At;
 use schemars::JsonSchema;
@@ -36,7 +36,7 @@ impl ProviderSettings for Aks {
     fn management(&self) -> Option<Management<'_>> {
         Some(Management {
             named: self.management_cluster.as_deref(),
-            default: Where::Itself,
+            default: ManagementDefault::Itself,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Cluster API: its settings, and the checks of them.
 
-use super::{Management, ProviderSettings, Where};
+use super::{Management, ManagementDefault, ProviderSettings};
 use super::{is_version, kind};
 use crate::findings::Findings;
 use crate::place::At;
@@ -60,7 +60,7 @@ impl ProviderSettings for ClusterApi {
     fn management(&self) -> Option<Management<'_>> {
         Some(Management {
             named: self.management_cluster.as_deref(),
-            default: Where::Source,
+            default: ManagementDefault::Source,
         })
     }
 }

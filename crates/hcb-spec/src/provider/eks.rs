@@ -1,6 +1,6 @@
 //! EKS managed node groups: their settings, and the checks of them.
 
-use super::{Management, ProviderSettings, Where};
+use super::{Management, ManagementDefault, ProviderSettings};
 use crate::findings::Findings;
 use crate::place::At;
 use schemars::JsonSchema;
@@ -53,7 +53,7 @@ impl ProviderSettings for Eks {
     fn management(&self) -> Option<Management<'_>> {
         Some(Management {
             named: self.management_cluster.as_deref(),
-            default: Where::Itself,
+            default: ManagementDefault::Itself,
         })
     }
 }

@@ -129,7 +129,7 @@ fn artifact(path: &str) -> Value {
     json!({ "uri": segments.join("/"), "uriBaseId": "%SRCROOT%" })
 }
 
-/// What a segment of a path cannot hold as it is: all but the unreserved characters of RFC 3986.
+/// The characters of a path segment that are escaped: all but the unreserved ones of RFC 3986.
 const SEGMENT: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')

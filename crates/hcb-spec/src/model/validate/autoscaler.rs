@@ -2,7 +2,7 @@
 
 use super::Check;
 use crate::model::{Autoscaler, Cluster, ClusterIndex, NodePool, Provider, Quantity};
-use crate::provider::Where;
+use crate::provider::ManagementDefault;
 use crate::spec::{self, At, AutoscalerProvider};
 use hcb_source::diag::{Diagnostic, codes};
 
@@ -86,7 +86,7 @@ pub(super) fn autoscaler(
     })
 }
 
-/// What the provider needs to know of each pool.
+/// Checks what the provider needs to know of each pool.
 fn provider_pools(check: &mut Check<'_>, provider: AutoscalerProvider, scaled: &[&NodePool]) {
     for pool in scaled {
         if provider.makes_machines() && pool.instance_type.is_none() {
@@ -117,7 +117,7 @@ struct Limits {
     gpus: u32,
 }
 
-/// The provider's settings: those of the provider that is named must be there, others are of no use.
+/// The settings of the provider. Those of the named provider must be there; others have no effect.
 fn provider(check: &mut Check<'_>, spec: &spec::Autoscaler, at: &At) -> Option<Provider> {
     let mut chosen = None;
     for section in spec.sections() {
@@ -156,8 +156,8 @@ pub(super) fn management(check: &mut Check<'_>, clusters: &mut [Cluster], source
             continue;
         };
         let default = match management.default {
-            Where::Source => source,
-            Where::Itself => index,
+            ManagementDefault::Source => source,
+            ManagementDefault::Itself => index,
         };
         let section = autoscaler.provider.name().section();
         let at = check

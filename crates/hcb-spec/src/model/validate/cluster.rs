@@ -245,7 +245,7 @@ fn normal_taint(taint: &spec::Taint) -> spec::Taint {
     }
 }
 
-/// The name of a GPU resource: `vendor.example/gpu`. Whether it is one; if not, that was said.
+/// Checks the name of a GPU resource, such as `vendor.example/gpu`. Returns whether it is valid.
 pub(super) fn extended_resource(check: &mut Check<'_>, resource: &str, at: &At) -> bool {
     let problem = if resource.contains('/') {
         names::label_key(resource)
@@ -306,7 +306,7 @@ fn pool_size(check: &mut Check<'_>, spec: &spec::NodePool, at: &At) -> (u32, u32
             check.push(diagnostic);
             (nodes, nodes)
         }
-        // What said how many may be what could not be read.
+        // The number of nodes may be what could not be read.
         (None, _, None) if check.spec.incomplete.clusters => (0, 0),
         (None, _, None) => {
             let key = if spec.min.is_some() { "min" } else { "name" };
@@ -341,7 +341,7 @@ pub(super) fn clashes(check: &mut Check<'_>, clusters: &[Cluster]) {
     let mut found = Vec::new();
     for (first, one) in clusters.iter().enumerate() {
         for (second, other) in clusters.iter().enumerate().skip(first + 1) {
-            // Two clusters of one name were said to be too many already.
+            // Clusters with the same name already have a finding.
             if one.network != other.network || one.name == other.name {
                 continue;
             }
@@ -387,7 +387,7 @@ pub(super) fn clashes(check: &mut Check<'_>, clusters: &[Cluster]) {
     }
 }
 
-/// Every cluster but a lone source is reached by others: by the mesh, by the scheduler, by the hub.
+/// Others reach every cluster but a lone source cluster: the mesh, the scheduler, the hub.
 pub(super) fn apis(check: &mut Check<'_>, clusters: &[Cluster], source: ClusterIndex) {
     if clusters.len() < 2 {
         return;

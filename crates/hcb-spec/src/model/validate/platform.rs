@@ -123,7 +123,7 @@ fn bursting(check: &mut Check<'_>, clusters: &[Cluster], tiers: &[String]) {
             .help("drain one after another, and leave one that jobs can go to");
         check.push(diagnostic);
     }
-    // A tier that is not known was said, and where its cluster belongs is anyone's guess.
+    // An unknown tier already has a finding, and nobody knows where its cluster belongs.
     if check.spec.incomplete.clusters || specs.iter().any(|cluster| !tiers.contains(&cluster.tier))
     {
         return;
