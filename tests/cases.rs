@@ -1,8 +1,9 @@
-//! Malformed specs, and what is said of them.
+//! Malformed specs and their findings.
 //!
-//! Each folder of `tests/cases/` holds a whole spec with something wrong and `findings.txt`, what
-//! hcb prints; where a folder has `templates/`, those take the places of hcb's own. `HCB_UPDATE=1 cargo test --test cases` writes the findings anew; read them before
-//! they are committed. Each folder of `tests/valid/` holds a spec of which nothing must be said.
+//! Each folder of `tests/cases/` has a whole spec with a mistake and, in `findings.txt`, what hcb
+//! prints. Templates in its folder `templates/`, if any, replace those of hcb.
+//! `HCB_UPDATE=1 cargo test --test cases` updates the findings; read them before you commit them.
+//! Each folder of `tests/valid/` has a spec that must have no findings.
 
 mod common;
 
@@ -13,7 +14,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Compiles a case. Paths are told relative to its folder, so that the findings are the same
+/// Compiles a case. Paths are relative to its folder, so that the findings are the same
 /// wherever the checkout is.
 fn findings(folder: &Path) -> (Diagnostics, Sources) {
     let mut sources = Sources::default();
@@ -52,7 +53,7 @@ fn folders(name: &str) -> Vec<PathBuf> {
 }
 
 #[test]
-fn malformed_specs_are_told_as_expected() {
+fn hcb_prints_the_expected_findings_for_each_malformed_spec() {
     let update = std::env::var_os("HCB_UPDATE").is_some();
     let cases = folders("cases");
     assert!(cases.len() >= 60, "only {} cases", cases.len());
@@ -101,7 +102,7 @@ fn malformed_specs_are_told_as_expected() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// What is found across clusters.
+/// The codes of findings across clusters.
 const OF_LINTS: [Code; 5] = [
     codes::NO_SHARED_ROOT,
     codes::MESH_NETWORK,
@@ -123,7 +124,7 @@ fn every_code_that_a_spec_can_cause_has_a_case() {
         );
     }
     let beyond_a_spec = [
-        // About files that cannot be read, and are tested with the command line.
+        // Findings about files that cannot be read are tested with the command line.
         codes::UNREADABLE,
         codes::NOT_UTF8,
     ];
@@ -140,7 +141,7 @@ fn every_code_that_a_spec_can_cause_has_a_case() {
 }
 
 #[test]
-fn nothing_is_said_of_good_specs() {
+fn valid_specs_have_no_findings() {
     let valid = folders("valid");
     assert!(valid.len() >= 8, "only {} valid specs", valid.len());
     for folder in valid {

@@ -1,5 +1,5 @@
-//! CEL and policies against the answers of a real API server, which `tests/cel/answers` records.
-//! The testbed's test `parity` asks the API server anew.
+//! CEL and policies compared with the answers of a real API server, which are recorded in
+//! `tests/cel/answers`. The testbed's test `parity` records them.
 
 mod common;
 
@@ -50,7 +50,7 @@ fn hcb_answers_as_the_api_server_did() {
 }
 
 #[test]
-fn the_documentation_is_in_step() {
+fn the_documentation_lists_all_cases_functions_and_divergences() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/cel.md");
     let text = std::fs::read_to_string(&path).expect("docs/cel.md");
     let (begin, end) = ("<!-- cases -->\n", "<!-- end of cases -->\n");
@@ -62,7 +62,8 @@ fn the_documentation_is_in_step() {
     } else {
         assert_eq!(text, expected, "run HCB_UPDATE=1 cargo test --test cel");
     }
-    let missing: Vec<_> = hcb_cel::functions()
+    let missing: Vec<_> = Environment::new()
+        .functions()
         .into_iter()
         .filter(|name| !text.contains(&format!("`{name}`")))
         .collect();
@@ -103,7 +104,7 @@ fn table(topics: &[Topic]) -> String {
     table
 }
 
-/// What is underlined is the mistake itself, however YAML spells the expression.
+/// A finding underlines the mistake itself, however YAML quotes the expression.
 #[test]
 fn findings_point_into_the_expression() {
     let cases = [
@@ -169,13 +170,32 @@ fn findings_point_into_the_expression() {
     }
 }
 
+#[test]
+fn expressions_and_the_spec_read_a_quantity_alike() {
+    for text in [
+        "0", "4", "0.5", ".5", "1500m", "1000m", "16Gi", "1024Mi", "0.5Gi", "1e3", "1000", "1G",
+        "100M",
+    ] {
+        let ours = hcb_kubernetes::Quantity::parse(text).expect("a quantity of the spec");
+        let expression = format!(
+            "quantity('{text}').compareTo(quantity('{ours}')) == 0 && quantity('{text}').compareTo(quantity('{}m')) == 0",
+            ours.milli()
+        );
+        let program = Program::compile(&expression, &Environment::new()).expect("an expression");
+        let value = program.evaluate(&Activation::of(&[])).value;
+        assert!(
+            matches!(value, Ok(Value::Bool(true))),
+            "{expression}: {value:?}"
+        );
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
-    /// Whatever is written, it is refused or evaluated: no panic, and no cost beyond the limit but
-    /// for the step that went beyond it.
+    /// Any text is either refused or evaluated, without a panic.
     #[test]
-    fn nothing_that_is_written_panics(words in proptest::collection::vec(word(), 1..24)) {
+    fn no_expression_makes_the_compiler_or_evaluator_panic(words in proptest::collection::vec(word(), 1..24)) {
         let text = words.join(" ");
         let environment = Environment::new().with("object", Type::Dyn);
         match Program::compile(&text, &environment) {
@@ -194,7 +214,7 @@ proptest! {
     }
 }
 
-/// What expressions are made of, and what they are not.
+/// Parts of expressions, valid or not.
 fn word() -> impl Strategy<Value = String> {
     let known = [
         "object",

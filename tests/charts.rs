@@ -1,5 +1,5 @@
 //! The real Helm charts accept the values of the installs in
-//! `tests/charts/testdata`, and the check that says so finds what is wrong.
+//! `tests/charts/testdata`, and the check finds mistakes in others.
 //!
 //! The check is a Go program, because Helm and Istio's `MeshConfig` are Go. It
 //! is built once and kept in the cache folder, with the `helm` that it builds.
@@ -93,7 +93,7 @@ fn the_charts_accept_what_the_examples_compile_to() {
 }
 
 #[test]
-fn an_unknown_key_is_found_with_what_was_meant() {
+fn an_unknown_key_is_found_and_a_similar_one_suggested() {
     assert_finding(
         "istiod",
         |values| values["pilot"] = json!({ "envv": { "ENABLE_NATIVE_SIDECARS": "true" } }),
@@ -160,7 +160,7 @@ fn a_value_of_the_wrong_type_is_found() {
 }
 
 #[test]
-fn a_folder_without_installs_proves_nothing() {
+fn a_folder_without_installs_is_an_error() {
     let Some(check) = CHECK.as_deref() else {
         return;
     };
@@ -188,7 +188,7 @@ fn the_check_passes_its_own_tests() {
     );
 }
 
-/// Spoils the values of one good install and expects this very finding.
+/// Breaks the values of one good install and expects exactly this finding.
 #[track_caller]
 fn assert_finding(chart: &str, spoil: impl FnOnce(&mut Value), finding: &str) {
     let Some(check) = CHECK.as_deref() else {
@@ -220,8 +220,8 @@ fn findings(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Builds the Go program once for these very sources. Tests that find no `go`
-/// pass, but not in silence.
+/// Builds the Go program once for its current sources. Without `go`, tests pass
+/// and say that they were skipped.
 fn build_check() -> Option<PathBuf> {
     if Command::new("go").arg("version").output().is_err() {
         say("SKIPPED tests/charts.rs: there is no `go`, so no chart is rendered or checked\n");

@@ -1,5 +1,5 @@
-//! The pages of the codes keep their word: every example leads to its finding, and is mended by
-//! what the page says.
+//! The pages of the codes are right: every example leads to its finding, and what the page says
+//! fixes it.
 //!
 //! A block of YAML in a page is one of three things:
 //!
@@ -17,7 +17,7 @@ use serde_json::Value;
 use std::path::Path;
 use std::sync::LazyLock;
 
-/// Codes that no spec leads to, with what does. Their pages show a session in a shell instead.
+/// Codes that no spec leads to, and what they are about. Their pages show a shell session instead.
 const NOT_BY_A_SPEC: &[(Code, &str)] = &[
     (codes::UNREADABLE, "a file that cannot be read"),
     (codes::NOT_UTF8, "bytes that are no text"),
@@ -47,7 +47,7 @@ const NOT_BY_A_SPEC: &[(Code, &str)] = &[
 static TEMPLATES: LazyLock<Templates> = LazyLock::new(Templates::built_in);
 
 #[test]
-fn the_base_is_good() {
+fn the_base_spec_has_no_findings() {
     assert_eq!(findings(&base()), [] as [String; 0]);
 }
 
@@ -67,16 +67,16 @@ fn every_example_leads_to_its_finding() {
 }
 
 #[test]
-fn every_mended_spec_is_good() {
+fn every_fixed_example_compiles_without_findings() {
     for code in by_a_spec() {
         let page = code.page();
-        let mended = blocks(section(&page, "How to mend it"), "yaml");
-        assert!(!mended.is_empty(), "{} does not show how", code.id());
-        for block in mended {
+        let fixed = blocks(section(&page, "How to fix it"), "yaml");
+        assert!(!fixed.is_empty(), "{} does not show how", code.id());
+        for block in fixed {
             let found = findings(&texts(block));
             assert!(
                 found.is_empty(),
-                "{}, mended, leads to {found:#?}:\n{block}",
+                "{}, fixed as the page says, leads to {found:#?}:\n{block}",
                 code.id()
             );
         }
@@ -84,24 +84,24 @@ fn every_mended_spec_is_good() {
 }
 
 #[test]
-fn what_no_spec_leads_to_is_shown_in_a_shell() {
+fn codes_that_no_spec_leads_to_show_a_shell_session() {
     for (code, why) in NOT_BY_A_SPEC {
         let page = code.page();
         let session = first_block(section(&page, "Example"), "console");
         let id = code.id();
         let session = session.unwrap_or_else(|| panic!("{id} comes of {why}: show a session"));
         assert!(session.starts_with("$ "), "{id}: {session}");
-        assert!(!section(&page, "How to mend it").is_empty(), "{id}");
+        assert!(!section(&page, "How to fix it").is_empty(), "{id}");
     }
 }
 
 #[test]
-fn pages_are_short_enough_to_be_read_in_a_terminal() {
+fn pages_are_short_enough_for_a_terminal() {
     for code in codes::ALL {
         let page = code.page();
         let wide = page
             .lines()
-            // What has no blank cannot be wrapped.
+            // A word without blanks cannot be wrapped.
             .find(|line| line.len() > 100 && line.split(' ').all(|word| word.len() < 60));
         assert_eq!(wide, None, "a long line in {}", code.id());
         // The settings of all providers stand in one place.

@@ -1,12 +1,12 @@
-//! The examples compile without a finding, and what is committed in `generated/` is what they
-//! compile to. `hcb compile examples/NAME` brings it up to date.
+//! The examples compile without findings to what is committed in `generated/`.
+//! `hcb compile examples/NAME` updates it.
 
 mod common;
 
 use std::path::Path;
 
 #[test]
-fn what_is_committed_is_what_the_examples_compile_to() {
+fn the_examples_compile_to_the_committed_trees_without_findings() {
     for example in common::EXAMPLES {
         for (engine, name) in common::ENGINES {
             let output = common::compile_folder(&common::example(example), engine);
@@ -23,7 +23,7 @@ fn what_is_committed_is_what_the_examples_compile_to() {
 }
 
 #[test]
-fn what_is_generated_holds_no_secret() {
+fn generated_trees_contain_no_secret_data() {
     for example in common::EXAMPLES {
         for (engine, _) in common::ENGINES {
             let output = common::compile_folder(&common::example(example), engine);
@@ -44,7 +44,7 @@ fn what_is_generated_holds_no_secret() {
 }
 
 #[test]
-fn replica_counts_of_what_is_scaled_are_not_in_git() {
+fn scaled_objects_have_no_replica_count_in_git() {
     for (engine, _) in common::ENGINES {
         let output = common::compile_folder(&common::example("large"), engine);
         let count = |kind: &str, pointer: &str| {
@@ -67,7 +67,7 @@ fn replica_counts_of_what_is_scaled_are_not_in_git() {
 }
 
 #[test]
-fn virtual_nodes_of_burst_clusters_begin_closed() {
+fn virtual_nodes_of_burst_clusters_start_with_a_closed_gate() {
     let output = common::compile_folder(&common::example("large"), common::ENGINES[0].0);
     let manifests = output.units.iter().flat_map(|unit| &unit.manifests);
     let nodes: Vec<_> = manifests

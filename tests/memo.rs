@@ -1,5 +1,5 @@
-//! A run with what other clusters or earlier runs left makes what a run makes that keeps nothing: the same files,
-//! and the same findings at the same places, whatever was changed before.
+//! A memo changes only the time that a run takes: the files are the same, and the findings are the same at the
+//! same places, whatever was changed since the memo was filled.
 
 mod common;
 
@@ -14,8 +14,8 @@ use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What is replaced by what, wherever it stands first: what each kind of finding and file goes by, so that
-/// nothing of it can be missing among what is kept by.
+/// Replacements of the first occurrence of a text. They change everything that findings and files depend on, so
+/// that nothing can be missing from the keys of the memo.
 const CHANGES: [(&str, &str); 19] = [
     ("", ""),
     // Values of one manifest, of all, and of names.
@@ -27,7 +27,7 @@ const CHANGES: [(&str, &str); 19] = [
     // Versions, by which schemas and policies differ.
     ("kubernetes: \"1.34\"", "kubernetes: \"1.33\""),
     ("kubernetes: \"1.34\"", "kubernetes: \"1.12\""),
-    // What breaks a policy, what is done about it, with which parameters, and exceptions from it.
+    // Violations of policies, their actions, parameters and exceptions.
     (
         "ghcr.io/example/keras-mnist:1.0.0",
         "quay.io/keras-mnist:latest",
@@ -58,7 +58,7 @@ const CHANGES: [(&str, &str); 19] = [
     ("deadline: 2h", "deadlines: 2h"),
 ];
 
-/// All that a run makes, to be compared.
+/// Everything that a run produces, to be compared.
 #[derive(Debug, PartialEq)]
 struct Made {
     files: Option<BTreeMap<Arc<str>, Arc<str>>>,
@@ -115,10 +115,10 @@ fn made(
 }
 
 #[test]
-fn what_is_kept_changes_nothing_but_the_time() {
+fn a_run_with_a_memo_gives_the_same_files_and_findings_as_one_without() {
     let root = example("large");
     let templates = Templates::built_in();
-    // Each is a change of the example itself, so every turn takes the one before it back.
+    // Each changes the original example, so every turn also reverts the change before it.
     let engines = [
         GitOpsEngine::Argocd,
         GitOpsEngine::Argocd,

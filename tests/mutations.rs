@@ -1,6 +1,6 @@
-//! Each text of each valid spec, replaced in turn by each text that Kubernetes is known to refuse
-//! somewhere: the spec's own checks refuse it, or every manifest is still one that the API server
-//! takes. A schema that only finds it in the manifest is a check that is missing.
+//! Replaces each text of each valid spec in turn by each text that Kubernetes is known to refuse
+//! somewhere. Either the checks of the spec refuse it, or the API server still accepts every
+//! manifest. If only the schema of a manifest refuses it, a check is missing.
 
 mod common;
 
@@ -25,7 +25,7 @@ fn hostile() -> Vec<String> {
     fixed.map(str::to_owned).into_iter().chain(long).collect()
 }
 
-/// Where each text of the document is, keys of mappings too.
+/// The places of all texts in the document, including keys of mappings.
 fn texts(node: &Node, found: &mut Vec<Range<usize>>) {
     match &node.value {
         Value::Mapping(entries) => {
@@ -63,7 +63,7 @@ fn is_decided_by_the_spec(text: &str) -> Result<(), String> {
 }
 
 #[test]
-fn what_a_schema_refuses_the_spec_refuses_first() {
+fn the_checks_of_the_spec_refuse_every_value_that_a_schema_would_refuse() {
     let hostile = hostile();
     let mut cases = Vec::new();
     for entry in std::fs::read_dir("tests/valid").expect("the folder of valid specs") {

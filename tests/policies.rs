@@ -1,5 +1,5 @@
-//! The built-in policies do what their tests say, and so do those of the examples. `hcb policy test`
-//! runs the same.
+//! The built-in policies and those of the examples do what their tests say. `hcb policy test` runs the
+//! same tests.
 
 mod common;
 
@@ -44,7 +44,7 @@ fn every_built_in_policy_does_what_its_tests_say() {
 }
 
 #[test]
-fn every_validation_of_a_built_in_policy_is_shown_to_refuse_something() {
+fn every_validation_of_a_built_in_policy_has_an_object_that_it_refuses() {
     let (suites, _) = run(&files(library::built_in_files()));
     for suite in suites {
         let policy = library::built_in()
@@ -64,7 +64,7 @@ fn every_validation_of_a_built_in_policy_is_shown_to_refuse_something() {
             .map(|(_, message)| message.as_str())
             .collect();
         for validation in validations {
-            // A message that is made of an expression begins with what is fixed of it.
+            // A message from an expression starts with its constant part.
             let expected = validation["messageExpression"]
                 .as_str()
                 .and_then(|expression| expression.split('\'').nth(1))
@@ -80,7 +80,7 @@ fn every_validation_of_a_built_in_policy_is_shown_to_refuse_something() {
 }
 
 #[test]
-fn every_built_in_policy_has_a_page_that_tells_how_to_change_it() {
+fn every_built_in_policy_has_a_page_that_says_how_to_change_it() {
     for policy in library::built_in() {
         let page = &policy.rule.page;
         let title = format!("# {}: {}\n", policy.name, policy.rule.title);
@@ -94,9 +94,8 @@ fn every_built_in_policy_has_a_page_that_tells_how_to_change_it() {
 }
 
 #[test]
-fn what_the_pages_say_about_settings_is_right() {
-    // A block of the base's spec with the settings of a page compiles, or says only what the page is
-    // about.
+fn pages_of_policies_name_only_policies_and_parameters_that_exist() {
+    // The settings in a page are for policies and parameters that exist.
     for policy in library::built_in() {
         for block in policy
             .rule
@@ -153,7 +152,7 @@ fn the_policies_of_the_large_example_do_what_their_tests_say() {
     assert_eq!(suites.len(), 1);
 }
 
-/// A policy with tests, as a user writes them, with one thing changed.
+/// A policy with tests as a user writes it, with one change.
 fn changed(file: &str, from: &str, to: &str) -> Vec<String> {
     let name = "hcb-pod-priority";
     let mut files = files(
@@ -169,7 +168,7 @@ fn changed(file: &str, from: &str, to: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_suite_that_is_not_right_fails() {
+fn a_suite_with_a_wrong_expectation_fails() {
     assert_eq!(changed("policy.yaml", "system-", "system-"), [""; 0]);
     for (file, from, to, said) in [
         (
@@ -315,7 +314,7 @@ fn emitted(output: &Output, cluster: usize, policy: &str) -> Vec<Value> {
 }
 
 #[test]
-fn an_exception_holds_here_and_in_the_cluster_for_just_what_it_names() {
+fn an_exception_covers_exactly_what_it_names_at_compile_time_and_in_the_cluster() {
     let (_, told) = compiled("", CREDENTIAL, None);
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].starts_with("HCB710 Job `ml/train-"), "{told:?}");
@@ -411,7 +410,7 @@ fn the_tree_does_not_depend_on_the_date() {
 }
 
 #[test]
-fn what_is_done_is_set_by_policy_tier_and_cluster() {
+fn the_action_of_a_policy_can_be_set_by_policy_tier_and_cluster() {
     let settings = |of: &str| format!("settings: {{hcb-no-credentials-in-env: {{{of}}}}}");
     // The job is in the source cluster, `home`.
     for (of, home, away, told) in [
@@ -440,7 +439,7 @@ fn what_is_done_is_set_by_policy_tier_and_cluster() {
             (Some(_), true) => "nothing",
         };
         assert_eq!(found, told, "{of}: {findings:?}");
-        // What is refused here has no tree; the same without the credential has one.
+        // A spec that is refused has no tree, so compile it without the credential.
         let output = compiled(&settings(of), "", None).0.expect("a tree");
         for (cluster, action) in [(0, home), (1, away)] {
             let objects = emitted(&output, cluster, "hcb-no-credentials-in-env");
@@ -472,7 +471,7 @@ fn parameters_of_the_spec_reach_the_cluster() {
         let map = &emitted(&output, cluster, "hcb-no-cluster-admin")[0];
         assert_eq!(map["data"]["workloadNamespaces"], "ml");
     }
-    // The mesh's own image is known by the spec.
+    // The image of the mesh comes from the spec.
     assert_eq!(
         emitted(&output, 0, "hcb-pod-security")[0]["data"]["meshImages"],
         "docker.io/istio/proxyv2:"
@@ -489,7 +488,7 @@ fn parameters_of_the_spec_reach_the_cluster() {
 }
 
 #[test]
-fn policies_come_before_whatever_they_guard() {
+fn policies_are_applied_before_the_objects_that_they_guard() {
     for (engine, _) in common::ENGINES {
         let output = common::compile_folder(&common::example("large"), engine);
         for (index, cluster) in output.model.clusters.iter().enumerate() {

@@ -1,5 +1,5 @@
-//! What holds for every spec: the same bytes from the same input, and every text comes out of the
-//! manifests as it went into the spec, for readers of YAML that are not ours.
+//! Properties of every spec: the same input gives the same bytes, and other readers of YAML read every
+//! text in the manifests as it was in the spec.
 
 mod common;
 
@@ -18,7 +18,7 @@ use std::sync::LazyLock;
 
 static TEMPLATES: LazyLock<Templates> = LazyLock::new(Templates::built_in);
 
-/// Texts that readers of YAML take for something else, or that templates and shells give a meaning.
+/// Texts that readers of YAML mistake for something else, or that mean something to templates and shells.
 const TRICKY: &[&str] = &[
     "",
     " ",
@@ -220,7 +220,7 @@ fn tree_with(texts: &[String]) -> Tree {
     )
 }
 
-/// The file whose path begins and ends so.
+/// The file whose path starts and ends like this.
 fn file<'a>(tree: &'a Tree, start: &str, end: &str) -> &'a str {
     let mut found = tree
         .files
@@ -273,7 +273,7 @@ fn assert_survived(texts: &[String], tree: &Tree, read: impl Fn(&str) -> Value) 
     }
 }
 
-/// Another implementation of YAML: that of libyaml.
+/// Reads YAML with libyaml.
 fn read_by_libyaml(content: &str) -> Value {
     yaml_serde::from_str(content).unwrap_or_else(|error| panic!("{error}:\n{content}"))
 }
@@ -296,14 +296,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_text_survives(texts in proptest::collection::vec(any_text(), 1..6)) {
+    fn any_text_of_the_spec_reaches_the_manifests_unchanged(texts in proptest::collection::vec(any_text(), 1..6)) {
         let tree = tree_with(&texts);
         assert_survived(&texts, &tree, read_by_libyaml);
     }
 }
 
 #[test]
-fn tricky_texts_survive_for_libyaml() {
+fn libyaml_reads_tricky_texts_back_unchanged() {
     for text in TRICKY {
         let texts = [(*text).to_owned()];
         assert_survived(&texts, &tree_with(&texts), read_by_libyaml);
@@ -311,7 +311,7 @@ fn tricky_texts_survive_for_libyaml() {
 }
 
 #[test]
-fn the_reader_of_kubernetes_reads_the_same() {
+fn the_yaml_reader_of_kubernetes_reads_the_same_values() {
     let Some(reader) = kubernetes_reader() else {
         return;
     };
@@ -378,7 +378,7 @@ fn the_reader_of_kubernetes_reads_the_same() {
     }
 }
 
-/// Builds the reader that Kubernetes uses; none on a machine without `go`, which is said.
+/// Builds the reader that Kubernetes uses; `None`, with a message, on a machine without `go`.
 fn kubernetes_reader() -> Option<PathBuf> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/yaml");
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("yaml");
@@ -399,7 +399,7 @@ fn kubernetes_reader() -> Option<PathBuf> {
             Some(program)
         }
         Err(error) => {
-            // Past the capture of the test's output: a skipped test is never silent.
+            // Not captured by the test harness: a skipped test is never silent.
             let _ = writeln!(
                 std::io::stderr(),
                 "SKIPPED: the reader of Kubernetes needs `go`: {error}"
@@ -448,7 +448,7 @@ fn the_same_input_gives_the_same_bytes() {
 }
 
 #[test]
-fn a_new_workload_changes_nothing_of_the_others() {
+fn a_new_workload_does_not_change_the_files_of_others() {
     let (cloud, workload) = spec_with(&["x".to_owned()]);
     let other = workload.replace("\"train\"", "\"other\"");
     let before = compile_texts(&[("cloud.yaml", &cloud), ("train.yaml", &workload)], "");

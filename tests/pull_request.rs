@@ -32,7 +32,7 @@ fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// A request as it came.
+/// A request as the server received it.
 #[derive(Debug)]
 struct Request {
     line: String,
@@ -75,7 +75,7 @@ fn recorder(answer: impl Fn(&str) -> Value + Send + 'static) -> (String, Receive
                 headers,
                 body,
             };
-            // Before it is answered: whoever has the answer may look at once.
+            // Before it is answered, since the client may look as soon as it has the answer.
             if sender.send(request).is_err() {
                 return;
             }
@@ -108,9 +108,9 @@ fn comment(platform: &str, address: &str, file: &Path) -> Output {
 }
 
 #[test]
-fn one_comment_is_made_and_then_brought_up_to_date() {
+fn a_comment_is_created_once_and_then_updated() {
     if !(has("curl") && has("jq")) {
-        say("SKIPPED: one_comment_is_made_and_then_brought_up_to_date needs curl and jq");
+        say("SKIPPED: a_comment_is_created_once_and_then_updated needs curl and jq");
         return;
     }
     let folder = TempDir::new().expect("a folder");
@@ -182,12 +182,14 @@ fn one_comment_is_made_and_then_brought_up_to_date() {
 }
 
 #[test]
-fn a_refusal_of_the_platform_is_a_failure() {
+fn the_comment_script_fails_when_the_platform_refuses_the_request() {
     if !(has("curl") && has("jq")) {
-        say("SKIPPED: a_refusal_of_the_platform_is_a_failure needs curl and jq");
+        say(
+            "SKIPPED: the_comment_script_fails_when_the_platform_refuses_the_request needs curl and jq",
+        );
         return;
     }
-    // Nobody listens there.
+    // Nothing listens on this port.
     let output = comment("github", "http://127.0.0.1:1", &root().join("README.md"));
     assert!(!output.status.success());
 }
@@ -241,11 +243,11 @@ fn check(folder: &Path, variables: &[(&str, &str)]) -> Output {
 }
 
 #[test]
-fn a_pull_request_is_checked_as_a_whole() {
+fn the_script_checks_the_spec_the_tree_and_the_change_of_a_pull_request() {
     let folder = TempDir::new().expect("a folder");
     let here = folder.path();
     checkout(here);
-    // Nobody compiled: that is found, and the rest is told all the same.
+    // The tree was not compiled: the script reports that, and still runs the other steps.
     let output = check(here, &[("HCB_REPORT", "github"), ("HCB_BASE", "main")]);
     let (told, said) = (
         String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -284,9 +286,9 @@ fn a_pull_request_is_checked_as_a_whole() {
 
 /// The steps of the action in their order, as the runner runs them.
 #[test]
-fn the_action_runs_its_steps() {
+fn each_step_of_the_github_action_runs() {
     if !(has("curl") && has("jq")) {
-        say("SKIPPED: the_action_runs_its_steps needs curl and jq");
+        say("SKIPPED: each_step_of_the_github_action_runs needs curl and jq");
         return;
     }
     let folder = TempDir::new().expect("a folder");
@@ -359,7 +361,7 @@ fn the_action_runs_its_steps() {
             assert!(!value.contains("${{"), "{name} is {value}");
             command.env(name, value);
         }
-        // Nothing of a pull request is ever put into a script.
+        // No value of a pull request is ever interpolated into a script.
         assert!(!step["run"].as_str().expect("a script").contains("${{"));
         codes.push(command.output().expect("bash starts").status.code());
     }
@@ -382,7 +384,7 @@ fn the_action_runs_its_steps() {
 }
 
 #[test]
-fn what_others_include_is_yaml_and_names_files_that_are_there() {
+fn the_files_that_others_include_are_yaml_and_refer_to_existing_files() {
     let read = |name: &str| -> Value {
         let text = fs::read_to_string(root().join(name)).expect("a text");
         serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"))

@@ -1,5 +1,5 @@
-//! `docs/reference.md` is what the schema of the spec says. `HCB_UPDATE=1 cargo test --test
-//! reference` writes it anew.
+//! `docs/reference.md` is generated from the schema of the spec. `HCB_UPDATE=1 cargo test --test
+//! reference` updates it.
 
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ const DOCUMENTS: [(&str, &str); 2] = [
 ];
 
 #[test]
-fn the_reference_is_what_the_schema_says() {
+fn the_reference_matches_the_schema() {
     let generated = reference(&hcb_spec::spec::json_schema());
     if std::env::var_os("HCB_UPDATE").is_some() {
         std::fs::write(PAGE, &generated).expect("the page can be written");
@@ -51,7 +51,7 @@ fn every_link_leads_to_a_section() {
     }
 }
 
-/// The page.
+/// The whole page.
 fn reference(schema: &Value) -> String {
     let definitions = schema["$defs"].as_object().expect("definitions");
     let mut places = BTreeMap::new();
@@ -124,7 +124,7 @@ fn target(property: &Value) -> Option<(&str, &'static str)> {
     })
 }
 
-/// Whether a definition is a choice of words, which is shown where it is used.
+/// Whether a definition is an enumeration, which is shown where it is used.
 fn is_choice(definition: &Value) -> bool {
     definition.get("oneOf").is_some()
 }
@@ -159,7 +159,7 @@ fn section(page: &mut String, definitions: &Map<String, Value>, name: &str, plac
     }
 }
 
-/// The description, and the default that it says or that the schema has.
+/// The description, and the default that it names or that the schema has.
 fn described(property: &Value) -> (String, String) {
     let description = text(property);
     let default = match &property["default"] {
@@ -170,7 +170,7 @@ fn described(property: &Value) -> (String, String) {
         other => Some(other.to_string()),
     };
     match (description.split_once("Default: "), default) {
-        // "The newest" is said with what that is.
+        // "The newest" is followed by the version.
         (Some((before, said)), Some(value)) if said.starts_with("the newest") => {
             (before.trim().to_owned(), format!("`{value}`"))
         }
@@ -225,7 +225,7 @@ fn type_of(definitions: &Map<String, Value>, property: &Value) -> String {
     format!("{word}{}", bounds(property))
 }
 
-/// The bounds of a number or list; those that are only what a computer can hold are left out.
+/// The bounds of a number or list, without those of the integer types.
 fn bounds(property: &Value) -> String {
     let machine = [i32::MAX.into(), u32::MAX.into(), i64::from(u16::MAX)];
     let number = |key: &str| property.get(key).filter(|value| !value.is_null());
@@ -242,7 +242,7 @@ fn bounds(property: &Value) -> String {
     }
 }
 
-/// The words of a choice with what each means; a single word speaks for itself.
+/// The values of an enumeration with their descriptions; a single value needs none.
 fn choices(definition: &Value) -> String {
     let words = definition["oneOf"]
         .as_array()

@@ -1,4 +1,4 @@
-//! Findings for other tools: what each format holds, by its own schema or reader.
+//! Findings in the formats of other tools, checked with the schema or reader of each format.
 
 use hcb_source::diag::report::{Base, FORMATS, Format, render};
 use hcb_source::diag::{Diagnostic, Diagnostics, Rule, codes};
@@ -6,7 +6,7 @@ use hcb_source::source::{Location, Sources};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// Findings with everything that a format could stumble over.
+/// Findings with everything that could break a format.
 fn findings() -> (Diagnostics, Sources, Base) {
     let mut sources = Sources::default();
     let text = "metadata:\n  name: ü <x> & y\nspec:\n  - a\n  - b\n";
@@ -39,7 +39,7 @@ fn findings() -> (Diagnostics, Sources, Base) {
                 page: "# Pods have limits\n".to_owned(),
             })),
     );
-    // The same once more at another place, and one without a place.
+    // The same finding at another place, and one without a place.
     diagnostics.push(
         Diagnostic::warning(codes::NO_EFFECT, "this has no effect").at(at("metadata"), "none"),
     );
@@ -57,10 +57,10 @@ fn rendered(format: Format) -> String {
 }
 
 #[test]
-fn sarif_is_what_its_schema_says() {
+fn sarif_reports_are_valid_by_the_schema_of_sarif() {
     let mut schema: Value =
         serde_json::from_str(include_str!("reports/sarif-2.1.0.schema.json")).expect("JSON");
-    // The one pattern that is a slip of its authors: its bracket is closed twice.
+    // A pattern of the schema is malformed: a bracket is closed twice.
     for definition in ["run", "toolComponent"] {
         let properties = &mut schema["definitions"][definition]["properties"];
         let language = properties["language"].as_object_mut().expect("a property");
@@ -83,13 +83,13 @@ fn sarif_is_what_its_schema_says() {
         assert_ne!(result["locations"], json!([]));
     }
 
-    // The schema would tell if it were otherwise.
+    // The schema refuses a wrong report.
     log["runs"][0]["results"][0]["level"] = "fatal".into();
     assert!(!schema.is_valid(&log));
 }
 
 #[test]
-fn reports_of_nothing_are_whole_too() {
+fn reports_without_findings_are_complete_documents() {
     let (_, sources, base) = findings();
     let nothing = Diagnostics::default();
     let shown = |format| render(format, &nothing, &sources, &base).expect("it can be rendered");
@@ -103,7 +103,7 @@ fn reports_of_nothing_are_whole_too() {
 }
 
 #[test]
-fn junit_is_read_back_as_it_was_meant() {
+fn a_junit_report_counts_every_finding() {
     let xml = rendered(Format::Junit);
     let report = quick_junit::Report::deserialize_from_str(&xml).expect("JUnit");
     assert_eq!((report.tests, report.failures, report.errors), (6, 3, 0));
@@ -115,7 +115,7 @@ fn junit_is_read_back_as_it_was_meant() {
 }
 
 #[test]
-fn github_commands_are_a_line_each_whatever_is_said() {
+fn each_github_command_is_one_line_whatever_the_message() {
     let commands = rendered(Format::Github);
     assert_eq!(commands.lines().count(), 5);
     for line in commands.lines() {
@@ -127,7 +127,7 @@ fn github_commands_are_a_line_each_whatever_is_said() {
 }
 
 #[test]
-fn the_limit_of_github_is_said() {
+fn the_log_says_how_many_findings_github_does_not_show() {
     let (_, mut sources, base) = findings();
     let file = sources.add("many.yaml", "x\n".repeat(20));
     let mut diagnostics = Diagnostics::default();
@@ -151,7 +151,7 @@ fn the_limit_of_github_is_said() {
 }
 
 #[test]
-fn fingerprints_stay_when_lines_move() {
+fn fingerprints_stay_the_same_when_lines_move() {
     let prints = |above: &str| -> Vec<String> {
         let mut sources = Sources::default();
         let file = sources.add("a.yaml", format!("{above}name: X\nname: X\n"));
@@ -175,7 +175,7 @@ fn fingerprints_stay_when_lines_move() {
 }
 
 #[test]
-fn every_format_is_as_it_was() {
+fn every_format_matches_its_snapshot() {
     for (name, format) in FORMATS {
         let mut rendered = rendered(format);
         if format == Format::Sarif {

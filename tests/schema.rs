@@ -21,7 +21,7 @@ fn check(kubernetes: KubernetesVersion, yaml: &str) -> Vec<Violation> {
         .check(&manifest)
 }
 
-/// One line for a violation, so that a table of them reads well.
+/// A violation in one line.
 fn lines(violations: &[Violation]) -> Vec<String> {
     violations
         .iter()
@@ -97,7 +97,7 @@ fn every_source_names_its_module_and_licence() {
 }
 
 #[test]
-fn versions_are_read_and_written() {
+fn versions_are_parsed_and_printed() {
     for text in ["1.32", "1.36", "2.0"] {
         let version: KubernetesVersion = text.parse().expect(text);
         assert_eq!(version.to_string(), text);
@@ -115,7 +115,7 @@ fn versions_are_read_and_written() {
 }
 
 #[test]
-fn scopes_are_those_of_the_api() {
+fn kinds_have_the_scope_of_the_kubernetes_api() {
     for (api_version, kind, scope) in [
         ("v1", "Namespace", Scope::Cluster),
         ("v1", "ConfigMap", Scope::Namespaced),
@@ -186,7 +186,7 @@ fn kinds_come_and_go_with_the_version() {
 }
 
 #[test]
-fn a_field_is_known_from_its_version_on() {
+fn a_field_is_accepted_from_the_version_that_introduced_it() {
     let job = "
 apiVersion: batch/v1
 kind: Job
@@ -235,14 +235,14 @@ fn unknown_kinds_get_suggestions() {
 }
 
 #[test]
-fn one_validator_is_compiled_once() {
+fn the_validator_of_a_kind_is_compiled_only_once() {
     let first = schema::validator(NEWEST, "batch/v1", "Job").expect("a known kind");
     let second = schema::validator(NEWEST, "batch/v1", "Job").expect("a known kind");
     assert!(std::sync::Arc::ptr_eq(&first, &second));
 }
 
 #[test]
-fn merge_keys_stay_in_the_schema() {
+fn the_schema_keeps_the_merge_keys_of_lists() {
     let job = schema::validator(NEWEST, "batch/v1", "Job").expect("a known kind");
     let containers = "/$defs/io.k8s.api.core.v1.PodSpec/properties/containers";
     let containers = job.schema().pointer(containers).expect("a list");
@@ -263,8 +263,8 @@ fn valid_manifests_pass_in_every_version() {
     }
 }
 
-/// Each case is a manifest, under the lines of its violations. With `SNAPSHOTS=overwrite` in the
-/// environment the test writes those lines, for a person to read before they are committed.
+/// Each case is a manifest below the lines of its violations. With `SNAPSHOTS=overwrite` in the
+/// environment the test updates those lines; read them before you commit them.
 #[test]
 fn invalid_manifests_are_explained() {
     let explained: Vec<String> = include_str!("schema/invalid.yaml")

@@ -1,5 +1,5 @@
-//! No value of a secret is in what is generated: no Secret with data, nothing that looks like a key, a
-//! token or a password.
+//! Generated files contain no secret: no Secret with data, and nothing that looks like a key, a token or a
+//! password.
 
 use hcb_source::diag::Diagnostics;
 use hcb_source::source::Sources;
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What keys and tokens begin with, and how many more characters of a key they have at least.
+/// Prefixes of keys and tokens, each with the least number of characters that follow.
 const PREFIXES: &[(&str, usize)] = &[
     ("-----BEGIN ", 10),
     // JSON Web Tokens: `{"` in base64.
@@ -25,13 +25,13 @@ const PREFIXES: &[(&str, usize)] = &[
     ("hvs.", 20),
     ("sk-", 20),
 ];
-/// The length from which a word without a blank is looked at.
+/// The length from which words are checked.
 const LONG: usize = 20;
 /// Bits a character. Words and names of mixed case have less than 4, hexadecimal digits too; random
 /// base64 of this length has more.
 const RANDOM: f64 = 4.1;
 
-/// Why a text may be a secret.
+/// The reason why a text may be a secret.
 fn suspicion(text: &str) -> Option<String> {
     let is_of_a_key =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '_' | '-' | '.');
@@ -53,7 +53,7 @@ fn suspicion(text: &str) -> Option<String> {
         .map(|word| format!("`{word}` looks random"))
 }
 
-/// Whether a word has digits and letters of both cases, as base64 of random bytes has.
+/// Whether a word has digits and letters of both cases, like base64 of random bytes.
 fn is_mixed(word: &str) -> bool {
     let has = |of: fn(&char) -> bool| word.chars().any(|c| of(&c));
     has(char::is_ascii_digit) && has(char::is_ascii_uppercase) && has(char::is_ascii_lowercase)
@@ -72,7 +72,7 @@ fn entropy(word: &str) -> f64 {
     bits.sum()
 }
 
-/// The objects in a value that are Secrets with data, wherever they stand.
+/// Whether there is a Secret with data anywhere in a value.
 fn has_secret_with_data(value: &Value) -> bool {
     let is_full = |key: &str| {
         let data = value.get(key).and_then(Value::as_object);
@@ -132,7 +132,7 @@ fn no_generated_file_has_a_secret() {
 }
 
 #[test]
-fn secrets_are_recognized() {
+fn the_check_recognizes_secrets_in_manifests() {
     for secret in [
         "token: eyJhbGciOiJSUzI1NiIsImtpZCI6IkFCQyJ9.eyJpc3MiOiJrdWJlIn0.c2ln",
         "  -----BEGIN RSA PRIVATE KEY-----",

@@ -1,5 +1,5 @@
-//! `--watch` as its users meet it: a spec is changed as editors and Git change files, and what is shown
-//! after each change is read from the program as it goes on.
+//! `--watch` as users see it: the tests change a spec as editors and Git change files, and read what the
+//! running program shows after each change.
 
 mod common;
 
@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// So long a round is waited for. It comes within milliseconds, unless the machine is busy.
+/// How long to wait for a round. It takes milliseconds unless the machine is busy.
 const SOON: Duration = Duration::from_secs(120);
 
 /// A spec in a folder of its own.
@@ -39,21 +39,21 @@ impl Folder {
         fs::read_to_string(self.path(path)).expect("a file")
     }
 
-    /// Writes a file in its place, with the folders that it needs.
+    /// Writes a file in place, and creates the folders that it needs.
     fn write(&self, path: &str, text: impl AsRef<[u8]>) {
         let path = self.path(path);
         fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
         fs::write(path, text).expect("a file");
     }
 
-    /// Saves a file as most editors do: beside it, and then in its place.
+    /// Saves a file as most editors do: writes another file and renames it.
     fn save(&self, path: &str, text: &str) {
         let beside = self.path(&format!("{path}.tmp~"));
         fs::write(&beside, text).expect("a file");
         fs::rename(beside, self.path(path)).expect("a file that can be replaced");
     }
 
-    /// Another workload, by the one that is there.
+    /// Adds a workload like the existing one.
     fn workload(&self, name: &str) -> String {
         self.text("hybrid/workloads/train.yaml")
             .replace("name: train", &format!("name: {name}"))
@@ -70,7 +70,7 @@ fn hcb(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// A program that watches, and what it shows.
+/// A running `hcb … --watch` and its output.
 struct Watching {
     child: Child,
     lines: Receiver<String>,
@@ -97,7 +97,7 @@ impl Watching {
                 }
             });
         };
-        // Text is said, JSON is data.
+        // Text goes to stderr, JSON to stdout.
         if is_json {
             read(Box::new(stdout.expect("its output")));
         } else {
@@ -133,7 +133,7 @@ impl Watching {
         }
     }
 
-    /// Waits for a round that says all of `parts`. Rounds before it may show a change by half.
+    /// Waits for a round that shows all of `parts`. Rounds before it may show a part of a change.
     #[track_caller]
     fn until(&mut self, parts: &[&str]) -> &str {
         let from = self.rounds.len();
@@ -189,7 +189,7 @@ fn valid(workloads: usize) -> String {
 }
 
 #[test]
-fn whatever_is_done_to_files_the_findings_are_those_of_what_is_there() {
+fn after_any_change_the_findings_are_those_of_the_current_files() {
     let folder = Folder::new();
     let mut watching = Watching::start(&folder, &["validate", "--watch"]);
     let first = watching.next().to_owned();
@@ -226,7 +226,7 @@ fn whatever_is_done_to_files_the_findings_are_those_of_what_is_there() {
     }
     watching.until(&[&valid(1)]);
 
-    // Removed and made again.
+    // Removed and created again.
     let train = folder.text("hybrid/workloads/train.yaml");
     fs::remove_file(folder.path("hybrid/workloads/train.yaml")).expect("a file");
     watching.until(&[&valid(0)]);
@@ -252,7 +252,7 @@ fn whatever_is_done_to_files_the_findings_are_those_of_what_is_there() {
     fs::remove_dir_all(folder.path("hybrid/people")).expect("a folder");
     watching.until(&[&valid(1)]);
 
-    // What is no text, and what is no YAML.
+    // Not text, and not YAML.
     folder.write("hybrid/cloud.yaml", b"kind: \xff\xfe");
     watching.until(&["the file is not UTF-8 text"]);
     folder.write("hybrid/cloud.yaml", "a: [");
@@ -266,7 +266,7 @@ fn whatever_is_done_to_files_the_findings_are_those_of_what_is_there() {
 }
 
 #[test]
-fn a_file_is_read_when_it_is_whole() {
+fn a_file_is_read_only_when_it_is_written_completely() {
     let folder = Folder::new();
     let mut watching = Watching::start(&folder, &["validate", "--watch"]);
     watching.next();
@@ -276,14 +276,14 @@ fn a_file_is_read_when_it_is_whole() {
     let mut file = File::create(folder.path("hybrid/cloud.yaml")).expect("a file");
     for piece in cloud.as_bytes().chunks(cloud.len() / 8 + 1) {
         file.write_all(piece).expect("a file that can be written");
-        // The pace of whoever writes it: an editor on a slow disk, a script that prints.
+        // As slow as an editor on a slow disk, or a script that prints.
         thread::sleep(Duration::from_millis(20));
     }
     drop(file);
     let took = start.elapsed();
     folder.write("hybrid/workloads/more.yaml", folder.workload("more"));
     watching.until(&[&valid(2)]);
-    // A writer that pauses for longer than anybody would wait is shown as far as it is.
+    // If a writer pauses for too long, the incomplete file is read.
     if took < Duration::from_millis(400) {
         let shown = watching.rounds[before..].join("\n");
         assert!(
@@ -294,7 +294,7 @@ fn a_file_is_read_when_it_is_whole() {
 }
 
 #[test]
-fn a_spec_that_vanishes_is_waited_for() {
+fn watching_goes_on_when_the_spec_disappears_and_returns() {
     let folder = Folder::new();
     let mut watching = Watching::start(&folder, &["validate", "--watch"]);
     watching.next();
@@ -327,7 +327,7 @@ fn a_spec_that_vanishes_is_waited_for() {
 }
 
 #[test]
-fn a_spec_that_was_never_there_is_a_slip() {
+fn watching_a_spec_that_never_existed_is_an_error() {
     let folder = TempDir::new().expect("a folder");
     let output = hcb(folder.path(), &["validate", "--watch"]).output();
     let output = output.expect("hcb starts");
@@ -371,7 +371,7 @@ fn policies_and_templates_are_watched_too() {
 }
 
 #[test]
-fn one_file_is_watched_as_well() {
+fn a_spec_of_a_single_file_can_be_watched() {
     let folder = Folder::new();
     let mut watching = Watching::start(&folder, &["validate", "--watch", "hybrid/cloud.yaml"]);
     watching.until(&[&valid(0)]);
@@ -383,7 +383,7 @@ fn one_file_is_watched_as_well() {
     watching.until(&["unknown field `teir`"]);
     folder.save("hybrid/cloud.yaml", &cloud);
     watching.until(&[&valid(0)]);
-    // Others in its folder are none of it, its policies are.
+    // Other files in its folder are ignored, its policies are not.
     folder.write("hybrid/workloads/more.yaml", "kind: Nonsense");
     folder.write("hybrid/policies/one/policy.yaml", "kind: Nonsense");
     let round = watching.until(&["hybrid/policies/one/policy.yaml:"]);
@@ -391,7 +391,7 @@ fn one_file_is_watched_as_well() {
 }
 
 #[test]
-fn a_checkout_of_another_branch_is_one_change() {
+fn a_checkout_of_another_branch_starts_one_round() {
     let folder = Folder::new();
     let here = folder.0.path();
     git(here, &["init", "-q", "-b", "main"]);
@@ -424,7 +424,7 @@ fn a_checkout_of_another_branch_is_one_change() {
 }
 
 #[test]
-fn programs_get_a_document_a_line() {
+fn with_format_json_each_round_is_one_line() {
     let folder = Folder::new();
     let arguments = ["validate", "--watch", "--format", "json"];
     let mut watching = Watching::start(&folder, &arguments);
@@ -467,13 +467,13 @@ fn programs_get_a_document_a_line() {
 }
 
 #[test]
-fn the_tree_is_written_when_nothing_is_wrong() {
+fn the_tree_is_written_only_without_errors() {
     let folder = Folder::new();
     let mut watching = Watching::start(&folder, &["compile", "--watch"]);
     watching.until(&["`generated`: 220 added, 0 changed, 0 removed, 0 unchanged"]);
     assert!(folder.path("generated/.hcb-owned").exists());
 
-    // A change with an error leaves the tree alone; whoever fixes it gets the rest.
+    // A change with an error leaves the tree alone; the fix writes the whole tree.
     let train = folder.text("hybrid/workloads/train.yaml");
     let wrong = train
         .replace("retries: 3", "retries: 4")
@@ -493,7 +493,7 @@ fn the_tree_is_written_when_nothing_is_wrong() {
     ]);
     assert_ne!(folder.text("generated/.hcb-owned"), old);
 
-    // What is in the way is said, and the next change is awaited.
+    // A file in the way is reported, and watching goes on.
     folder.write("generated/clusters/mine.yaml", "mine: true");
     folder.save("hybrid/workloads/train.yaml", &train);
     watching.until(&[
@@ -508,7 +508,7 @@ fn the_tree_is_written_when_nothing_is_wrong() {
 }
 
 #[test]
-fn with_check_a_round_says_what_would_change_and_writes_nothing() {
+fn with_check_a_round_lists_what_would_change_and_writes_nothing() {
     let folder = Folder::new();
     let compiled = hcb(folder.0.path(), &["compile"]).output();
     assert!(compiled.expect("hcb starts").status.success());
@@ -528,12 +528,12 @@ fn with_check_a_round_says_what_would_change_and_writes_nothing() {
     watching.until(&["`generated` is what the spec says: 220 files"]);
     folder.save("hybrid/workloads/train.yaml", &other);
     watching.until(&["`generated` is not what the spec says"]);
-    // As the last round ended.
+    // The exit code is that of the last round.
     assert_eq!(watching.interrupt().code(), Some(1));
 }
 
 #[test]
-fn what_a_round_writes_starts_no_other() {
+fn writing_the_tree_does_not_start_another_round() {
     let folder = Folder::new();
     // The tree and a report are in the folder of the spec.
     let arguments = [

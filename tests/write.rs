@@ -1,4 +1,4 @@
-//! The tree on disk: all or nothing, its own files only.
+//! Writing the tree: all of it or nothing, and only hcb's own files.
 
 use hcb_compile::tree::compare::{Refusal, compare};
 use hcb_compile::tree::write::write;
@@ -52,7 +52,7 @@ fn content(folder: &Path) -> BTreeMap<Arc<str>, Arc<str>> {
 }
 
 #[test]
-fn writes_what_is_new_and_removes_what_is_stale() {
+fn new_files_are_written_and_stale_files_removed() {
     let folder = TempDir::new().expect("a folder");
     let out = folder.path().join("out");
     let first = tree(&[("clusters/a/x.yaml", "1"), ("clusters/a/y.yaml", "1")]);
@@ -75,7 +75,7 @@ fn writes_what_is_new_and_removes_what_is_stale() {
 }
 
 #[test]
-fn a_tree_that_is_right_is_left_alone() {
+fn a_tree_that_is_up_to_date_is_not_touched() {
     let folder = TempDir::new().expect("a folder");
     let out = folder.path().join("out");
     let tree = tree(&[("clusters/a/x.yaml", "1")]);
@@ -94,7 +94,7 @@ fn a_tree_that_is_right_is_left_alone() {
 }
 
 #[test]
-fn files_of_others_are_carried_over() {
+fn files_that_hcb_does_not_own_are_kept() {
     let folder = TempDir::new().expect("a folder");
     let out = folder.path().join("out");
     write(&tree(&[("clusters/a/x.yaml", "1")]), &out).expect("a tree");
@@ -118,7 +118,7 @@ fn files_of_others_are_carried_over() {
 }
 
 #[test]
-fn files_of_others_in_the_way_are_refused_and_nothing_changes() {
+fn a_file_that_hcb_does_not_own_at_a_path_of_the_tree_is_an_error_and_nothing_changes() {
     for (path, text, what) in [
         (
             "clusters/a/mine.yaml",
@@ -153,7 +153,7 @@ fn files_of_others_in_the_way_are_refused_and_nothing_changes() {
 }
 
 #[test]
-fn a_tree_that_was_never_written_by_hcb_is_not_taken_over() {
+fn a_folder_that_hcb_never_wrote_is_not_taken_over() {
     let folder = TempDir::new().expect("a folder");
     let out = folder.path();
     fs::create_dir_all(out.join("clusters/a")).expect("a folder");
@@ -163,7 +163,7 @@ fn a_tree_that_was_never_written_by_hcb_is_not_taken_over() {
 }
 
 #[test]
-fn folders_that_are_not_for_the_tree_are_refused() {
+fn unsuitable_output_folders_are_refused() {
     let folder = TempDir::new().expect("a folder");
     let tree = tree(&[("clusters/a/x.yaml", "1")]);
     fs::create_dir_all(folder.path().join("repository/.git")).expect("a folder");
@@ -217,7 +217,7 @@ fn compile(spec: &Path, out: &Path) -> Command {
 }
 
 #[test]
-fn whatever_kills_it_the_tree_is_the_old_or_the_new_one() {
+fn after_being_killed_at_any_point_the_tree_is_either_the_old_or_the_new_one() {
     let folder = TempDir::new().expect("a folder");
     let out = folder.path().join("out");
     let mut expected = Vec::new();
@@ -247,7 +247,7 @@ fn whatever_kills_it_the_tree_is_the_old_or_the_new_one() {
         let mut child = compile(&folder.path().join(marker), &out)
             .spawn()
             .expect("a run");
-        // From the beginning to just past the end of a run.
+        // From the start of a run to just after its end.
         std::thread::sleep(whole * round / 70);
         let _ = child.kill();
         killed += u32::from(!child.wait().expect("an end").success());
@@ -260,7 +260,7 @@ fn whatever_kills_it_the_tree_is_the_old_or_the_new_one() {
 }
 
 #[test]
-fn what_killed_runs_left_is_cleared_away_when_it_is_old() {
+fn old_leftovers_of_killed_runs_are_removed() {
     let folder = TempDir::new().expect("a folder");
     let hour = Duration::from_hours(1);
     let make = |name: &str, age: Duration| {
@@ -290,7 +290,7 @@ fn what_killed_runs_left_is_cleared_away_when_it_is_old() {
 }
 
 #[test]
-fn two_at_a_time_leave_one_of_the_trees() {
+fn two_concurrent_runs_leave_one_of_the_two_trees_complete() {
     let folder = TempDir::new().expect("a folder");
     let out = folder.path().join("out");
     let mut expected = Vec::new();

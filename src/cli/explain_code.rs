@@ -4,7 +4,7 @@ use super::{Format, Look, Outcome, show};
 use hcb_source::diag::{Code, codes, nearest};
 use serde_json::{Value, json};
 
-/// Explain a kind of finding: what it means, an example, how to mend it.
+/// Explain a kind of finding: what it means, an example, how to fix it.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hcb explain-code HCB403\n  hcb explain-code                     list all kinds"

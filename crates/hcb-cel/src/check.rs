@@ -2,8 +2,8 @@
 //! `checker/checker.go`).
 
 use super::declarations::{self, Function, Overload};
-use super::syntax::{Entry, Expr, Fold, Kind, Literal, operators};
-use super::types::{Bindings, Object, Type, most_general};
+use super::syntax::{Entry, Expr, ExprKind, Fold, Literal, operators};
+use super::types::{Bindings, OpaqueType, Type, most_general};
 use super::{CompileError, Environment, format};
 use std::ops::Range;
 use std::sync::Arc;
@@ -97,7 +97,7 @@ impl Checker<'_> {
 
     fn check_node(&mut self, expr: &Expr) {
         match &expr.kind {
-            Kind::Literal(literal) => {
+            ExprKind::Literal(literal) => {
                 let ty = match literal {
                     Literal::Null => Type::Null,
                     Literal::Bool(_) => Type::Bool,
@@ -109,12 +109,12 @@ impl Checker<'_> {
                 };
                 self.set(expr, ty);
             }
-            Kind::Ident(name) => {
+            ExprKind::Ident(name) => {
                 if !self.resolve(expr, name) {
                     self.undeclared(name, &expr.at);
                 }
             }
-            Kind::Select {
+            ExprKind::Select {
                 operand,
                 field,
                 is_test,
@@ -128,12 +128,12 @@ impl Checker<'_> {
                 let ty = self.field(expr, operand, field, false);
                 self.set(expr, if *is_test { Type::Bool } else { ty });
             }
-            Kind::Call {
+            ExprKind::Call {
                 function,
                 target,
                 arguments,
             } => self.call(expr, function, target.as_deref(), arguments),
-            Kind::List(elements) => {
+            ExprKind::List(elements) => {
                 let mut joined: Option<Type> = None;
                 for element in elements {
                     let value = &element.value;
@@ -144,17 +144,17 @@ impl Checker<'_> {
                 let item = joined.unwrap_or_else(|| self.new_param());
                 self.set(expr, Type::list(item));
             }
-            Kind::Map(entries) => self.map(expr, entries),
-            Kind::Struct(name) if name.starts_with("google.protobuf.") => {
+            ExprKind::Map(entries) => self.map(expr, entries),
+            ExprKind::Struct(name) if name.starts_with("google.protobuf.") => {
                 self.errors.push(CompileError::unsupported(
                     "messages of protocol buffers cannot be made offline",
                     expr.at.clone(),
                 ));
             }
-            Kind::Struct(name) => {
+            ExprKind::Struct(name) => {
                 self.undeclared(name, &expr.at);
             }
-            Kind::Fold(fold) => self.fold(expr, fold),
+            ExprKind::Fold(fold) => self.fold(expr, fold),
         }
     }
 
@@ -168,7 +168,7 @@ impl Checker<'_> {
         }
         let mut known: Vec<&str> = self.scopes.iter().map(|(name, _)| name.as_str()).collect();
         known.extend(self.environment.variables.keys().map(String::as_str));
-        for function in declarations::names() {
+        for function in declarations::names(self.environment.language) {
             known.push(function);
         }
         let help =
@@ -217,8 +217,8 @@ impl Checker<'_> {
             "map" => Type::map(self.new_param(), self.new_param()),
             "type" => Type::Type(Arc::new(Type::Dyn)),
             "optional_type" => Type::optional(Type::Dyn),
-            "net.IP" => Type::Object(Object::Ip),
-            "net.CIDR" => Type::Object(Object::Cidr),
+            "net.IP" => Type::Opaque(OpaqueType::Ip),
+            "net.CIDR" => Type::Opaque(OpaqueType::Cidr),
             _ => return None,
         })
     }
@@ -244,7 +244,7 @@ impl Checker<'_> {
                     Type::Error
                 }
             }
-            Type::Object(_) => {
+            Type::Opaque(_) => {
                 self.error(format!("undefined field '{field}'"), &expr.at);
                 Type::Error
             }
@@ -270,7 +270,7 @@ impl Checker<'_> {
     fn call(&mut self, expr: &Expr, name: &str, target: Option<&Expr>, arguments: &[Expr]) {
         if name == operators::OPTIONAL_SELECT {
             if let [operand, field] = arguments
-                && let Kind::Literal(Literal::String(field)) = &field.kind
+                && let ExprKind::Literal(Literal::String(field)) = &field.kind
             {
                 let ty = self.field(expr, operand, field, true);
                 self.set(expr, ty);
@@ -282,13 +282,14 @@ impl Checker<'_> {
         }
         if let Some(target) = target {
             if let Some(prefix) = qualified(target)
-                && let Some(function) = declarations::find(&format!("{prefix}.{name}"))
+                && let Some(function) =
+                    declarations::find(self.environment.language, &format!("{prefix}.{name}"))
             {
                 return self.overload(expr, function, None, arguments, true);
             }
             self.check(target);
         }
-        match declarations::find(name) {
+        match declarations::find(self.environment.language, name) {
             Some(function) => self.overload(expr, function, target, arguments, false),
             None => self.undeclared(name, &expr.at),
         }
@@ -475,8 +476,8 @@ impl Checker<'_> {
 /// `a.b.c` as one name, where the node is that.
 pub(super) fn qualified(expr: &Expr) -> Option<String> {
     match &expr.kind {
-        Kind::Ident(name) => Some(name.clone()),
-        Kind::Select {
+        ExprKind::Ident(name) => Some(name.clone()),
+        ExprKind::Select {
             operand,
             field,
             is_test: false,
@@ -520,17 +521,17 @@ fn homogeneous(expr: &Expr, nodes: &[Checked]) -> Result<(), CompileError> {
         }
     };
     match &expr.kind {
-        Kind::Literal(_) | Kind::Ident(_) | Kind::Struct(_) => Ok(()),
-        Kind::Select { operand, .. } => homogeneous(operand, nodes),
-        Kind::Call { function, .. } if function == "format" => Ok(()),
-        Kind::Call {
+        ExprKind::Literal(_) | ExprKind::Ident(_) | ExprKind::Struct(_) => Ok(()),
+        ExprKind::Select { operand, .. } => homogeneous(operand, nodes),
+        ExprKind::Call { function, .. } if function == "format" => Ok(()),
+        ExprKind::Call {
             target, arguments, ..
         } => target
             .as_deref()
             .into_iter()
             .chain(arguments)
             .try_for_each(|part| homogeneous(part, nodes)),
-        Kind::List(elements) => {
+        ExprKind::List(elements) => {
             let mut first = None;
             for element in elements {
                 is_known(&element.value, element.is_optional)?;
@@ -540,7 +541,7 @@ fn homogeneous(expr: &Expr, nodes: &[Checked]) -> Result<(), CompileError> {
             }
             Ok(())
         }
-        Kind::Map(entries) => {
+        ExprKind::Map(entries) => {
             let (mut keys, mut values) = (None, None);
             for entry in entries {
                 same(&mut keys, part(&entry.key, false), &entry.key.at)?;
@@ -552,7 +553,7 @@ fn homogeneous(expr: &Expr, nodes: &[Checked]) -> Result<(), CompileError> {
             }
             Ok(())
         }
-        Kind::Fold(fold) => [
+        ExprKind::Fold(fold) => [
             &fold.range,
             &fold.start,
             &fold.condition,

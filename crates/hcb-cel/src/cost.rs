@@ -1,7 +1,7 @@
 //! What evaluating costs, in the units of the API server, which stops what costs too much
 //! (cel-go's `interpreter/runtimecost.go`, Kubernetes' `cel/library/cost.go`).
 
-use super::value::{Thing, Value};
+use super::value::{OpaqueValue, Value};
 
 /// The cost of one call, from its arguments and its result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,8 +101,8 @@ impl Cost {
             Cost::Items => size(1),
             Cost::Product(factor) => 1 + size(0).saturating_mul(size(1)).saturating_mul(factor),
             Cost::Format => match arguments.first() {
-                Some(Value::Object(thing)) => match &**thing {
-                    Thing::Format(format) => {
+                Some(Value::Opaque(opaque)) => match &**opaque {
+                    OpaqueValue::Format(format) => {
                         tenth(size(1) + 1).saturating_mul(format.pattern_size.div_ceil(4))
                     }
                     _ => 1,

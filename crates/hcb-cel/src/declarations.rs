@@ -1,16 +1,15 @@
-//! The functions of a policy's environment in Kubernetes 1.34: what can be called, with what types,
-//! and by what it is computed.
+//! The functions of each version of Kubernetes: what can be called, with what types, and by what it
+//! is computed.
 //!
-//! From `k8s.io/apiserver/pkg/cel/environment/base.go` and the libraries that it names. A new
-//! policy may only use what the version before knows as well, 1.33, so the list functions that came
-//! with 1.34 (`distinct`, `flatten`, `range`, `reverse`, `slice`, `sort`, `sortBy`) are not among
-//! them.
+//! From `k8s.io/apiserver/pkg/cel/environment/base.go` and the libraries that it names. The list
+//! functions that came with 1.34 (`distinct`, `flatten`, `range`, `reverse`, `slice`, `sort`,
+//! `sortBy`) are not among them.
 
 use super::cost::Cost;
-use super::library::{self, Implementation};
-use super::types::{Object, Type};
+use super::library::{self, Implementation, NEWEST, OLDEST};
+use super::types::{OpaqueType, Type};
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, OnceLock};
 
 /// All overloads of one name.
 pub(super) struct Function {
@@ -36,22 +35,32 @@ impl Function {
     }
 }
 
-/// The function of this name.
-pub(super) fn find(name: &str) -> Option<&'static Function> {
-    FUNCTIONS.get(name)
+/// The function of this name in Kubernetes 1.`minor`.
+pub(super) fn find(minor: u16, name: &str) -> Option<&'static Function> {
+    functions(minor).get(name)
 }
 
-/// The names of all functions that can be written as calls.
-pub(super) fn names() -> impl Iterator<Item = &'static str> + Clone {
-    FUNCTIONS
+/// The names of all functions of Kubernetes 1.`minor` that can be written as calls.
+pub(super) fn names(minor: u16) -> impl Iterator<Item = &'static str> + Clone {
+    functions(minor)
         .keys()
         .copied()
         .filter(|name| name.starts_with(|c: char| c.is_ascii_alphabetic()) && !name.contains('@'))
 }
 
-static FUNCTIONS: LazyLock<BTreeMap<&'static str, Function>> = LazyLock::new(|| {
+type Functions = BTreeMap<&'static str, Function>;
+
+/// The functions of Kubernetes 1.`minor`; of the nearest version that is known, where that one is not.
+fn functions(minor: u16) -> &'static Functions {
+    const VERSIONS: usize = (NEWEST - OLDEST) as usize + 1;
+    static OF_VERSIONS: [OnceLock<Functions>; VERSIONS] = [const { OnceLock::new() }; VERSIONS];
+    let minor = minor.clamp(OLDEST, NEWEST);
+    OF_VERSIONS[usize::from(minor - OLDEST)].get_or_init(|| declared(minor))
+}
+
+fn declared(minor: u16) -> Functions {
     let mut functions = BTreeMap::new();
-    for (signature, implementation) in library::all() {
+    for (signature, implementation) in library::signatures(minor) {
         // The signatures are part of the program; a test reads them all.
         if let Some((name, overload)) = read(signature, implementation) {
             functions
@@ -65,7 +74,7 @@ static FUNCTIONS: LazyLock<BTreeMap<&'static str, Function>> = LazyLock::new(|| 
         }
     }
     functions
-});
+}
 
 /// A signature such as `string_char_at_int: string.charAt(int) -> string`.
 fn read(
@@ -166,12 +175,12 @@ fn read_type(text: &'static str) -> Option<Type> {
         "bytes" => Type::Bytes,
         "duration" => Type::Duration,
         "timestamp" => Type::Timestamp,
-        "Quantity" => Type::Object(Object::Quantity),
-        "IP" => Type::Object(Object::Ip),
-        "CIDR" => Type::Object(Object::Cidr),
-        "URL" => Type::Object(Object::Url),
-        "Semver" => Type::Object(Object::Semver),
-        "Format" => Type::Object(Object::Format),
+        "Quantity" => Type::Opaque(OpaqueType::Quantity),
+        "IP" => Type::Opaque(OpaqueType::Ip),
+        "CIDR" => Type::Opaque(OpaqueType::Cidr),
+        "URL" => Type::Opaque(OpaqueType::Url),
+        "Semver" => Type::Opaque(OpaqueType::Semver),
+        "Format" => Type::Opaque(OpaqueType::Format),
         "A" => Type::Param(0),
         "B" => Type::Param(1),
         _ => return None,
@@ -184,8 +193,19 @@ mod tests {
 
     #[test]
     fn every_signature_can_be_read() {
-        for (signature, implementation) in library::all() {
+        for (signature, implementation) in library::signatures(NEWEST) {
             assert!(read(signature, implementation).is_some(), "{signature}");
         }
+    }
+
+    #[test]
+    fn a_function_is_there_from_the_version_that_introduced_it() {
+        for (name, since) in [("cidr", 30), ("format.named", 31), ("semver", 33)] {
+            assert!(find(since - 1, name).is_none(), "{name} before 1.{since}");
+            assert!(find(since, name).is_some(), "{name} in 1.{since}");
+        }
+        // An older name gets more overloads.
+        let overloads = |minor| find(minor, "compareTo").map(|function| function.overloads.len());
+        assert_eq!((overloads(32), overloads(33)), (Some(1), Some(2)));
     }
 }

@@ -238,15 +238,15 @@ impl<'a> Evaluator<'a, '_> {
         let left = self.node(left);
         let right = self.node(right);
         let units = match (&left, &right) {
-            (Ok(Value::Object(_)), _) | (Err(_), Err(_)) => 1,
+            (Ok(Value::Opaque(_)), _) | (Err(_), Err(_)) => 1,
             (Ok(left), Ok(right)) => cost.units(&[left.clone(), right.clone()], None),
             (Ok(one), Err(_)) | (Err(_), Ok(one)) => one.cost_size().min(1),
         };
         self.spend(units);
         let (left, right) = (left?, right?);
         // The types of Kubernetes refuse to be compared with others.
-        if let Value::Object(thing) = &left
-            && !matches!(&right, Value::Object(other) if other.object() == thing.object())
+        if let Value::Opaque(opaque) = &left
+            && !matches!(&right, Value::Opaque(other) if other.ty() == opaque.ty())
             && !matches!(right, Value::Null)
         {
             return if is_negated {

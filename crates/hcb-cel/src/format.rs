@@ -3,7 +3,7 @@
 use super::check::Checked;
 use super::convert;
 use super::library::quoted;
-use super::syntax::{Expr, Kind, Literal};
+use super::syntax::{Expr, ExprKind, Literal};
 use super::types::Type;
 use super::value::{List, Value};
 use super::{CompileError, Error};
@@ -25,7 +25,7 @@ struct Clause {
 /// Either a piece of text or a clause.
 enum Piece<'t> {
     Text(&'t str),
-    Clause(Result<Clause, String>),
+    Clause(Result<Clause, Error>),
 }
 
 fn pieces(text: &str) -> Vec<Piece<'_>> {
@@ -56,15 +56,17 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
 }
 
 /// The clause at the start of `text`, which is what follows `%`, and its length.
-fn clause(text: &str) -> (Result<Clause, String>, usize) {
+fn clause(text: &str) -> (Result<Clause, Error>, usize) {
     let failed = |message: &str| {
         (
-            Err(format!("could not parse formatting clause: {message}")),
+            Err(Error::new(format!(
+                "could not parse formatting clause: {message}"
+            ))),
             0,
         )
     };
     if text.is_empty() {
-        return (Err("unexpected end of string".to_owned()), 0);
+        return (Err(Error::fixed("unexpected end of string")), 0);
     }
     let (precision, rest) = match text.strip_prefix('.') {
         Some(after) => {
@@ -107,7 +109,7 @@ pub(super) fn format<'a>(text: &str, arguments: &List<'_>) -> Result<Value<'a>, 
                 let argument = arguments
                     .get(next)
                     .ok_or_else(|| Error::new(format!("index {next} out of range")))?;
-                let clause = clause.map_err(Error::new)?;
+                let clause = clause?;
                 let part = one(clause, &argument)
                     .map_err(|error| Error::new(format!("error during formatting: {error}")))?;
                 formatted.push_str(&part);
@@ -296,7 +298,7 @@ fn string(value: &Value<'_>) -> Result<String, Error> {
                 .collect();
             Ok(format!("{{{}}}", entries.join(", ")))
         }
-        Value::Optional(_) | Value::Object(_) => Err(Error::new(format!(
+        Value::Optional(_) | Value::Opaque(_) => Err(Error::new(format!(
             "string clause can only be used on strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps, was given {}",
             value.type_name()
         ))),
@@ -320,7 +322,7 @@ fn nested(value: &Value<'_>) -> Result<String, Error> {
         },
         Value::Timestamp(_) => format!("timestamp({})", quoted(&string(value)?)),
         Value::Duration(_) => format!("duration({})", quoted(&string(value)?)),
-        Value::Optional(_) | Value::Object(_) => {
+        Value::Optional(_) | Value::Opaque(_) => {
             return Err(Error::new(format!(
                 "no formatting function for {}",
                 value.type_name()
@@ -339,11 +341,13 @@ pub(super) fn validate(expr: &Expr, nodes: &[Checked]) -> Result<(), CompileErro
         Ok(())
     };
     match &expr.kind {
-        Kind::Literal(_) | Kind::Ident(_) | Kind::Struct(_) => Ok(()),
-        Kind::Select { operand, .. } => validate(operand, nodes),
-        Kind::List(elements) => all(&mut elements.iter().map(|element| &element.value)),
-        Kind::Map(entries) => all(&mut entries.iter().flat_map(|entry| [&entry.key, &entry.value])),
-        Kind::Fold(fold) => all(&mut [
+        ExprKind::Literal(_) | ExprKind::Ident(_) | ExprKind::Struct(_) => Ok(()),
+        ExprKind::Select { operand, .. } => validate(operand, nodes),
+        ExprKind::List(elements) => all(&mut elements.iter().map(|element| &element.value)),
+        ExprKind::Map(entries) => {
+            all(&mut entries.iter().flat_map(|entry| [&entry.key, &entry.value]))
+        }
+        ExprKind::Fold(fold) => all(&mut [
             &fold.range,
             &fold.start,
             &fold.condition,
@@ -351,16 +355,16 @@ pub(super) fn validate(expr: &Expr, nodes: &[Checked]) -> Result<(), CompileErro
             &fold.result,
         ]
         .into_iter()),
-        Kind::Call {
+        ExprKind::Call {
             function,
             target,
             arguments,
         } => {
             if function == "format"
                 && let Some(target) = target
-                && let Kind::Literal(Literal::String(text)) = &target.kind
+                && let ExprKind::Literal(Literal::String(text)) = &target.kind
                 && let [arguments] = arguments.as_slice()
-                && let Kind::List(elements) = &arguments.kind
+                && let ExprKind::List(elements) = &arguments.kind
             {
                 let elements: Vec<&Expr> = elements.iter().map(|element| &element.value).collect();
                 literal(expr, text, &elements, nodes)?;
@@ -381,7 +385,8 @@ fn literal(
         let Piece::Clause(clause) = piece else {
             continue;
         };
-        let clause = clause.map_err(|message| CompileError::check(message, expr.at.clone()))?;
+        let clause =
+            clause.map_err(|error| CompileError::check(error.to_string(), expr.at.clone()))?;
         let Some(element) = elements.get(used) else {
             return Err(CompileError::check(
                 format!("index {used} out of range"),
@@ -425,6 +430,6 @@ fn literal(
 fn is_printable(ty: &Type) -> bool {
     !matches!(
         ty,
-        Type::Optional(_) | Type::Object(_) | Type::Struct(_) | Type::Error
+        Type::Optional(_) | Type::Opaque(_) | Type::Struct(_) | Type::Error
     )
 }

@@ -1,5 +1,6 @@
-//! CEL, the Common Expression Language, as the API server of Kubernetes 1.34 evaluates it in
-//! policies: the same types, functions, errors and costs.
+//! CEL, the Common Expression Language, as the API server of Kubernetes evaluates it in policies: the
+//! same types, functions, errors and costs. Which functions and macros there are depends on the version
+//! of Kubernetes ([`Environment::for_kubernetes`]); errors and costs are those of 1.34.
 //!
 //! An expression becomes a [`Program`] once: it is parsed, checked against the types of an
 //! [`Environment`] and planned. A program is evaluated against an [`Activation`], whose values are
@@ -28,8 +29,8 @@ mod types;
 mod value;
 
 pub use evaluate::{Activation, COST_LIMIT, Evaluation, Variables};
-pub use types::{Object, Struct, Type};
-pub use value::{Entries, List, Map, Text, Thing, Value};
+pub use types::{OpaqueType, Struct, Type};
+pub use value::{Entries, List, Map, OpaqueValue, Text, Value};
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -37,18 +38,47 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// The variables that an expression may use, and their types.
-#[derive(Debug, Clone, Default)]
+/// The minor version of Kubernetes whose API server hcb evaluates policies as: 1.34.
+pub const KUBERNETES_MINOR: u16 = 34;
+
+/// What an expression may use: the functions of a version of Kubernetes, and variables with their types.
+#[derive(Debug, Clone)]
 pub struct Environment {
+    /// The minor version of Kubernetes whose functions and macros there are.
+    language: u16,
     variables: BTreeMap<String, Type>,
     lazy: Option<Arc<Struct>>,
     unknown: Vec<(Vec<String>, String)>,
 }
 
 impl Environment {
-    /// An environment without variables.
+    /// An environment without variables, for [`KUBERNETES_MINOR`].
     pub fn new() -> Self {
-        Self::default()
+        Self::for_kubernetes(KUBERNETES_MINOR)
+    }
+
+    /// An environment without variables, as the API server of Kubernetes 1.`minor` has it for a policy
+    /// that is created.
+    ///
+    /// A new policy may only use what the version before has as well, so that it outlives a rollback:
+    /// 1.34 takes the functions of 1.33 and refuses those that came with 1.34. Servers before 1.30 are
+    /// treated as 1.30. The functions that came with 1.34 or later are not computed here, so that a call
+    /// of one is refused whatever the version.
+    pub fn for_kubernetes(minor: u16) -> Self {
+        Self {
+            language: minor
+                .saturating_sub(1)
+                .clamp(library::OLDEST, library::NEWEST),
+            variables: BTreeMap::new(),
+            lazy: None,
+            unknown: Vec::new(),
+        }
+    }
+
+    /// The names of all functions that an expression may call, sorted. Operators and macros are not
+    /// among them.
+    pub fn functions(&self) -> Vec<&'static str> {
+        declarations::names(self.language).collect()
     }
 
     /// With a variable of a known type; [`Type::Dyn`] where it is known only at run time.
@@ -81,6 +111,12 @@ impl Environment {
     }
 }
 
+impl Default for Environment {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// An expression, ready to be evaluated any number of times, by any number of threads.
 #[derive(Debug)]
 pub struct Program {
@@ -96,7 +132,7 @@ impl Program {
     /// What the API server refuses when a policy is created: syntax, names, types, constants that
     /// cannot be converted; and what cannot be evaluated here.
     pub fn compile(text: &str, environment: &Environment) -> Result<Self, CompileError> {
-        let (expr, count) = parse::parse(text)?;
+        let (expr, count) = parse::parse(text, environment.language)?;
         let checked = check::check(&expr, count, environment)?;
         let ty = checked[expr.id].ty.clone();
         let plan = plan::plan(&expr, &checked, environment)?;
@@ -136,11 +172,6 @@ impl Error {
     fn no_overload() -> Self {
         Self::fixed("no such overload")
     }
-
-    /// The evaluation went beyond its limit.
-    pub fn is_out_of_budget(&self) -> bool {
-        self.0 == COST_EXCEEDED
-    }
 }
 
 pub(crate) const COST_EXCEEDED: &str = "operation cancelled: actual cost limit exceeded";
@@ -153,16 +184,16 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// What is wrong with an expression.
+/// Why an expression cannot be compiled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CompileError {
-    /// Which kind of mistake it is.
+    /// The kind of mistake.
     pub kind: CompileErrorKind,
     /// One sentence.
     pub message: String,
-    /// The bytes of the expression that are meant.
+    /// The bytes of the expression that are wrong.
     pub range: Range<usize>,
-    /// What to do about it, where something is known.
+    /// What to do about it, if anything is known.
     pub help: Option<String>,
 }
 
@@ -205,12 +236,6 @@ impl CompileError {
     }
 }
 
-/// The names of all functions that an expression may call, sorted. Operators and macros are not
-/// among them.
-pub fn functions() -> Vec<&'static str> {
-    declarations::names().collect()
-}
-
 /// Runs `step` of something recursive with room on the stack, whatever thread it is on.
 fn with_stack<T>(step: impl FnOnce() -> T) -> T {
     stacker::maybe_grow(256 << 10, 4 << 20, step)
@@ -223,3 +248,39 @@ impl fmt::Display for CompileError {
 }
 
 impl std::error::Error for CompileError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_policy_may_use_what_the_version_before_has() {
+        for (expression, since) in [
+            ("isCIDR('10.0.0.0/8')", 31),
+            ("format.named('dns1123Label').hasValue()", 32),
+            ("{'a': 1}.all(key, value, key == 'a' && value == 1)", 33),
+            ("isSemver('1.0.0')", 34),
+        ] {
+            let compile = |minor| {
+                Program::compile(expression, &Environment::for_kubernetes(minor)).map(|_| ())
+            };
+            assert_eq!(compile(since), Ok(()), "{expression} in 1.{since}");
+            // 1.30 is the oldest that is known.
+            if since > 30 {
+                assert!(
+                    compile(since - 1).is_err(),
+                    "{expression} in 1.{}",
+                    since - 1
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_list_functions_of_1_34_are_refused_in_every_version() {
+        for minor in 30..=36 {
+            let environment = Environment::for_kubernetes(minor);
+            assert!(Program::compile("[2, 1].sort() == [1, 2]", &environment).is_err());
+        }
+    }
+}

@@ -31,25 +31,39 @@ pub(super) type Implementation = for<'a> fn(&Arguments<'a, '_>) -> Result<Value<
 /// A signature and what computes it.
 pub(super) type Entry = (&'static str, Implementation);
 
-/// All signatures, in the order in which the API server tries those of one name.
-pub(super) fn all() -> impl Iterator<Item = Entry> {
-    [
-        core::FUNCTIONS,
-        times::FUNCTIONS,
-        core::OPTIONALS,
-        url::FUNCTIONS,
-        pattern::FUNCTIONS,
-        lists::FUNCTIONS,
-        quantity::FUNCTIONS,
-        strings::FUNCTIONS,
-        lists::SETS,
-        net::FUNCTIONS,
-        format::FUNCTIONS,
-        semver::FUNCTIONS,
-    ]
-    .into_iter()
-    .flatten()
-    .copied()
+/// The libraries in the order in which the API server tries the signatures of one name, each with the minor
+/// version of Kubernetes that it came with (`IntroducedVersion` in `environment/base.go`).
+const LIBRARIES: [(u16, &[Entry]); 12] = [
+    (OLDEST, core::FUNCTIONS),
+    (OLDEST, times::FUNCTIONS),
+    (OLDEST, core::OPTIONALS),
+    (OLDEST, url::FUNCTIONS),
+    (OLDEST, pattern::FUNCTIONS),
+    (OLDEST, lists::FUNCTIONS),
+    (OLDEST, quantity::FUNCTIONS),
+    (OLDEST, strings::FUNCTIONS),
+    (OLDEST, lists::SETS),
+    (30, net::FUNCTIONS),
+    (31, format::FUNCTIONS),
+    (33, semver::FUNCTIONS),
+];
+
+/// The minor version of Kubernetes that the comprehensions of two variables came with.
+pub(super) const TWO_VARIABLES: u16 = 32;
+
+/// The oldest minor version of Kubernetes whose language is known here.
+pub(super) const OLDEST: u16 = 29;
+
+/// The newest one: what came later is not computed here.
+pub(super) const NEWEST: u16 = 33;
+
+/// The signatures that Kubernetes 1.`minor` has.
+pub(super) fn signatures(minor: u16) -> impl Iterator<Item = Entry> {
+    LIBRARIES
+        .iter()
+        .filter(move |(since, _)| *since <= minor)
+        .flat_map(|(_, entries)| *entries)
+        .copied()
 }
 
 /// Calls the first overload that the arguments fit.

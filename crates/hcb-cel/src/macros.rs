@@ -2,8 +2,9 @@
 //! `ext/comprehensions.go` and the optional library). Kubernetes has no `cel.bind`.
 
 use super::CompileError;
+use super::library::TWO_VARIABLES;
 use super::parse::Nodes;
-use super::syntax::{Element, Expr, Fold, Kind, Literal, operators};
+use super::syntax::{Element, Expr, ExprKind, Fold, Literal, operators};
 use std::ops::Range;
 
 /// The name of accumulators, which no expression can spell.
@@ -19,7 +20,7 @@ pub(super) fn global(
     if name != "has" || arguments.len() != 1 {
         return Ok(nodes.node(
             &at,
-            Kind::Call {
+            ExprKind::Call {
                 function: name,
                 target: None,
                 arguments,
@@ -28,9 +29,9 @@ pub(super) fn global(
     }
     let argument = arguments.remove(0);
     match argument.kind {
-        Kind::Select { operand, field, .. } => Ok(nodes.node(
+        ExprKind::Select { operand, field, .. } => Ok(nodes.node(
             &argument.at,
-            Kind::Select {
+            ExprKind::Select {
                 operand,
                 field,
                 is_test: true,
@@ -43,9 +44,10 @@ pub(super) fn global(
     }
 }
 
-/// `target.name(arguments)`.
+/// `target.name(arguments)` in the language of Kubernetes 1.`minor`.
 pub(super) fn receiver(
     nodes: &mut Nodes,
+    minor: u16,
     at: Range<usize>,
     name: String,
     target: Expr,
@@ -53,14 +55,13 @@ pub(super) fn receiver(
 ) -> Result<Expr, CompileError> {
     let count = arguments.len();
     let expanded = match (name.as_str(), count) {
-        ("all" | "exists" | "exists_one" | "filter", 2)
-        | ("map", 2 | 3)
-        | (
+        ("all" | "exists" | "exists_one" | "filter", 2) | ("map", 2 | 3) => true,
+        (
             "all" | "exists" | "exists_one" | "existsOne" | "transformList" | "transformMap"
             | "transformMapEntry",
             3,
         )
-        | ("transformList" | "transformMap" | "transformMapEntry", 4) => true,
+        | ("transformList" | "transformMap" | "transformMapEntry", 4) => minor >= TWO_VARIABLES,
         ("optMap" | "optFlatMap", 2) => {
             return optional_map(nodes, &at, name == "optMap", target, arguments);
         }
@@ -69,7 +70,7 @@ pub(super) fn receiver(
     if !expanded {
         return Ok(nodes.node(
             &at,
-            Kind::Call {
+            ExprKind::Call {
                 function: name,
                 target: Some(Box::new(target)),
                 arguments,
@@ -100,11 +101,11 @@ fn comprehension(
             ));
         };
         match argument.kind {
-            Kind::Ident(name) if name == "__result__" => Err(CompileError::syntax(
+            ExprKind::Ident(name) if name == "__result__" => Err(CompileError::syntax(
                 "iteration variable overwrites accumulator variable",
                 argument.at,
             )),
-            Kind::Ident(name) => Ok((name, argument.at)),
+            ExprKind::Ident(name) => Ok((name, argument.at)),
             _ => Err(CompileError::syntax(
                 "argument must be a simple name",
                 argument.at,
@@ -133,8 +134,8 @@ fn comprehension(
     };
     let condition = rest.pop();
 
-    let literal = |nodes: &mut Nodes, literal| nodes.node(at, Kind::Literal(literal));
-    let accumulator = |nodes: &mut Nodes| nodes.node(at, Kind::Ident(ACCUMULATOR.to_owned()));
+    let literal = |nodes: &mut Nodes, literal| nodes.node(at, ExprKind::Literal(literal));
+    let accumulator = |nodes: &mut Nodes| nodes.node(at, ExprKind::Ident(ACCUMULATOR.to_owned()));
     let (start, loop_condition, step, result);
     match name {
         "all" => {
@@ -169,20 +170,20 @@ fn comprehension(
         _ => {
             let is_map = matches!(name, "transformMap" | "transformMapEntry");
             start = if is_map {
-                nodes.node(at, Kind::Map(Vec::new()))
+                nodes.node(at, ExprKind::Map(Vec::new()))
             } else {
-                nodes.node(at, Kind::List(Vec::new()))
+                nodes.node(at, ExprKind::List(Vec::new()))
             };
             loop_condition = literal(nodes, Literal::Bool(true));
             let so_far = accumulator(nodes);
             let (condition, value) = if name == "filter" {
-                (Some(last), nodes.node(at, Kind::Ident(first.clone())))
+                (Some(last), nodes.node(at, ExprKind::Ident(first.clone())))
             } else {
                 (condition, last)
             };
             let more = match name {
                 "transformMap" => {
-                    let key = nodes.node(at, Kind::Ident(first.clone()));
+                    let key = nodes.node(at, ExprKind::Ident(first.clone()));
                     nodes.call(at, operators::MAP_INSERT, vec![so_far, key, value])
                 }
                 "transformMapEntry" => nodes.call(at, operators::MAP_INSERT, vec![so_far, value]),
@@ -191,7 +192,7 @@ fn comprehension(
                         is_optional: false,
                         value,
                     };
-                    let one = nodes.node(at, Kind::List(vec![element]));
+                    let one = nodes.node(at, ExprKind::List(vec![element]));
                     nodes.call(at, operators::ADD, vec![so_far, one])
                 }
             };
@@ -215,7 +216,7 @@ fn comprehension(
         step,
         result,
     };
-    Ok(nodes.node(at, Kind::Fold(Box::new(fold))))
+    Ok(nodes.node(at, ExprKind::Fold(Box::new(fold))))
 }
 
 /// `target.optMap(name, value)`: `target.hasValue() ? optional.of(value) : optional.none()`, where
@@ -235,7 +236,7 @@ fn optional_map(
             at.clone(),
         ));
     };
-    let Kind::Ident(variable) = name.kind else {
+    let ExprKind::Ident(variable) = name.kind else {
         return Err(CompileError::syntax(
             format!("{function}() variable name must be a simple identifier"),
             name.at,
@@ -244,7 +245,7 @@ fn optional_map(
     let member = |nodes: &mut Nodes, function: &str, target: Expr| {
         nodes.node(
             at,
-            Kind::Call {
+            ExprKind::Call {
                 function: function.to_owned(),
                 target: Some(Box::new(target)),
                 arguments: Vec::new(),
@@ -256,16 +257,16 @@ fn optional_map(
     let has_value = member(nodes, "hasValue", target);
     let start = member(nodes, "value", copy);
     let fold = Fold {
-        range: nodes.node(at, Kind::List(Vec::new())),
+        range: nodes.node(at, ExprKind::List(Vec::new())),
         variable: "#unused".to_owned(),
         second_variable: None,
         accumulator: variable.clone(),
         start,
-        condition: nodes.node(at, Kind::Literal(Literal::Bool(false))),
-        step: nodes.node(at, Kind::Ident(variable)),
+        condition: nodes.node(at, ExprKind::Literal(Literal::Bool(false))),
+        step: nodes.node(at, ExprKind::Ident(variable)),
         result: value,
     };
-    let mut then = nodes.node(at, Kind::Fold(Box::new(fold)));
+    let mut then = nodes.node(at, ExprKind::Fold(Box::new(fold)));
     if wraps {
         then = nodes.call(at, "optional.of", vec![then]);
     }
@@ -278,27 +279,27 @@ fn renumber(nodes: &mut Nodes, expr: &mut Expr) {
     expr.id = nodes.count;
     nodes.count += 1;
     match &mut expr.kind {
-        Kind::Literal(_) | Kind::Ident(_) | Kind::Struct(_) => {}
-        Kind::Select { operand, .. } => renumber(nodes, operand),
-        Kind::Call {
+        ExprKind::Literal(_) | ExprKind::Ident(_) | ExprKind::Struct(_) => {}
+        ExprKind::Select { operand, .. } => renumber(nodes, operand),
+        ExprKind::Call {
             target, arguments, ..
         } => {
             for part in target.iter_mut().map(AsMut::as_mut).chain(arguments) {
                 renumber(nodes, part);
             }
         }
-        Kind::List(elements) => {
+        ExprKind::List(elements) => {
             for element in elements {
                 renumber(nodes, &mut element.value);
             }
         }
-        Kind::Map(entries) => {
+        ExprKind::Map(entries) => {
             for entry in entries {
                 renumber(nodes, &mut entry.key);
                 renumber(nodes, &mut entry.value);
             }
         }
-        Kind::Fold(fold) => {
+        ExprKind::Fold(fold) => {
             for part in [
                 &mut fold.range,
                 &mut fold.start,

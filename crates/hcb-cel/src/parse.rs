@@ -3,7 +3,7 @@
 use super::CompileError;
 use super::lex::{Spanned, Token, tokens};
 use super::macros;
-use super::syntax::{Element, Entry, Expr, Kind, Literal, operators};
+use super::syntax::{Element, Entry, Expr, ExprKind, Literal, operators};
 use std::ops::Range;
 
 /// Nesting deeper than this is refused, as by the API server: its parser counts each level of the
@@ -36,7 +36,7 @@ const RESERVED: [&str; 18] = [
 ];
 
 /// The tree of `text`, with all macros expanded, and the number of nodes.
-pub(super) fn parse(text: &str) -> Result<(Expr, usize), CompileError> {
+pub(super) fn parse(text: &str, language: u16) -> Result<(Expr, usize), CompileError> {
     if text.chars().count() > SIZE_LIMIT {
         return Err(CompileError::syntax(
             format!(
@@ -51,6 +51,7 @@ pub(super) fn parse(text: &str) -> Result<(Expr, usize), CompileError> {
         position: 0,
         depth: 0,
         nodes: Nodes::default(),
+        language,
     };
     let expr = parser.expr()?;
     parser.expect_end()?;
@@ -64,7 +65,7 @@ pub(super) struct Nodes {
 }
 
 impl Nodes {
-    pub(super) fn node(&mut self, at: &Range<usize>, kind: Kind) -> Expr {
+    pub(super) fn node(&mut self, at: &Range<usize>, kind: ExprKind) -> Expr {
         self.count += 1;
         Expr {
             id: self.count - 1,
@@ -76,7 +77,7 @@ impl Nodes {
     pub(super) fn call(&mut self, at: &Range<usize>, function: &str, arguments: Vec<Expr>) -> Expr {
         self.node(
             at,
-            Kind::Call {
+            ExprKind::Call {
                 function: function.to_owned(),
                 target: None,
                 arguments,
@@ -90,6 +91,8 @@ struct Parser {
     position: usize,
     depth: usize,
     nodes: Nodes,
+    /// The minor version of Kubernetes whose macros are expanded.
+    language: u16,
 }
 
 /// What binds, from the loosest to the tightest; all bind to the left.
@@ -289,7 +292,7 @@ impl Parser {
             }
             _ => return Err(self.unexpected("a number")),
         };
-        Ok(self.nodes.node(&at, Kind::Literal(literal)))
+        Ok(self.nodes.node(&at, ExprKind::Literal(literal)))
     }
 
     /// What follows a primary expression: fields, calls, indices.
@@ -308,15 +311,24 @@ impl Parser {
                     return Err(self.unexpected("the name of a field or function"));
                 };
                 if is_optional {
-                    let field = self.nodes.node(&at, Kind::Literal(Literal::String(name)));
+                    let field = self
+                        .nodes
+                        .node(&at, ExprKind::Literal(Literal::String(name)));
                     expr = self
                         .nodes
                         .call(&at, operators::OPTIONAL_SELECT, vec![expr, field]);
                 } else if self.take("(").is_some() {
                     let arguments = self.arguments()?;
-                    expr = macros::receiver(&mut self.nodes, at, name, expr, arguments)?;
+                    expr = macros::receiver(
+                        &mut self.nodes,
+                        self.language,
+                        at,
+                        name,
+                        expr,
+                        arguments,
+                    )?;
                 } else {
-                    let kind = Kind::Select {
+                    let kind = ExprKind::Select {
                         operand: Box::new(expr),
                         field: name,
                         is_test: false,
@@ -359,7 +371,7 @@ impl Parser {
             Token::Integer { .. } => self.number(&at, false),
             Token::Literal(literal) => {
                 self.advance();
-                Ok(self.nodes.node(&at, Kind::Literal(literal)))
+                Ok(self.nodes.node(&at, ExprKind::Literal(literal)))
             }
             Token::Symbol("(") => {
                 self.advance();
@@ -403,7 +415,7 @@ impl Parser {
             let arguments = self.arguments()?;
             return macros::global(&mut self.nodes, at, name, arguments);
         }
-        Ok(self.nodes.node(&at, Kind::Ident(name)))
+        Ok(self.nodes.node(&at, ExprKind::Ident(name)))
     }
 
     /// The position of the `{`, where `.name` any number of times and then `{` come next.
@@ -448,7 +460,7 @@ impl Parser {
                 break;
             }
         }
-        Ok(self.nodes.node(&at, Kind::Struct(name)))
+        Ok(self.nodes.node(&at, ExprKind::Struct(name)))
     }
 
     fn list(&mut self, open: &Range<usize>) -> Result<Expr, CompileError> {
@@ -456,7 +468,7 @@ impl Parser {
         // A comma may follow the last element, and stand alone.
         if self.take(",").is_some() {
             self.expect("]")?;
-            return Ok(self.nodes.node(open, Kind::List(elements)));
+            return Ok(self.nodes.node(open, ExprKind::List(elements)));
         }
         while self.take("]").is_none() {
             let is_optional = self.take("?").is_some();
@@ -467,14 +479,14 @@ impl Parser {
                 break;
             }
         }
-        Ok(self.nodes.node(open, Kind::List(elements)))
+        Ok(self.nodes.node(open, ExprKind::List(elements)))
     }
 
     fn map(&mut self, open: &Range<usize>) -> Result<Expr, CompileError> {
         let mut entries = Vec::new();
         if self.take(",").is_some() {
             self.expect("}")?;
-            return Ok(self.nodes.node(open, Kind::Map(entries)));
+            return Ok(self.nodes.node(open, ExprKind::Map(entries)));
         }
         while self.take("}").is_none() {
             let is_optional = self.take("?").is_some();
@@ -491,6 +503,6 @@ impl Parser {
                 break;
             }
         }
-        Ok(self.nodes.node(open, Kind::Map(entries)))
+        Ok(self.nodes.node(open, ExprKind::Map(entries)))
     }
 }

@@ -6,8 +6,8 @@ use super::cost::Cost;
 use super::evaluate::{self, Activation};
 use super::macros::ACCUMULATOR;
 use super::program::{Attribute, Call, Loop, Node, Plan, Qualifier, QualifierKey, Root};
-use super::syntax::{Expr, Fold, Kind, Literal, operators};
-use super::types::{Object, Type};
+use super::syntax::{Expr, ExprKind, Fold, Literal, operators};
+use super::types::{OpaqueType, Type};
 use super::value::{Map, Text, Value};
 use super::{CompileError, Environment, library};
 use std::collections::BTreeSet;
@@ -64,9 +64,9 @@ impl Planner<'_> {
             Reference::None | Reference::Function { .. } => {}
         }
         match &expr.kind {
-            Kind::Literal(literal) => Ok(Node::Constant(constant(literal))),
-            Kind::Ident(name) => self.variable(name, &expr.at),
-            Kind::Select {
+            ExprKind::Literal(literal) => Ok(Node::Constant(constant(literal))),
+            ExprKind::Ident(name) => self.variable(name, &expr.at),
+            ExprKind::Select {
                 operand,
                 field,
                 is_test,
@@ -89,12 +89,12 @@ impl Planner<'_> {
                 self.known(&selected, &expr.at)?;
                 Ok(Node::Attribute(Box::new(selected)))
             }
-            Kind::Call {
+            ExprKind::Call {
                 function,
                 target,
                 arguments,
             } => self.call(expr, function, target.as_deref(), arguments),
-            Kind::List(elements) => {
+            ExprKind::List(elements) => {
                 let elements = elements
                     .iter()
                     .map(|element| Ok((self.node(&element.value)?, element.is_optional)))
@@ -104,7 +104,7 @@ impl Planner<'_> {
                     .all(|(node, is_optional)| matches!(node, Node::Constant(_)) && !is_optional);
                 fold_constant(Node::List { elements }, is_constant, &expr.at)
             }
-            Kind::Map(entries) => {
+            ExprKind::Map(entries) => {
                 let entries = entries
                     .iter()
                     .map(|entry| {
@@ -120,11 +120,11 @@ impl Planner<'_> {
                 });
                 fold_constant(Node::Map { entries }, is_constant, &expr.at)
             }
-            Kind::Struct(name) => Err(CompileError::check(
+            ExprKind::Struct(name) => Err(CompileError::check(
                 format!("undeclared reference to '{name}' (in container '')"),
                 expr.at.clone(),
             )),
-            Kind::Fold(fold) => self.fold(fold),
+            ExprKind::Fold(fold) => self.fold(fold),
         }
     }
 
@@ -215,7 +215,7 @@ impl Planner<'_> {
                 return Ok(Node::NotStrictlyFalse(Box::new(self.node(argument)?)));
             }
             (operators::ADD | operators::MAP_INSERT, [first, ..]) => {
-                if let Kind::Ident(name) = &first.kind
+                if let ExprKind::Ident(name) = &first.kind
                     && name == ACCUMULATOR
                     && let Some(node) = self.grow(arguments)?
                 {
@@ -334,7 +334,7 @@ impl Planner<'_> {
     ) -> Result<Node, CompileError> {
         let is_optional = name != operators::INDEX;
         if name == operators::OPTIONAL_SELECT
-            && let Kind::Literal(Literal::String(field)) = &key.kind
+            && let ExprKind::Literal(Literal::String(field)) = &key.kind
             && self.lazy(operand, field).is_some()
         {
             return Err(CompileError::unsupported(
@@ -401,7 +401,7 @@ impl Planner<'_> {
             return Ok(None);
         };
         match arguments {
-            [_, list] if let Kind::List(elements) = &list.kind => {
+            [_, list] if let ExprKind::List(elements) = &list.kind => {
                 let [element] = elements.as_slice() else {
                     return Ok(None);
                 };
@@ -511,8 +511,8 @@ fn type_name(ty: &Type) -> &'static str {
         Type::List(_) => "list",
         Type::Map(..) => "map",
         Type::Optional(_) => "optional_type",
-        Type::Object(Object::Ip) => "net.IP",
-        Type::Object(Object::Cidr) => "net.CIDR",
+        Type::Opaque(OpaqueType::Ip) => "net.IP",
+        Type::Opaque(OpaqueType::Cidr) => "net.CIDR",
         _ => "type",
     }
 }
@@ -547,7 +547,7 @@ fn own(value: Value<'_>) -> Option<Value<'static>> {
         Value::Type(name) => Value::Type(name),
         Value::Optional(None) => Value::Optional(None),
         Value::Optional(Some(value)) => Value::Optional(Some(Arc::new(own((*value).clone())?))),
-        Value::Object(thing) => Value::Object(thing),
+        Value::Opaque(opaque) => Value::Opaque(opaque),
         Value::List(list) => list
             .iter()
             .map(own)

@@ -9,11 +9,11 @@ pub(super) struct Expr {
     /// The bytes to underline when something is wrong with this node: the name of a call, an
     /// operator, a literal.
     pub(super) at: Range<usize>,
-    pub(super) kind: Kind,
+    pub(super) kind: ExprKind,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Kind {
+pub(super) enum ExprKind {
     Literal(Literal),
     Ident(String),
     Select {

@@ -37,17 +37,17 @@ pub enum Type {
     Map(Arc<Type>, Arc<Type>),
     /// A value that may be absent.
     Optional(Arc<Type>),
-    /// A type of Kubernetes with functions and without fields.
-    Object(Object),
+    /// A type of a library of Kubernetes.
+    Opaque(OpaqueType),
     /// A type with known fields.
     Struct(Arc<Struct>),
     /// A variable of a signature, to be bound.
     Param(u32),
 }
 
-/// The types that the libraries of Kubernetes add.
+/// The types that the libraries of Kubernetes add. They have functions, and no fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Object {
+pub enum OpaqueType {
     /// What `quantity()` returns.
     Quantity,
     /// What `ip()` returns.
@@ -71,16 +71,16 @@ pub struct Struct {
     pub fields: BTreeMap<String, Type>,
 }
 
-impl Object {
+impl OpaqueType {
     /// The name that messages have.
     pub fn name(self) -> &'static str {
         match self {
-            Object::Quantity => "kubernetes.Quantity",
-            Object::Ip => "net.IP",
-            Object::Cidr => "net.CIDR",
-            Object::Url => "kubernetes.URL",
-            Object::Semver => "kubernetes.Semver",
-            Object::Format => "kubernetes.NamedFormat",
+            OpaqueType::Quantity => "kubernetes.Quantity",
+            OpaqueType::Ip => "net.IP",
+            OpaqueType::Cidr => "net.CIDR",
+            OpaqueType::Url => "kubernetes.URL",
+            OpaqueType::Semver => "kubernetes.Semver",
+            OpaqueType::Format => "kubernetes.NamedFormat",
         }
     }
 }
@@ -103,7 +103,7 @@ impl fmt::Display for Type {
             Type::List(item) => write!(out, "list({item})"),
             Type::Map(key, value) => write!(out, "map({key}, {value})"),
             Type::Optional(inner) => write!(out, "optional_type({inner})"),
-            Type::Object(object) => out.write_str(object.name()),
+            Type::Opaque(object) => out.write_str(object.name()),
             Type::Struct(structure) => out.write_str(&structure.name),
             Type::Param(number) => write!(out, "_var{number}"),
         }
@@ -147,7 +147,7 @@ impl Type {
             self,
             Type::Null
                 | Type::Optional(_)
-                | Type::Object(_)
+                | Type::Opaque(_)
                 | Type::Struct(_)
                 | Type::Duration
                 | Type::Timestamp

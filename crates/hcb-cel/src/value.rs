@@ -2,7 +2,7 @@
 //! ever changed or lost.
 
 use super::time::Timestamp;
-use super::types::{Object, Type};
+use super::types::{OpaqueType, Type};
 use super::{Error, library};
 use serde_json::Value as Json;
 use std::cmp::Ordering;
@@ -40,7 +40,7 @@ pub enum Value<'a> {
     /// A value that may be absent.
     Optional(Option<Arc<Value<'a>>>),
     /// A value of a library of Kubernetes.
-    Object(Arc<Thing>),
+    Opaque(Arc<OpaqueValue>),
 }
 
 /// A text, borrowed where it stands somewhere already.
@@ -86,9 +86,9 @@ enum Key {
     String(Arc<str>),
 }
 
-/// What the libraries of Kubernetes compute with.
+/// A value of a type that only the functions of a library can look into.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Thing {
+pub enum OpaqueValue {
     /// An amount.
     Quantity(library::quantity::Quantity),
     /// An address.
@@ -103,15 +103,15 @@ pub enum Thing {
     Format(&'static library::format::Format),
 }
 
-impl Thing {
-    pub(super) fn object(&self) -> Object {
+impl OpaqueValue {
+    pub(super) fn ty(&self) -> OpaqueType {
         match self {
-            Thing::Quantity(_) => Object::Quantity,
-            Thing::Ip(_) => Object::Ip,
-            Thing::Cidr(_) => Object::Cidr,
-            Thing::Url(_) => Object::Url,
-            Thing::Semver(_) => Object::Semver,
-            Thing::Format(_) => Object::Format,
+            OpaqueValue::Quantity(_) => OpaqueType::Quantity,
+            OpaqueValue::Ip(_) => OpaqueType::Ip,
+            OpaqueValue::Cidr(_) => OpaqueType::Cidr,
+            OpaqueValue::Url(_) => OpaqueType::Url,
+            OpaqueValue::Semver(_) => OpaqueType::Semver,
+            OpaqueValue::Format(_) => OpaqueType::Format,
         }
     }
 }
@@ -354,7 +354,7 @@ impl Value<'_> {
             Value::Timestamp(_) => "google.protobuf.Timestamp",
             Value::Type(_) => "type",
             Value::Optional(_) => "optional_type",
-            Value::Object(thing) => thing.object().name(),
+            Value::Opaque(opaque) => opaque.ty().name(),
         }
     }
 
@@ -374,13 +374,13 @@ impl Value<'_> {
             Value::Timestamp(_) => "types.Timestamp",
             Value::Type(_) => "*types.Type",
             Value::Optional(_) => "*types.Optional",
-            Value::Object(thing) => match **thing {
-                Thing::Quantity(_) => "cel.Quantity",
-                Thing::Ip(_) => "cel.IP",
-                Thing::Cidr(_) => "cel.CIDR",
-                Thing::Url(_) => "cel.URL",
-                Thing::Semver(_) => "cel.Semver",
-                Thing::Format(_) => "cel.Format",
+            Value::Opaque(opaque) => match **opaque {
+                OpaqueValue::Quantity(_) => "cel.Quantity",
+                OpaqueValue::Ip(_) => "cel.IP",
+                OpaqueValue::Cidr(_) => "cel.CIDR",
+                OpaqueValue::Url(_) => "cel.URL",
+                OpaqueValue::Semver(_) => "cel.Semver",
+                OpaqueValue::Format(_) => "cel.Format",
             },
         }
     }
@@ -407,7 +407,7 @@ impl Value<'_> {
                 .entries()
                 .first()
                 .is_none_or(|(k, v)| k.is_of(key) && v.is_of(value)),
-            (Type::Object(object), Value::Object(thing)) => thing.object() == *object,
+            (Type::Opaque(object), Value::Opaque(opaque)) => opaque.ty() == *object,
             _ => false,
         }
     }
@@ -426,7 +426,7 @@ impl Value<'_> {
                 (Some(a), Some(b)) => a.is_equal(b),
                 (a, b) => a.is_none() && b.is_none(),
             },
-            (Value::Object(a), Value::Object(b)) => a == b,
+            (Value::Opaque(a), Value::Opaque(b)) => a == b,
             (Value::List(a), Value::List(b)) => {
                 a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| a.is_equal(&b))
             }
@@ -513,15 +513,15 @@ impl Value<'_> {
             Value::List(list) => list.len() as u64,
             Value::Map(map) => map.len() as u64,
             Value::Optional(Some(value)) => value.cost_size(),
-            Value::Object(thing) => match &**thing {
-                Thing::Ip(ip) => {
+            Value::Opaque(opaque) => match &**opaque {
+                OpaqueValue::Ip(ip) => {
                     if ip.is_ipv4() {
                         4
                     } else {
                         16
                     }
                 }
-                Thing::Cidr(net) => u64::from(net.prefix_len()).div_ceil(8),
+                OpaqueValue::Cidr(net) => u64::from(net.prefix_len()).div_ceil(8),
                 _ => 1,
             },
             _ => 1,
@@ -541,7 +541,7 @@ impl Value<'_> {
             Value::List(list) => list.len() == 0,
             Value::Map(map) => map.len() == 0,
             Value::Timestamp(time) => time.is_zero(),
-            Value::Type(_) | Value::Optional(_) | Value::Object(_) => false,
+            Value::Type(_) | Value::Optional(_) | Value::Opaque(_) => false,
         }
     }
 
@@ -614,7 +614,7 @@ impl std::fmt::Display for Value<'_> {
             Value::Type(name) => out.write_str(name),
             Value::Optional(Some(value)) => write!(out, "optional({value})"),
             Value::Optional(None) => out.write_str("optional.none()"),
-            Value::Object(thing) => write!(out, "{thing:?}"),
+            Value::Opaque(opaque) => write!(out, "{opaque:?}"),
         }
     }
 }

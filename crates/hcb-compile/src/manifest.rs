@@ -8,6 +8,7 @@ pub use templates::Templates;
 
 use crate::memo::{Fingerprint, Memo};
 use crate::plan::{Chart, Item, Unit};
+use hcb_kubernetes::Object;
 use hcb_source::diag::{Diagnostic, Diagnostics, codes};
 use hcb_source::source::Location;
 use hcb_spec::model::Model;
@@ -80,38 +81,35 @@ pub struct RenderedChart {
     pub values: Arc<Value>,
 }
 
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
-}
-
-fn group(api_version: &str) -> &str {
-    api_version.split_once('/').map_or("", |(group, _)| group)
-}
-
 impl Manifest {
+    /// The view of what every object has.
+    pub fn object(&self) -> Object<'_> {
+        Object::new(&self.value)
+    }
+
     /// `apiVersion`.
     pub fn api_version(&self) -> &str {
-        text(&self.value["apiVersion"])
+        self.object().api_version()
     }
 
     /// The API group, empty for the core.
     pub fn group(&self) -> &str {
-        group(self.api_version())
+        self.object().group()
     }
 
     /// `kind`.
     pub fn kind(&self) -> &str {
-        text(&self.value["kind"])
+        self.object().kind()
     }
 
     /// `metadata.name`.
     pub fn name(&self) -> &str {
-        text(&self.value["metadata"]["name"])
+        self.object().name()
     }
 
     /// `metadata.namespace`; `None` for what has none.
     pub fn namespace(&self) -> Option<&str> {
-        self.value["metadata"]["namespace"].as_str()
+        self.object().namespace()
     }
 }
 
@@ -292,14 +290,13 @@ const PART_OF: &str = "app.kubernetes.io/part-of";
 /// changed, a name that changes with its content.
 fn finish(value: &mut Value, template: &str, model: &Model) {
     let is_submitted = template == crate::plan::workloads::SUBMITTED;
-    let is_job = text(&value["kind"]) == "Job" && group(text(&value["apiVersion"])) == "batch";
-    if is_job && !is_submitted {
+    if Object::new(value).is("batch", "Job") && !is_submitted {
         let hash = hcb_source::digest::short(&value.to_string(), 8);
-        let name = format!("{}-{hash}", text(&value["metadata"]["name"]));
+        let name = format!("{}-{hash}", Object::new(value).name());
         value["metadata"]["name"] = name.into();
     }
     // Admiralty takes foreign labels off its virtual nodes.
-    if text(&value["kind"]) != "Node"
+    if Object::new(value).kind() != "Node"
         && let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut)
         && let Some(labels) = metadata
             .entry("labels")

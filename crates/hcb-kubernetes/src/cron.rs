@@ -81,7 +81,7 @@ mod tests {
     use super::problem;
 
     #[test]
-    fn tells_schedules_from_other_texts() {
+    fn valid_schedules_have_no_problem_and_others_have_one() {
         for good in [
             "0 3 * * *",
             "*/15 0-6 1,15 * mon-fri",

@@ -9,7 +9,7 @@ use std::time::Duration;
 pub struct Seconds(u64);
 
 impl Seconds {
-    /// Reads `1h30m`, `45s`, `7d`. `None` where it is none of these or longer than ten years.
+    /// Reads `1h30m`, `45s`, `7d`. `None` if it is not a duration or longer than ten years.
     pub fn parse(text: &str) -> Option<Self> {
         let mut rest = text;
         let mut seconds = 0_u64;
@@ -36,7 +36,7 @@ impl Seconds {
         (!text.is_empty() && seconds <= ten_years).then_some(Self(seconds))
     }
 
-    /// How many seconds.
+    /// The number of seconds.
     pub fn seconds(self) -> u64 {
         self.0
     }
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_and_writes_go_durations() {
+    fn durations_are_read_and_written_as_in_go() {
         for (text, written) in [
             ("90s", "1m30s"),
             ("1h30m", "1h30m"),

@@ -81,7 +81,7 @@ mod tests {
     use super::{floats, problem};
 
     #[test]
-    fn tells_references_from_other_texts() {
+    fn valid_references_have_no_problem_and_others_have_one() {
         for good in [
             "busybox:1.37",
             "ghcr.io/acme/train:2026.11",

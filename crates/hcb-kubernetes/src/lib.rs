@@ -1,14 +1,16 @@
-//! What Kubernetes says of itself: schemas of all kinds, quantities, durations, names, cron schedules and
-//! images.
+//! What hcb knows of Kubernetes: the schemas of all kinds, a view of objects, quantities, durations, names, cron
+//! schedules and images.
 
 pub mod cron;
-pub mod duration;
+mod duration;
 pub mod image;
 pub mod names;
-pub mod quantity;
+mod object;
+mod quantity;
 pub mod schema;
-pub mod taint;
+mod taint;
 
 pub use duration::Seconds;
+pub use object::{Identity, Object, group_and_version};
 pub use quantity::Quantity;
 pub use taint::{Taint, TaintEffect};

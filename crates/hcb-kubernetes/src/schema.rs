@@ -6,7 +6,7 @@
 //! `fieldValidation=Strict`. Only the kinds that are asked for are parsed and compiled.
 //!
 //! ```
-//! use hcb::schema;
+//! use hcb_kubernetes::schema;
 //! use serde_json::json;
 //!
 //! let kubernetes = "1.34".parse()?;

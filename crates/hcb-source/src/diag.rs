@@ -1,8 +1,8 @@
 //! Findings: what is wrong, where, and what to do about it.
 //!
 //! Every stage takes a [`Diagnostics`] and adds to it, and goes on where it can, so that one run
-//! shows everything that is wrong. How findings look is the business of [`text`] and [`json`], and
-//! for other tools of [`report`].
+//! shows everything that is wrong. [`text`] and [`json`] show findings, and [`report`] writes them for
+//! other tools.
 
 pub mod codes;
 pub mod json;
@@ -25,12 +25,12 @@ pub enum Severity {
     Error,
 }
 
-/// An underlined piece of a file with a word on it.
+/// An underlined part of a file with a remark.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {
     /// What is underlined.
     pub location: Location,
-    /// What is said of it.
+    /// What the finding says about it.
     pub text: String,
 }
 
@@ -50,28 +50,28 @@ pub struct Diagnostic {
     pub help: Vec<String>,
     /// Facts behind the finding, one sentence each.
     pub notes: Vec<String>,
-    /// The rule that was broken, where rules are not all of hcb's own: a policy.
+    /// The policy that is broken, for findings about policies.
     pub rule: Option<Arc<Rule>>,
 }
 
-/// A rule that a finding is about, beyond its [`Code`]: a policy, built in or of the user's.
+/// The rule that a finding is about, in addition to its [`Code`]: a policy, built in or the user's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     /// Its name, unique in a run.
     pub name: String,
-    /// What it asks for, one line.
+    /// What it requires, in one line.
     pub title: String,
     /// The long form, Markdown; empty where there is none.
     pub page: String,
 }
 
 impl Diagnostic {
-    /// A finding that stops the run before anything is written.
+    /// An error: the run stops before anything is written.
     pub fn error(code: Code, message: impl Into<String>) -> Self {
         Self::new(Severity::Error, code, message)
     }
 
-    /// A finding that is worth a look.
+    /// A warning: the run goes on.
     pub fn warning(code: Code, message: impl Into<String>) -> Self {
         Self::new(Severity::Warning, code, message)
     }
@@ -88,21 +88,21 @@ impl Diagnostic {
         }
     }
 
-    /// Says which rule it is about.
+    /// Sets the rule that it is about.
     #[must_use]
     pub fn rule(mut self, rule: Arc<Rule>) -> Self {
         self.rule = Some(rule);
         self
     }
 
-    /// What to call the kind of the finding: the name of its rule, or its code.
-    pub fn rule_id(&self) -> String {
+    /// The id of the finding's kind: the name of its rule, or its code.
+    pub(crate) fn rule_id(&self) -> String {
         self.rule
             .as_ref()
             .map_or_else(|| self.code.id(), |rule| rule.name.clone())
     }
 
-    /// Says where it is.
+    /// Sets the place that it is about.
     #[must_use]
     pub fn at(mut self, location: Location, text: impl Into<String>) -> Self {
         self.labels.insert(
@@ -125,14 +125,14 @@ impl Diagnostic {
         self
     }
 
-    /// Says what to do.
+    /// Adds what to do about it.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help.push(help.into());
         self
     }
 
-    /// Says what to do, where there is something to say.
+    /// Adds what to do about it, if anything is known.
     #[must_use]
     pub fn maybe_help(self, help: Option<String>) -> Self {
         match help {
@@ -166,7 +166,7 @@ impl Diagnostics {
         self.found.extend(other.found);
     }
 
-    /// What is found in all parts, in the order of the parts.
+    /// The findings of all parts, in the order of the parts.
     pub fn of_all(parts: impl ParallelIterator<Item = Self>) -> Self {
         let found = parts.flat_map_iter(|part| part.found);
         Self {
@@ -187,9 +187,9 @@ impl Diagnostics {
             .count()
     }
 
-    /// Whether an error was found already at the place of `diagnostic`, which is then its
+    /// Whether there is an error at the place of `diagnostic` already, of which it is then a
     /// consequence.
-    pub fn blames(&self, diagnostic: &Diagnostic) -> bool {
+    pub(crate) fn blames(&self, diagnostic: &Diagnostic) -> bool {
         let place = diagnostic.labels.first().map(|label| label.location);
         place.is_some()
             && self.found.iter().any(|found| {

@@ -1,4 +1,4 @@
-//! Digests as they stand in names.
+//! Digests in names.
 
 use sha2::{Digest, Sha256};
 
@@ -16,7 +16,7 @@ pub fn short(text: &str, digits: usize) -> String {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn begins_as_the_digest_does() {
+    fn a_short_digest_is_the_start_of_the_whole_one() {
         assert_eq!(super::short("abc", 8), "ba7816bf");
     }
 }

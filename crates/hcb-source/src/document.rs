@@ -21,7 +21,7 @@ pub struct DocumentSchema {
     validator: Validator,
 }
 
-/// One thing that is wrong: the finding, and what to leave out to be able to go on.
+/// A violation of the schema: the finding, and what to take out so that the rest can be read.
 struct Violation {
     diagnostic: Diagnostic,
     remove: Vec<Step>,
@@ -38,7 +38,11 @@ impl DocumentSchema {
 
     /// Reports what is wrong with the shape of `document` and takes it out. Returns the paths that
     /// were taken out; an empty path means that nothing useful is left.
-    pub fn cleanse(&self, document: &mut Node, diagnostics: &mut Diagnostics) -> Vec<Vec<Step>> {
+    pub(crate) fn cleanse(
+        &self,
+        document: &mut Node,
+        diagnostics: &mut Diagnostics,
+    ) -> Vec<Vec<Step>> {
         let mut removed = Vec::new();
         let mut first_round = true;
         loop {
@@ -54,7 +58,7 @@ impl DocumentSchema {
             // From the last to the first, so that indices of what is still to go stay right.
             violations.sort_by(|a, b| b.remove.cmp(&a.remove));
             for violation in violations {
-                // What a removal breaks was said already: only the first round speaks.
+                // Later rounds only find what the removals broke.
                 if first_round && !diagnostics.blames(&violation.diagnostic) {
                     diagnostics.push(violation.diagnostic);
                 }
@@ -176,7 +180,7 @@ impl DocumentSchema {
         }
     }
 
-    /// Where in the spec a field of exactly this name stands, for those put at a wrong level.
+    /// The sections with a field of exactly this name, for fields at the wrong level.
     fn elsewhere(&self, key: &str) -> Option<String> {
         let definitions = self.schema.get("$defs")?.as_object()?;
         let owners: Vec<_> = definitions
@@ -259,7 +263,7 @@ impl DocumentSchema {
     }
 }
 
-/// The constants that all branches of a choice ask for: the words of an enumeration.
+/// The constants that the branches of a choice require: the values of an enumeration.
 fn constants(context: &[Vec<ValidationError<'_>>]) -> Vec<String> {
     let mut allowed = Vec::new();
     for branch in context.iter().filter(|branch| !expects_null(branch)) {
@@ -418,7 +422,9 @@ fn describe(steps: &[Step]) -> String {
     format!("`{text}`")
 }
 
-/// The typed document, without what its shape check took out, and what that was.
+/// The typed document without what the schema refuses, and the paths that were taken out.
+///
+/// The document is `None` where too little is left.
 pub fn typed<T: DeserializeOwned>(
     shape: &DocumentSchema,
     document: &mut Node,

@@ -10,12 +10,12 @@ pub struct SourceFile {
     pub path: PathBuf,
     /// The whole text, UTF-8.
     pub text: String,
-    /// What the text is read for.
+    /// The purpose of the text.
     pub role: Role,
     line_starts: Vec<usize>,
 }
 
-/// What a text is read for.
+/// The purpose of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// It is a part of the spec.

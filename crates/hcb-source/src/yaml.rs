@@ -1,6 +1,6 @@
-//! YAML with places: a tree in which every key and value knows its bytes in the file.
+//! YAML with places: a tree in which every key and value has its byte range in the file.
 //!
-//! The reader is strict where YAML is treacherous: a key that stands twice, an alias (which can
+//! The reader is strict where YAML is treacherous: a duplicate key, an alias (which can
 //! blow a small file up to gigabytes and would give one value two places), a custom tag and a
 //! merge key are findings. Scalars follow the YAML 1.2 core schema, and keep their text as
 //! written, so that `1.30` can be told from `1.3`.
@@ -14,8 +14,8 @@ pub use read::read;
 use crate::source::Location;
 use std::fmt::Write;
 
-/// JSON as YAML can hold it: characters that YAML does not allow as they are become escapes. They
-/// stand in strings only, the rest of JSON is ASCII.
+/// JSON that is also YAML: characters that YAML does not allow are escaped. They are only in strings,
+/// since the rest of JSON is ASCII.
 pub fn printable(json: &str) -> std::borrow::Cow<'_, str> {
     // Line separators are allowed, but readers of YAML 1.1 take them for ends of lines.
     let is_plain = |c: char| match c {
@@ -121,7 +121,7 @@ impl Node {
         steps.iter().try_fold(self, |node, step| node.child(step))
     }
 
-    /// The place that `steps` lead to; where they lead past what the file says (a default), the
+    /// The place that `steps` lead to. If they lead past what is in the file (to a default), it is the
     /// place of the nearest key above, since a whole mapping is too much to underline.
     pub fn locate(&self, steps: &[Step]) -> Location {
         let mut node = self;
@@ -156,7 +156,7 @@ impl Node {
         }
     }
 
-    /// The same value without places.
+    /// The value as JSON, without places.
     pub fn to_json(&self) -> serde_json::Value {
         match &self.value {
             Value::Null => serde_json::Value::Null,
@@ -203,7 +203,7 @@ impl Node {
         }
     }
 
-    /// Takes the value at `steps` out of the tree. Nothing happens where there is none.
+    /// Removes the value at `steps` from the tree, if there is one.
     pub fn remove(&mut self, steps: &[Step]) {
         match (steps, &mut self.value) {
             ([Step::Key(key)], Value::Mapping(entries)) => {

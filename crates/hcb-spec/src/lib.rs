@@ -1,4 +1,14 @@
 //! The spec of hcb: its documents, and what they mean.
+//!
+//! [`spec`] has the documents as they are written, [`model`] what they mean once everything is checked and
+//! resolved. The settings of what can be chosen stand beside the checks of them: `provider`, `mesh`, `gitops`.
 
+mod defaults;
+mod findings;
+mod gitops;
+mod mesh;
 pub mod model;
+mod place;
+mod provider;
+mod quantity;
 pub mod spec;

@@ -1,10 +1,12 @@
 //! The spec understood: defaults filled in, references resolved, quantities read.
 //!
-//! [`validate`] makes a [`Model`] of a [`Spec`](crate::spec::Spec) and says everything that is
-//! wrong on the way. A model without error findings can be planned; later stages do not check again.
+//! [`validate`] turns a [`Spec`](crate::spec::Spec) into a [`Model`] and reports everything that is
+//! wrong with it. A model without error findings can be planned; later stages do not check again.
 
 mod validate;
 
+pub use crate::mesh::{PROXY_LIMITS, PROXY_REQUESTS};
+pub use crate::provider::Provider;
 pub use hcb_kubernetes::{Quantity, Seconds};
 pub use validate::validate;
 
@@ -33,17 +35,17 @@ pub struct Model {
     pub source: ClusterIndex,
     /// The mesh, unless there is none.
     pub mesh: Option<Mesh>,
-    /// How jobs are spread.
+    /// How jobs are distributed.
     pub scheduling: Scheduling,
-    /// Where data is.
+    /// The object store for data.
     pub object_store: Option<ObjectStore>,
     /// Where secrets come from.
     pub secrets: Secrets,
     /// Every namespace of workloads, by name.
     pub namespaces: Vec<Namespace>,
-    /// What is run, in the order of the spec.
+    /// The workloads, in the order of the spec.
     pub workloads: Vec<Workload>,
-    /// What else is installed.
+    /// The add-ons to install.
     pub addons: spec::Addons,
 }
 
@@ -68,7 +70,7 @@ pub struct GitOps {
     pub interval: Seconds,
     /// The Secret with the repository's credentials, for Flux.
     pub credentials_secret: Option<String>,
-    /// Where this stands.
+    /// Its place in the spec.
     pub location: Location,
 }
 
@@ -93,15 +95,15 @@ pub struct Cluster {
     pub mesh_version: Option<String>,
     /// Whether no further job goes there.
     pub drain: bool,
-    /// What placement can ask for.
+    /// The labels that placement can require.
     pub labels: BTreeMap<String, String>,
-    /// The URL of its API server as seen by others. There where others need it.
+    /// The URL of its API server for other clusters. It is there if another cluster needs it.
     pub api_server: Option<String>,
     /// Its nodes.
     pub pools: Vec<NodePool>,
     /// What adds and removes nodes.
     pub autoscaler: Option<Autoscaler>,
-    /// Where it stands.
+    /// Its place in the spec.
     pub location: Location,
 }
 
@@ -132,7 +134,7 @@ pub struct NodePool {
     pub labels: BTreeMap<String, String>,
     /// Taints of its nodes.
     pub taints: Vec<spec::Taint>,
-    /// Where it stands.
+    /// Its place in the spec.
     pub location: Location,
 }
 
@@ -149,36 +151,13 @@ pub struct Autoscaler {
     pub max_gpus: u32,
     /// How long a node must be empty.
     pub scale_down_after: Seconds,
-    /// Who does it.
+    /// The provider.
     pub provider: Provider,
     /// The cluster that holds the provider's objects.
     pub management: ClusterIndex,
-    /// Where it stands.
+    /// Its place in the spec.
     pub location: Location,
 }
-
-/// An autoscaler's provider with its settings.
-#[derive(Debug, Clone)]
-pub enum Provider {
-    /// Cluster API.
-    ClusterApi(spec::ClusterApi),
-    /// Karpenter.
-    Karpenter(spec::Karpenter),
-    /// GKE by Config Connector.
-    Gke(spec::Gke),
-    /// EKS by AWS Controllers for Kubernetes.
-    Eks(spec::Eks),
-    /// AKS by Azure Service Operator.
-    Aks(spec::Aks),
-    /// The cluster-autoscaler on node groups that exist.
-    ClusterAutoscaler(spec::ClusterAutoscaler),
-}
-
-/// What the mesh's proxy requests in a pod, beside the pod's own containers: the defaults of Istio's chart
-/// (`global.proxy.resources.requests`).
-pub const PROXY_REQUESTS: [(&str, &str); 2] = [("cpu", "100m"), ("memory", "128Mi")];
-/// The most that it may use (`global.proxy.resources.limits`).
-pub const PROXY_LIMITS: [(&str, &str); 2] = [("cpu", "2"), ("memory", "1Gi")];
 
 /// The mesh.
 #[derive(Debug, Clone)]
@@ -187,11 +166,11 @@ pub struct Mesh {
     pub settings: spec::Mesh,
     /// Its id.
     pub id: String,
-    /// Where it stands.
+    /// Its place in the spec.
     pub location: Location,
 }
 
-/// How jobs are spread.
+/// How jobs are distributed.
 #[derive(Debug, Clone)]
 pub struct Scheduling {
     /// The version of Admiralty's chart.
@@ -210,26 +189,26 @@ pub struct Scheduling {
     pub priorities: BTreeMap<String, i32>,
     /// The reconciler.
     pub reconciler: spec::Reconciler,
-    /// Where it stands.
+    /// Its place in the spec.
     pub location: Location,
 }
 
-/// Where data is.
+/// The object store for data.
 #[derive(Debug, Clone)]
 pub struct ObjectStore {
-    /// In a cluster, or elsewhere.
+    /// Where an object store is.
     pub kind: ObjectStoreKind,
     /// The S3 region.
     pub region: String,
-    /// Where the name of a bucket stands in requests.
+    /// Where requests have the name of a bucket.
     pub addressing: spec::Addressing,
     /// The key of the credentials in the secret store, with the prefix.
     pub credentials_key: String,
-    /// Where it stands.
+    /// Its place in the spec.
     pub location: Location,
 }
 
-/// In a cluster, or elsewhere.
+/// Where an object store is.
 #[derive(Debug, Clone)]
 pub enum ObjectStoreKind {
     /// A Service in a cluster.
@@ -250,13 +229,13 @@ pub struct Secrets {
     pub store: String,
     /// What keys start with.
     pub prefix: String,
-    /// What stands between the parts of a key.
+    /// The separator of the parts of a key.
     pub separator: spec::Separator,
     /// How often they are read again.
     pub refresh_interval: Seconds,
     /// How credentials of one cluster reach the others.
     pub exchange: spec::Exchange,
-    /// Where it stands.
+    /// Its place in the spec.
     pub location: Location,
 }
 
@@ -278,11 +257,11 @@ pub struct Namespace {
     pub name: String,
     /// What its pods may request at once in each cluster.
     pub quota: BTreeMap<String, Quantity>,
-    /// Where it stands: listed, or first used.
+    /// Where it is listed or first used.
     pub location: Location,
 }
 
-/// What is run.
+/// A workload.
 #[derive(Debug, Clone)]
 pub struct Workload {
     /// Its name.
@@ -295,13 +274,13 @@ pub struct Workload {
     pub requests: BTreeMap<String, Quantity>,
     /// The name of its priority, where there is one.
     pub priority: Option<String>,
-    /// The longest it may take.
+    /// The longest that a job may take.
     pub deadline: Seconds,
     /// The clusters it may run in, in the order of the spec.
     pub clusters: Vec<ClusterIndex>,
-    /// Whether that is fewer than all.
+    /// Whether those are not all clusters.
     pub restricted: bool,
-    /// Where it stands.
+    /// Its place in the spec.
     pub location: Location,
 }
 
@@ -336,7 +315,7 @@ impl Cluster {
 }
 
 impl NodePool {
-    /// What a node has, by the name of the resource.
+    /// The resources of a node by name.
     pub fn allocatable(&self) -> BTreeMap<String, Quantity> {
         let mut resources = BTreeMap::from([
             ("cpu".to_owned(), self.cpu),

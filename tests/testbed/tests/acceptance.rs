@@ -1,5 +1,5 @@
-//! Every manifest that hcb generates for the examples is one that a real API server takes, by
-//! server-side apply with strict field validation and with the real definitions of every kind.
+//! A real API server accepts every manifest that hcb generates for the examples, by server-side
+//! apply with strict field validation and with the real definitions of every kind.
 
 use anyhow::{Context, Result};
 use futures::stream::{StreamExt, iter};
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 const AT_ONCE: usize = 16;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_api_server_takes_every_manifest_of_the_examples() -> Result<()> {
+async fn the_api_server_accepts_every_manifest_of_the_examples() -> Result<()> {
     if !hcb_testbed::is_available() {
         return Ok(());
     }
@@ -69,7 +69,7 @@ async fn the_api_server_takes_every_manifest_of_the_examples() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_is_refused() -> Result<()> {
+async fn the_api_server_refuses_wrong_manifests() -> Result<()> {
     if !hcb_testbed::is_available() {
         return Ok(());
     }

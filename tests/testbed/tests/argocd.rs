@@ -10,7 +10,7 @@ use hcb_testbed::delivery::steps::Engine;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "long, and builds Argo CD first: docs/delivery.md has the command"]
-async fn argo_cd_delivers_the_tree_and_fights_nobody() -> Result<()> {
+async fn argo_cd_delivers_the_tree_and_fights_no_controller() -> Result<()> {
     if !hcb_testbed::is_available() || !argocd::is_available() {
         return Ok(());
     }

@@ -1,5 +1,5 @@
-//! `hcb diff --live` against real API servers: what they have is no difference, what they refuse is
-//! told in their words, and what belongs to others is left alone.
+//! `hcb diff --live` with real API servers: what they already have is no difference, their refusals are
+//! reported with their messages, and objects of others are ignored.
 
 use anyhow::{Context, Result, ensure};
 use futures::stream::{StreamExt, iter};
@@ -45,7 +45,7 @@ fn impacts<'a>(report: &'a Value, rule: &str) -> Vec<&'a Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn clusters_are_asked_what_a_change_does() -> Result<()> {
+async fn a_live_diff_asks_the_clusters_what_a_change_does() -> Result<()> {
     if !hcb_testbed::is_available() {
         return Ok(());
     }

@@ -1,5 +1,5 @@
-//! The quick part of the experiment: jobs that fit in private stay there with what hcb generates, and
-//! some leave without it. `examples/experiment.rs` runs all of it.
+//! The quick part of the experiment: jobs that fit in private stay there with the generated tree, and
+//! some burst without it. `examples/experiment.rs` runs all of it.
 
 use anyhow::Result;
 use hcb_testbed::hybrid::{Hybrid, Setup};
@@ -27,7 +27,7 @@ fn keeps_its_promise(verdict: &Verdict) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_hcb_some_jobs_leave_although_all_fit() -> Result<()> {
+async fn without_hcb_some_jobs_burst_although_all_fit_in_private() -> Result<()> {
     let Some(verdict) = run("fits-beside-nodes", Setup::Stock).await? else {
         return Ok(());
     };
@@ -45,7 +45,7 @@ async fn without_hcb_some_jobs_leave_although_all_fit() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_what_hcb_generates_jobs_that_fit_stay() -> Result<()> {
+async fn with_the_generated_tree_jobs_that_fit_stay_in_private() -> Result<()> {
     let Some(verdict) = run("fits-beside-nodes", Setup::Static).await? else {
         return Ok(());
     };
@@ -58,7 +58,7 @@ async fn with_what_hcb_generates_jobs_that_fit_stay() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_the_reconciler_exactly_those_leave_that_do_not_fit() -> Result<()> {
+async fn with_the_reconciler_exactly_the_jobs_that_do_not_fit_burst() -> Result<()> {
     let Some(verdict) = run("other-pods", Setup::Reconciled).await? else {
         return Ok(());
     };

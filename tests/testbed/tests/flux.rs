@@ -10,7 +10,7 @@ use hcb_testbed::flux;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "long, and builds Flux first: docs/delivery.md has the command"]
-async fn flux_delivers_the_tree_and_fights_nobody() -> Result<()> {
+async fn flux_delivers_the_tree_and_fights_no_controller() -> Result<()> {
     if !hcb_testbed::is_available() {
         return Ok(());
     }

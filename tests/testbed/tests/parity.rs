@@ -1,6 +1,6 @@
 //! hcb evaluates policies as a real API server does: each case of `tests/cel/` becomes a policy
 //! with a binding of its own, and a request is tried on both. `HCB_UPDATE=1` records the API
-//! server's answers, which the main crate's test `cel` goes by; `HCB_CEL=NAME` tries one file.
+//! server's answers for the main crate's test `cel`; `HCB_CEL=NAME` tries one file.
 
 #[path = "../../common/cel.rs"]
 #[allow(dead_code)]
@@ -24,7 +24,7 @@ const PARALLEL: usize = 24;
 const SOON: Duration = Duration::from_secs(120);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn hcb_and_a_real_api_server_agree() -> Result<()> {
+async fn hcb_and_a_real_api_server_give_the_same_verdicts() -> Result<()> {
     if !hcb_testbed::is_available() {
         return Ok(());
     }

@@ -1,5 +1,5 @@
-//! Policies where they are enforced: what hcb says of an object while it compiles is what a real API
-//! server says of it, in the same words.
+//! Policies where they are enforced: hcb's verdict on an object at compile time is that of a real API
+//! server, with the same message.
 
 use anyhow::{Context, Result};
 use hcb_compile::policy::suite::{self, Suite};
@@ -27,7 +27,7 @@ async fn one_cluster() -> Result<Testbed> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_policies_of_the_examples_are_taken_and_their_types_are_right() -> Result<()> {
+async fn the_api_server_accepts_the_policies_of_the_examples_without_type_warnings() -> Result<()> {
     if !hcb_testbed::is_available() {
         return Ok(());
     }
@@ -150,7 +150,8 @@ struct Stage {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_examples_of_every_policy_are_judged_as_hcb_judges_them() -> Result<()> {
+async fn the_api_server_and_hcb_give_the_same_verdicts_on_the_examples_of_every_policy()
+-> Result<()> {
     if !hcb_testbed::is_available() {
         return Ok(());
     }

@@ -1,5 +1,5 @@
-//! The reconciler as people run it: two replicas, one of which is lost; what it says of itself; a
-//! configuration that changes under it; and what becomes of jobs when it is not there at all.
+//! The reconciler in operation: two replicas, one of which is lost; what it reports; a configuration
+//! that changes while it runs; and jobs when there is no reconciler at all.
 
 use anyhow::{Context, Result};
 use hcb_testbed::deployment::mounted;
@@ -27,7 +27,7 @@ const REPLICAS: u32 = 2;
 const PATIENCE: Duration = Duration::from_secs(45);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_replica_takes_over_and_says_why_jobs_are_where_they_are() -> Result<()> {
+async fn another_replica_takes_over_and_explains_where_jobs_are() -> Result<()> {
     let _turn = ONE_AT_A_TIME.lock().await;
     let Some((scenario, hybrid)) = Hybrid::of("ready", Setup::Reconciled).await? else {
         return Ok(());
@@ -104,7 +104,8 @@ async fn another_replica_takes_over_and_says_why_jobs_are_where_they_are() -> Re
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_configuration_changes_under_it_and_jobs_wait_or_leave_without_it() -> Result<()> {
+async fn a_changed_configuration_is_taken_up_and_jobs_wait_or_burst_without_a_reconciler()
+-> Result<()> {
     let _turn = ONE_AT_A_TIME.lock().await;
     let Some((scenario, hybrid)) = Hybrid::of("ready", Setup::Reconciled).await? else {
         return Ok(());
@@ -307,9 +308,9 @@ async fn answer(hybrid: &Hybrid, arguments: &[&str]) -> Result<Output> {
     .await?
 }
 
-/// The names by which people find it are those of the tree.
+/// The command line finds the reconciler by the names in the tree.
 #[test]
-fn it_is_called_what_the_tree_calls_it() {
+fn the_reconciler_has_the_name_that_the_tree_gives_it() {
     let tree = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../generated/seed/argocd");
     let found = hcb_testbed::apply::manifests(&tree)
         .expect("the tree of the example")

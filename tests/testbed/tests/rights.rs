@@ -1,5 +1,5 @@
-//! What the reconciler may do with the rights that hcb gives it, and what it may not: of pods as a Job makes
-//! them, and of pods as Admiralty changes them.
+//! What the rights that hcb gives the reconciler allow, and what they do not: on pods as a Job makes them, and on
+//! pods as Admiralty changes them.
 
 use anyhow::{Context, Result};
 use hcb_testbed::hybrid::{Hybrid, Setup};
@@ -18,7 +18,7 @@ fn refusal<T>(result: kube::Result<T>) -> Result<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_reconciler_may_let_pods_through_gates_and_nothing_else() -> Result<()> {
+async fn the_reconciler_may_release_pods_and_nothing_else() -> Result<()> {
     let Some(hybrid) = Hybrid::without_admiralty("fits-beside-nodes", Setup::Static).await? else {
         return Ok(());
     };

@@ -1,4 +1,4 @@
-//! The testbed itself: what it starts works, and nothing of it survives.
+//! The testbed itself: the servers that it starts work, and none of them survives a test.
 
 use anyhow::{Context, Result};
 use hcb_testbed::hybrid::{get, is_ready};
@@ -31,7 +31,7 @@ fn plan(name: &str, nodes: u32) -> ClusterPlan {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn clusters_side_by_side_run_jobs_to_their_end() -> Result<()> {
+async fn two_clusters_at_once_run_jobs_to_completion() -> Result<()> {
     if !hcb_testbed::is_available() {
         return Ok(());
     }
@@ -190,7 +190,7 @@ async fn an_isolated_program_reaches_the_ports_that_it_is_given_and_no_others() 
         .await
 }
 
-/// Not a test: what [`nothing_survives_a_test_that_is_killed`] kills.
+/// Not a test: what [`no_process_or_folder_survives_a_killed_test`] kills.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "run by another test"]
 async fn victim() -> Result<()> {
@@ -213,7 +213,7 @@ async fn victim() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_survives_a_test_that_is_killed() -> Result<()> {
+async fn no_process_or_folder_survives_a_killed_test() -> Result<()> {
     if !hcb_testbed::is_available() {
         return Ok(());
     }

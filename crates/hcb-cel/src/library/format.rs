@@ -2,7 +2,7 @@
 
 use super::{Entry, url};
 use crate::Error;
-use crate::value::{Thing, Value};
+use crate::value::{OpaqueValue, Value};
 use std::sync::{Arc, LazyLock};
 
 /// A format that texts can be checked against.
@@ -31,10 +31,10 @@ macro_rules! constants {
         &[
             $(($signature, |_| named($name).ok_or_else(Error::no_overload)),)*
             ("format-validate: |Format|.validate(string) -> optional(list(string))", |call| {
-                let Value::Object(thing) = call.get(0)? else {
+                let Value::Opaque(opaque) = call.get(0)? else {
                     return Err(Error::no_overload());
                 };
-                let Thing::Format(format) = &**thing else {
+                let OpaqueValue::Format(format) = &**opaque else {
                     return Err(Error::no_overload());
                 };
                 let wrong = (format.validate)(call.text(1)?);
@@ -137,7 +137,7 @@ static FORMATS: [Format; 13] = [
 
 fn named<'a>(name: &str) -> Option<Value<'a>> {
     let format = FORMATS.iter().find(|format| format.name == name)?;
-    Some(Value::Object(Arc::new(Thing::Format(format))))
+    Some(Value::Opaque(Arc::new(OpaqueValue::Format(format))))
 }
 
 type Pattern = LazyLock<regex::Regex>;

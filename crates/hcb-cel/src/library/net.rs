@@ -3,7 +3,7 @@
 
 use super::{Arguments, Entry, quoted};
 use crate::Error;
-use crate::value::{Thing, Value};
+use crate::value::{OpaqueValue, Value};
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -102,17 +102,17 @@ pub(crate) const FUNCTIONS: &[Entry] = &[
 ];
 
 fn of_ip<'a>(ip: IpAddr) -> Value<'a> {
-    Value::Object(Arc::new(Thing::Ip(ip)))
+    Value::Opaque(Arc::new(OpaqueValue::Ip(ip)))
 }
 
 fn of_cidr<'a>(net: IpNet) -> Value<'a> {
-    Value::Object(Arc::new(Thing::Cidr(net)))
+    Value::Opaque(Arc::new(OpaqueValue::Cidr(net)))
 }
 
 fn ip(call: &Arguments<'_, '_>, index: usize) -> Result<IpAddr, Error> {
     match call.get(index)? {
-        Value::Object(thing) => match **thing {
-            Thing::Ip(ip) => Ok(ip),
+        Value::Opaque(opaque) => match **opaque {
+            OpaqueValue::Ip(ip) => Ok(ip),
             _ => Err(Error::no_overload()),
         },
         _ => Err(Error::no_overload()),
@@ -121,8 +121,8 @@ fn ip(call: &Arguments<'_, '_>, index: usize) -> Result<IpAddr, Error> {
 
 fn cidr(call: &Arguments<'_, '_>, index: usize) -> Result<IpNet, Error> {
     match call.get(index)? {
-        Value::Object(thing) => match **thing {
-            Thing::Cidr(net) => Ok(net),
+        Value::Opaque(opaque) => match **opaque {
+            OpaqueValue::Cidr(net) => Ok(net),
             _ => Err(Error::no_overload()),
         },
         _ => Err(Error::no_overload()),
@@ -172,39 +172,35 @@ fn to_cidr(text: &str) -> Result<IpNet, Error> {
 }
 
 fn parse_cidr(text: &str) -> Result<IpNet, Error> {
-    let failed = |message: String| {
+    let failed = |message: &str| {
         Error::new(format!(
             "network address parse error during conversion from string: netip.ParsePrefix({}): {message}",
             quoted(text)
         ))
     };
-    let (ip, bits) = text
-        .rsplit_once('/')
-        .ok_or_else(|| failed("no '/'".to_owned()))?;
-    let (address, has_zone) = address(ip).map_err(failed)?;
+    let (ip, bits) = text.rsplit_once('/').ok_or_else(|| failed("no '/'"))?;
+    let (address, has_zone) = address(ip).map_err(|error| failed(&error.to_string()))?;
     if has_zone {
-        return Err(failed(
-            "IPv6 zones cannot be present in a prefix".to_owned(),
-        ));
+        return Err(failed("IPv6 zones cannot be present in a prefix"));
     }
     let is_number = !bits.is_empty()
         && bits.bytes().all(|byte| byte.is_ascii_digit())
         && (bits.len() == 1 || !bits.starts_with('0'));
     if !is_number {
-        return Err(failed(format!("bad bits after slash: {}", quoted(bits))));
+        return Err(failed(&format!("bad bits after slash: {}", quoted(bits))));
     }
     let net = bits
         .parse::<u8>()
         .ok()
         .and_then(|bits| IpNet::new(address, bits).ok())
-        .ok_or_else(|| failed("prefix length out of range".to_owned()))?;
+        .ok_or_else(|| failed("prefix length out of range"))?;
     not_mapped(text, address)?;
     Ok(net)
 }
 
 /// An address as `netip.ParseAddr` reads it, and whether it has a zone; the error is in its words.
-fn address(text: &str) -> Result<(IpAddr, bool), String> {
-    let failed = |message: &str| format!("ParseAddr({}): {message}", quoted(text));
+fn address(text: &str) -> Result<(IpAddr, bool), Error> {
+    let failed = |message: &str| failed_at(text, message, "");
     match text.find(['.', ':', '%']).map(|at| text.as_bytes()[at]) {
         Some(b'.') => ipv4(text, text).map(|ip| (IpAddr::V4(ip), false)),
         Some(b':') => ipv6(text),
@@ -213,15 +209,16 @@ fn address(text: &str) -> Result<(IpAddr, bool), String> {
     }
 }
 
-fn failed_at(text: &str, message: &str, at: &str) -> String {
-    if at.is_empty() {
-        return format!("ParseAddr({}): {message}", quoted(text));
-    }
-    format!("ParseAddr({}): {message} (at {})", quoted(text), quoted(at))
+fn failed_at(text: &str, message: &str, at: &str) -> Error {
+    Error::new(if at.is_empty() {
+        format!("ParseAddr({}): {message}", quoted(text))
+    } else {
+        format!("ParseAddr({}): {message} (at {})", quoted(text), quoted(at))
+    })
 }
 
 /// The four fields in `part` of `text`.
-fn ipv4(text: &str, part: &str) -> Result<Ipv4Addr, String> {
+fn ipv4(text: &str, part: &str) -> Result<Ipv4Addr, Error> {
     let mut fields = Vec::with_capacity(4);
     let (mut value, mut digits) = (0u32, 0);
     let bytes = part.as_bytes();
@@ -269,7 +266,7 @@ fn ipv4(text: &str, part: &str) -> Result<Ipv4Addr, String> {
     Ok(octets.into())
 }
 
-fn ipv6(text: &str) -> Result<(IpAddr, bool), String> {
+fn ipv6(text: &str) -> Result<(IpAddr, bool), Error> {
     let (mut rest, zone) = match text.split_once('%') {
         Some((_, "")) => return Err(failed_at(text, "zone must be a non-empty string", "")),
         Some((address, _)) => (address, true),
@@ -362,6 +359,6 @@ fn ipv6(text: &str) -> Result<(IpAddr, bool), String> {
 }
 
 /// Whether the text is an address of version 4, for URLs.
-pub(super) fn is_ipv4(text: &str) -> Result<bool, String> {
+pub(super) fn is_ipv4(text: &str) -> Result<bool, Error> {
     address(text).map(|(ip, _)| ip.is_ipv4())
 }

@@ -1,8 +1,13 @@
 //! Quantities (Kubernetes' `cel/library/quantity.go` and `apimachinery/pkg/api/resource`).
+//!
+//! `hcb_kubernetes::Quantity` is another type: what a spec may ask for, never negative and exact to a
+//! thousandth, with an order and the form that the API server stores. An expression computes with all that
+//! the API server reads: signs, nanos, exponents of any size, and whether Kubernetes holds the number as
+//! an int64, which decides what an integer is. A test of the package `hcb` shows that both read a text alike.
 
 use super::{Arguments, Entry};
 use crate::Error;
-use crate::value::{Thing, Value};
+use crate::value::{OpaqueValue, Value};
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -69,13 +74,13 @@ pub(crate) const FUNCTIONS: &[Entry] = &[
 ];
 
 fn value<'a>(quantity: Quantity) -> Value<'a> {
-    Value::Object(Arc::new(Thing::Quantity(quantity)))
+    Value::Opaque(Arc::new(OpaqueValue::Quantity(quantity)))
 }
 
 fn get<'s>(call: &'s Arguments<'_, '_>, index: usize) -> Result<&'s Quantity, Error> {
     match call.get(index)? {
-        Value::Object(thing) => match &**thing {
-            Thing::Quantity(quantity) => Ok(quantity),
+        Value::Opaque(opaque) => match &**opaque {
+            OpaqueValue::Quantity(quantity) => Ok(quantity),
             _ => Err(Error::no_overload()),
         },
         _ => Err(Error::no_overload()),

@@ -2,7 +2,7 @@
 
 use super::{Arguments, Entry, quoted};
 use crate::Error;
-use crate::value::{Thing, Value};
+use crate::value::{OpaqueValue, Value};
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -90,8 +90,8 @@ fn normalizes(call: &Arguments<'_, '_>) -> Result<bool, Error> {
 
 fn get<'s>(call: &'s Arguments<'_, '_>, index: usize) -> Result<&'s Version, Error> {
     match call.get(index)? {
-        Value::Object(thing) => match &**thing {
-            Thing::Semver(version) => Ok(version),
+        Value::Opaque(opaque) => match &**opaque {
+            OpaqueValue::Semver(version) => Ok(version),
             _ => Err(Error::no_overload()),
         },
         _ => Err(Error::no_overload()),
@@ -104,7 +104,7 @@ fn to_semver<'a>(text: &str, normalizes: bool) -> Result<Value<'a>, Error> {
     } else {
         parse(text)?
     };
-    Ok(Value::Object(Arc::new(Thing::Semver(version))))
+    Ok(Value::Opaque(Arc::new(OpaqueValue::Semver(version))))
 }
 
 /// Without `v` and leading zeros, with three numbers.

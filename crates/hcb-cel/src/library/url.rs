@@ -2,7 +2,7 @@
 
 use super::{Arguments, Entry, net, quoted};
 use crate::Error;
-use crate::value::{Entries, Map, Thing, Value};
+use crate::value::{Entries, Map, OpaqueValue, Value};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ pub(crate) const FUNCTIONS: &[Entry] = &[
                 "URL parse error during conversion from string: {error}"
             ))
         })?;
-        Ok(Value::Object(Arc::new(Thing::Url(url))))
+        Ok(Value::Opaque(Arc::new(OpaqueValue::Url(url))))
     }),
     ("url_get_scheme: |URL|.getScheme() -> string", |call| {
         Ok(get(call)?.scheme.clone().into())
@@ -71,15 +71,15 @@ impl Url {
 
 fn get<'s>(call: &'s Arguments<'_, '_>) -> Result<&'s Url, Error> {
     match call.get(0)? {
-        Value::Object(thing) => match &**thing {
-            Thing::Url(url) => Ok(url),
+        Value::Opaque(opaque) => match &**opaque {
+            OpaqueValue::Url(url) => Ok(url),
             _ => Err(Error::no_overload()),
         },
         _ => Err(Error::no_overload()),
     }
 }
 
-fn to_url(text: &str) -> Result<Url, String> {
+fn to_url(text: &str) -> Result<Url, Error> {
     parse(text, true)?;
     // What comes after `#` is a fragment, which a URI for a request does not have.
     let (url, fragment) = text.split_once('#').unwrap_or((text, ""));
@@ -91,23 +91,23 @@ fn to_url(text: &str) -> Result<Url, String> {
 
 /// Why `text` is no URI for a request, as Go words it.
 pub(super) fn validate(text: &str) -> Option<String> {
-    parse(text, true).err()
+    parse(text, true).err().map(|error| error.to_string())
 }
 
-fn wrap(text: &str, error: &str) -> String {
-    format!("parse {}: {error}", quoted(text))
+fn wrap(text: &str, error: &Error) -> Error {
+    Error::new(format!("parse {}: {error}", quoted(text)))
 }
 
-fn parse(text: &str, is_request: bool) -> Result<Url, String> {
+fn parse(text: &str, is_request: bool) -> Result<Url, Error> {
     parse_parts(text, is_request).map_err(|error| wrap(text, &error))
 }
 
-fn parse_parts(text: &str, is_request: bool) -> Result<Url, String> {
+fn parse_parts(text: &str, is_request: bool) -> Result<Url, Error> {
     if text.bytes().any(|byte| byte < 0x20 || byte == 0x7f) {
-        return Err("net/url: invalid control character in URL".to_owned());
+        return Err(Error::fixed("net/url: invalid control character in URL"));
     }
     if text.is_empty() && is_request {
-        return Err("empty url".to_owned());
+        return Err(Error::fixed("empty url"));
     }
     let mut url = Url {
         scheme: String::new(),
@@ -137,11 +137,13 @@ fn parse_parts(text: &str, is_request: bool) -> Result<Url, String> {
             return Ok(url);
         }
         if is_request {
-            return Err("invalid URI for request".to_owned());
+            return Err(Error::fixed("invalid URI for request"));
         }
         let segment = rest.split('/').next().unwrap_or_default();
         if segment.contains(':') {
-            return Err("first path segment in URL cannot contain colon".to_owned());
+            return Err(Error::fixed(
+                "first path segment in URL cannot contain colon",
+            ));
         }
     }
     let has_authority = !url.scheme.is_empty() || !is_request && !rest.starts_with("///");
@@ -160,12 +162,12 @@ fn parse_parts(text: &str, is_request: bool) -> Result<Url, String> {
     Ok(url)
 }
 
-fn scheme(text: &str) -> Result<(&str, &str), String> {
+fn scheme(text: &str) -> Result<(&str, &str), Error> {
     for (index, c) in text.char_indices() {
         match c {
             'a'..='z' | 'A'..='Z' => {}
             '0'..='9' | '+' | '-' | '.' if index > 0 => {}
-            ':' if index == 0 => return Err("missing protocol scheme".to_owned()),
+            ':' if index == 0 => return Err(Error::fixed("missing protocol scheme")),
             ':' => return Ok((&text[..index], &text[index + 1..])),
             _ => break,
         }
@@ -173,7 +175,7 @@ fn scheme(text: &str) -> Result<(&str, &str), String> {
     Ok(("", text))
 }
 
-fn authority(text: &str, url: &mut Url) -> Result<(), String> {
+fn authority(text: &str, url: &mut Url) -> Result<(), Error> {
     let (user, host) = match text.rsplit_once('@') {
         Some((user, host)) => (Some(user), host),
         None => (None, text),
@@ -184,7 +186,7 @@ fn authority(text: &str, url: &mut Url) -> Result<(), String> {
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || "-._:~!$&'()*+,;=%@".contains(c));
         if !is_valid {
-            return Err("net/url: invalid userinfo".to_owned());
+            return Err(Error::fixed("net/url: invalid userinfo"));
         }
         unescape(user, Mode::Other)?;
         url.user = Some(user.to_owned());
@@ -199,12 +201,12 @@ fn is_port(text: &str) -> bool {
             .is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-fn parse_host(scheme: &str, host: &str) -> Result<String, String> {
-    let invalid_port = |port: &str| format!("invalid port {} after host", quoted(port));
+fn parse_host(scheme: &str, host: &str) -> Result<String, Error> {
+    let invalid_port = |port: &str| Error::new(format!("invalid port {} after host", quoted(port)));
     match host.rfind('[') {
         Some(0) => {
             let Some(close) = host.rfind(']') else {
-                return Err("missing ']' in host".to_owned());
+                return Err(Error::fixed("missing ']' in host"));
             };
             let port = &host[close + 1..];
             if !is_port(port) {
@@ -219,12 +221,14 @@ fn parse_host(scheme: &str, host: &str) -> Result<String, String> {
                 ),
                 None => unescape(name, Mode::Host)?,
             };
-            if net::is_ipv4(&unescaped).map_err(|error| format!("invalid host: {error}"))? {
-                return Err("invalid IP-literal".to_owned());
+            if net::is_ipv4(&unescaped)
+                .map_err(|error| Error::new(format!("invalid host: {error}")))?
+            {
+                return Err(Error::fixed("invalid IP-literal"));
             }
             return Ok(format!("[{unescaped}]{port}"));
         }
-        Some(_) => return Err("invalid IP-literal".to_owned()),
+        Some(_) => return Err(Error::fixed("invalid IP-literal")),
         None => {}
     }
     if let Some(first) = host.find(':') {
@@ -253,8 +257,8 @@ fn may_be_in_host(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!\"$&'()*+,-.:;<=>[]_~".contains(&byte)
 }
 
-fn unescape(text: &str, mode: Mode) -> Result<String, String> {
-    let invalid = |part: &str| format!("invalid URL escape {}", quoted(part));
+fn unescape(text: &str, mode: Mode) -> Result<String, Error> {
+    let invalid = |part: &str| Error::new(format!("invalid URL escape {}", quoted(part)));
     let bytes = text.as_bytes();
     let mut unescaped = Vec::with_capacity(bytes.len());
     let mut index = 0;
@@ -283,10 +287,10 @@ fn unescape(text: &str, mode: Mode) -> Result<String, String> {
             continue;
         }
         if matches!(mode, Mode::Host | Mode::Zone) && byte < 0x80 && !may_be_in_host(byte) {
-            return Err(format!(
+            return Err(Error::new(format!(
                 "invalid character {} in host name",
                 quoted(&char::from(byte).to_string())
-            ));
+            )));
         }
         unescaped.push(if byte == b'+' && mode == Mode::Query {
             b' '

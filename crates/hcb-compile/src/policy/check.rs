@@ -9,6 +9,7 @@ use super::spec_policy::{About, Seen, SpecViolation};
 use super::{Admission, Policy, Subject, requests, spec_policy};
 use crate::manifest::{MANIFESTS_PER_TASK, Manifest, RenderedUnit, by_cluster};
 use crate::memo::{Fingerprint, Memo};
+use hcb_kubernetes::Object;
 use hcb_source::diag::{Diagnostic, Diagnostics, Severity, codes};
 use hcb_source::source::{Location, Role, Sources};
 use hcb_spec::model::{ClusterIndex, Model};
@@ -329,7 +330,7 @@ fn judge(
     account: &Account,
     namespaces: &BTreeMap<&str, Json>,
 ) -> Judged {
-    let plural = |object: &Json| requests::plural(object["kind"].as_str().unwrap_or_default());
+    let plural = |object: &Json| requests::plural(Object::new(object).kind());
     let children = requests::children(&manifest.value).into_iter();
     let asked = Asked {
         manifest,
@@ -375,8 +376,8 @@ fn verdict(
     namespaces: &BTreeMap<&str, Json>,
 ) -> Vec<Violation> {
     let ask = |object: &Json, plural: &str, account: &Account| {
-        let text = |key: &str| object[key].as_str().unwrap_or_default();
-        let resource = requests::resource(text("apiVersion"), text("kind"), plural);
+        let view = Object::new(object);
+        let resource = requests::resource(view.api_version(), view.kind(), plural);
         let groups = account.groups();
         let mut request = Request::create(resource, object);
         request.user = account.user(&groups);

@@ -117,7 +117,7 @@ fn expiry(
                 },
             )
             .note(format!("its reason was: {}", said.reason))
-            .help("mend what it was for and remove it, or agree on a new date"),
+            .help("fix what it was for and remove it, or agree on a new date"),
         );
     } else if days <= SOON {
         diagnostics.push(

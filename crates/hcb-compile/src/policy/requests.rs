@@ -5,6 +5,7 @@ use super::admission::{Resource, User};
 use crate::manifest::{Manifest, RenderedUnit};
 use crate::memo::Memo;
 use crate::plan::{Area, Unit};
+use hcb_kubernetes::{Object, group_and_version};
 use hcb_spec::model::Model;
 use hcb_spec::spec::{Delivery, GitOpsEngine};
 use serde_json::{Value as Json, json};
@@ -130,9 +131,9 @@ impl Account {
 /// What controllers create of an object: the jobs of a cron job, and the pods of whatever has a
 /// template of some. A policy about pods alone is decided here too, and not only in the cluster.
 pub fn children(object: &Json) -> Vec<Json> {
-    let kind = object["kind"].as_str().unwrap_or_default();
+    let kind = Object::new(object).kind();
     let owner = &object["metadata"];
-    let name = owner["name"].as_str().unwrap_or_default();
+    let name = Object::new(object).name();
     let made = |api_version: &str, kind: &str, template: &Json, name: &str| {
         let mut metadata = match &template["metadata"] {
             Json::Object(metadata) => Json::Object(metadata.clone()),
@@ -178,7 +179,7 @@ pub fn children(object: &Json) -> Vec<Json> {
 
 /// The resource of an object, by the rules that Kubernetes names resources with.
 pub fn resource<'a>(api_version: &'a str, kind: &'a str, plural: &'a str) -> Resource<'a> {
-    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    let (group, version) = group_and_version(api_version);
     Resource {
         group,
         version,

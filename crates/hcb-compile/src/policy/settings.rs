@@ -60,7 +60,7 @@ pub fn resolve(
         }
     }
     let mut excepted = exceptions::read(spec, model, &policies, today, diagnostics);
-    let origin = spec.documents_say(&at).unwrap_or(model.location);
+    let origin = spec.locate_key(&at).unwrap_or(model.location);
     policies
         .into_iter()
         .map(|policy| {

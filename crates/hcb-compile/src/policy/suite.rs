@@ -9,6 +9,7 @@ use super::settings::InForce;
 use super::spec_policy::{self, Seen};
 use super::{Policy, Subject, requests};
 use crate::memo::Memo;
+use hcb_kubernetes::Object;
 use hcb_source::diag::{Diagnostic, Diagnostics, codes};
 use hcb_source::document::{DocumentSchema, schema_of, typed};
 use hcb_source::source::{Location, Role, Sources};
@@ -316,29 +317,22 @@ fn of_objects(policy: &Arc<Policy>, test: &Test, text: &str, case: &mut Case) {
     let groups = account.groups();
     case.objects = documents.iter().map(Node::to_json).collect();
     for object in &case.objects {
-        let field = |pointer: &str| {
-            object
-                .pointer(pointer)
-                .and_then(Json::as_str)
-                .unwrap_or_default()
-        };
-        let kind = field("/kind");
+        let view = Object::new(object);
+        let (kind, name) = (view.kind(), view.name());
+        let namespace = view.namespace().unwrap_or_default();
         let plural = requests::plural(kind);
         let mut request = Request::create(
-            requests::resource(field("/apiVersion"), kind, &plural),
+            requests::resource(view.api_version(), kind, &plural),
             object,
         );
         let mut labels: Map<String, Json> = labels
             .iter()
             .map(|(key, value)| (key.clone(), value.as_str().into()))
             .collect();
-        labels.insert(
-            "kubernetes.io/metadata.name".to_owned(),
-            field("/metadata/namespace").into(),
-        );
-        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": field("/metadata/namespace"), "labels": labels}});
+        labels.insert("kubernetes.io/metadata.name".to_owned(), namespace.into());
+        let namespace_object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}});
         if request.namespace.is_some() {
-            request.namespace_object = Some(&namespace);
+            request.namespace_object = Some(&namespace_object);
         }
         request.user = account.user(&groups);
         if let Verb::Update = test.operation {
@@ -347,7 +341,7 @@ fn of_objects(policy: &Arc<Policy>, test: &Test, text: &str, case: &mut Case) {
         }
         for violation in check::evaluate(&admission.policy, &admission.bindings, &params, &request)
         {
-            let subject = format!("{kind} `{}`", field("/metadata/name"));
+            let subject = format!("{kind} `{name}`");
             if violation.is_error {
                 case.failures.push(format!(
                     "it cannot be evaluated for {subject}: {}",

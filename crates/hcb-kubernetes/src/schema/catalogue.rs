@@ -72,7 +72,7 @@ pub fn sources() -> Vec<Source> {
         .collect()
 }
 
-/// What a line says about its schema. Reading only this passes over the schema without building it.
+/// What a line says about its schema. Reading only this skips the schema without building it.
 #[derive(Deserialize)]
 struct Heading<'l> {
     #[serde(borrow, default)]

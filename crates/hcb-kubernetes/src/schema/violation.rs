@@ -26,7 +26,7 @@ pub struct Violation {
     pub suggestion: Option<String>,
 }
 
-/// Returns the violations that the errors of the library stand for. A value of the wrong type is
+/// Translates errors of the library to violations. A value of the wrong type is
 /// reported as that alone: that it is not one of the allowed values either is no news.
 pub(super) fn explain_all(errors: &[ValidationError<'_>], schema: &Value) -> Vec<Violation> {
     let has_wrong_type: HashSet<&str> = errors
@@ -47,7 +47,7 @@ fn is_type_error(error: &ValidationError<'_>) -> bool {
     matches!(error.kind(), ValidationErrorKind::Type { .. })
 }
 
-/// Returns the violations that one error stands for: one for each unknown field,
+/// Translates one error to violations: one for each unknown field,
 /// else one in all. `schema` is the whole schema that was compiled.
 fn explain(error: &ValidationError<'_>, schema: &Value) -> Vec<Violation> {
     let pointer = error.instance_path().as_str();
@@ -197,7 +197,7 @@ fn several_branches_fit(instance: &Value, around: &Value) -> String {
     format!("only one of the fields {} may be set", quoted(&set))
 }
 
-/// Returns the fields that the branches of `oneOf` or `anyOf` ask for, in the schema's order.
+/// Returns the fields that the branches of `oneOf` or `anyOf` require, in the schema's order.
 fn required_in_branches<'s>(schema: &'s Value, keyword: &str) -> Vec<&'s str> {
     let mut names = Vec::new();
     for branch in schema[keyword].as_array().into_iter().flatten() {

@@ -16,7 +16,7 @@ pub struct Code(u16);
 struct Pages;
 
 impl Code {
-    /// The code as it is written: `HCB101`.
+    /// The code as users see it: `HCB101`.
     pub fn id(self) -> String {
         format!("HCB{:03}", self.0)
     }
@@ -28,7 +28,7 @@ impl Code {
         ALL.iter().copied().find(|code| code.0 == number)
     }
 
-    /// The long form, Markdown: what it means, an example, how to mend it.
+    /// The long form, Markdown: what it means, an example, how to fix it.
     pub fn page(self) -> String {
         Pages::get(&format!("{}.md", self.id())).map_or_else(String::new, |page| {
             String::from_utf8_lossy(&page.data).into_owned()
@@ -61,7 +61,7 @@ codes! {
     UNREADABLE = 100;
     /// The text is not YAML.
     YAML_SYNTAX = 101;
-    /// A key stands twice in one mapping.
+    /// A key is in a mapping twice.
     DUPLICATE_KEY = 102;
     /// Aliases, merge keys, custom tags, keys that are not words.
     YAML_FEATURE = 103;
@@ -85,7 +85,7 @@ codes! {
     /// A text that is not written as it must be.
     BAD_FORMAT = 207;
 
-    /// Two things of one name.
+    /// Two things with the same name.
     DUPLICATE_NAME = 300;
     /// A cluster that is not in the spec.
     UNKNOWN_CLUSTER = 301;
@@ -116,7 +116,7 @@ codes! {
 
     /// No cluster that jobs could burst to.
     NO_BURST_TIER = 400;
-    /// Weights that cannot be what was meant.
+    /// Weights that cannot be right.
     BAD_WEIGHTS = 401;
     /// A minimum over its maximum.
     MIN_OVER_MAX = 402;
@@ -140,7 +140,7 @@ codes! {
     NO_OBJECT_STORE = 411;
     /// A setting without effect.
     NO_EFFECT = 413;
-    /// A cluster whose API server is not said although it is needed.
+    /// A cluster without the address of its API server, which is needed.
     API_UNKNOWN = 414;
     /// A setting that would weaken security.
     WEAK_SECURITY = 415;
@@ -172,7 +172,7 @@ codes! {
     BAD_OUTPUT = 601;
     /// The committed tree is not what the spec says.
     DRIFT = 602;
-    /// A file could not be written; the old tree is as it was.
+    /// A file could not be written; the old tree is unchanged.
     WRITE_FAILED = 603;
 
     /// A policy or binding that the API server would refuse for its shape.
@@ -183,7 +183,7 @@ codes! {
     POLICY_UNSUPPORTED = 702;
     /// A manifest, or a part of the spec, that breaks a policy.
     POLICY = 710;
-    /// A file of a policy that is not what it must be.
+    /// A file of a policy that is incomplete or wrong.
     POLICY_FILE = 711;
     /// A policy that could not be evaluated.
     POLICY_UNDECIDED = 712;
@@ -191,7 +191,7 @@ codes! {
     UNKNOWN_POLICY = 713;
     /// A parameter that a policy does not have.
     POLICY_PARAM = 714;
-    /// An exception that cannot be meant so.
+    /// An exception that cannot be right.
     EXCEPTION = 715;
     /// An exception that has expired.
     EXCEPTION_EXPIRED = 716;
@@ -204,11 +204,11 @@ codes! {
 
     /// A change that needs care when it is applied.
     IMPACT = 801;
-    /// A state that cannot be had from Git.
+    /// A revision that cannot be read from Git.
     REVISION = 802;
 }
 
-/// What is found in manifests only. A spec that passes its own checks must lead to none of these.
+/// The codes of findings in manifests. A spec that passes its own checks must lead to none of them.
 pub const OF_MANIFESTS: [Code; 3] = [TEMPLATE, SCHEMA, SCHEMA_UNKNOWN];
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Findings for other tools: one format a file, one line of [`render`] each. Pure: where a report
-//! goes is the caller's business.
+//! Findings for other tools: one format a file, one line of [`render`] each. The caller writes the
+//! report.
 
 mod github;
 mod gitlab;
@@ -9,6 +9,20 @@ mod sarif;
 use super::{Diagnostic, Diagnostics, Severity, json};
 use crate::source::{LineColumn, Sources};
 use std::path::{Component, Path, PathBuf};
+
+/// What reports call the tool that made them.
+const TOOL: &str = "hcb";
+
+/// Findings that cannot be written as a report.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// They cannot be written as JSON.
+    #[error("the findings cannot be written as JSON")]
+    Json(#[from] serde_json::Error),
+    /// They cannot be written as XML.
+    #[error("the findings cannot be written as XML")]
+    Xml(#[from] quick_junit::SerializeError),
+}
 
 /// A format of another tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,8 +48,8 @@ pub const FORMATS: [(&str, Format); 5] = [
     ("json", Format::Json),
 ];
 
-/// What paths in reports are told from. Those who read reports want paths from the root of the
-/// repository, whatever folder hcb was started in.
+/// What paths in reports are relative to. Readers of reports want paths from the root of the
+/// repository, whatever the folder that hcb runs in.
 #[derive(Debug, Clone, Default)]
 pub struct Base {
     /// The folder that paths of sources are relative to, absolute.
@@ -57,17 +71,18 @@ struct Place<'a> {
 /// The findings in a format.
 ///
 /// # Errors
+///
 /// Where they cannot be written as JSON or XML.
 pub fn render(
     format: Format,
     diagnostics: &Diagnostics,
     sources: &Sources,
     base: &Base,
-) -> anyhow::Result<String> {
+) -> Result<String, RenderError> {
     let findings = diagnostics.sorted();
     match format {
         Format::Sarif => Ok(sarif::render(&findings, sources, base)),
-        Format::Junit => junit::render(&findings, sources, base),
+        Format::Junit => Ok(junit::render(&findings, sources, base)?),
         Format::Github => Ok(github::render(&findings, sources, base)),
         Format::Gitlab => Ok(gitlab::render(&findings, sources, base)),
         Format::Json => {
@@ -82,7 +97,7 @@ pub fn render(
 
 impl Base {
     /// A path from the root of the repository, with `/` between segments; a path that leads out of
-    /// it as it is.
+    /// it is unchanged.
     fn path(&self, path: &Path) -> String {
         let mut absolute = PathBuf::new();
         for component in self.working_directory.join(path).components() {
@@ -107,8 +122,8 @@ impl Base {
     }
 }
 
-/// Where a finding is. The tools want a place for each: what is about no text in particular is told
-/// at the beginning of the first.
+/// The place of a finding. The tools want one for each finding: those about no text in particular are
+/// placed at the beginning of the first.
 fn place<'a>(finding: &Diagnostic, sources: &'a Sources, base: &Base) -> Place<'a> {
     let start = LineColumn { line: 1, column: 1 };
     let Some(label) = finding.labels.first() else {
@@ -130,8 +145,7 @@ fn place<'a>(finding: &Diagnostic, sources: &'a Sources, base: &Base) -> Place<'
     }
 }
 
-/// Everything that is said of a finding, a line each: message, what is said of the place, facts,
-/// what to do.
+/// The lines of a finding: its message, the remark on its place, notes and help.
 fn lines(finding: &Diagnostic) -> Vec<String> {
     let mut lines = vec![finding.message.clone()];
     lines.extend(
@@ -147,7 +161,7 @@ fn lines(finding: &Diagnostic) -> Vec<String> {
 }
 
 /// What identifies a finding from run to run: not its line, which changes with every line above.
-/// `ordinal` tells apart findings that are otherwise the same.
+/// `ordinal` distinguishes findings that are otherwise the same.
 fn fingerprint(finding: &Diagnostic, place: &Place<'_>, ordinal: usize) -> String {
     let parts = [
         finding.rule_id(),
@@ -194,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_are_told_from_the_root_of_the_repository() {
+    fn paths_are_relative_to_the_root_of_the_repository() {
         let base = Base {
             working_directory: "/repository/specs".into(),
             root: "/repository".into(),

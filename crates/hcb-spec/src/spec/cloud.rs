@@ -1,6 +1,6 @@
 //! The platform team's document: `kind: HybridCloud`.
 
-use super::{Addons, Cluster, Mesh, Metadata, ObjectStore, Policies, Scheduling};
+use super::{Addons, Cluster, GitOps, Mesh, Metadata, ObjectStore, Policies, Scheduling};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -57,59 +57,6 @@ pub struct HybridCloud {
     /// without it.
     #[serde(default)]
     pub policies: Policies,
-}
-
-/// How the manifests reach the clusters.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct GitOps {
-    /// The engine that applies the manifests. To change engines, change this line.
-    pub engine: GitOpsEngine,
-    /// The URL of the Git repository that holds the generated tree: `https://…` or `ssh://…`.
-    pub repository: String,
-    /// What is applied: a branch, a full reference such as `refs/tags/v1`, or a commit. Default: `main`.
-    #[serde(default = "default_revision")]
-    pub revision: String,
-    /// The folder of the generated tree in the repository; `{engine}` in it is the engine. Default: `generated`.
-    #[serde(default = "default_path")]
-    pub path: String,
-    /// Who applies: one `hub` for all clusters, or an engine of its own `per-cluster`. Default: `hub`.
-    #[serde(default)]
-    pub delivery: Delivery,
-    /// The cluster that the hub runs in. Default: the source cluster, which reaches the others anyway.
-    #[serde(default)]
-    pub hub: Option<String>,
-    /// The namespace of the engine. Default: `argocd` or `flux-system`.
-    #[serde(default)]
-    pub namespace: Option<String>,
-    /// How often the repository is looked at, by Flux. Default: `5m`.
-    #[serde(default = "default_interval")]
-    pub interval: String,
-    /// Name of a Secret in the engine's namespace with the credentials of the repository, for Flux.
-    /// Argo CD finds its credentials by the URL.
-    #[serde(default)]
-    pub credentials_secret: Option<String>,
-}
-
-/// The engine that applies the manifests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum GitOpsEngine {
-    /// Argo CD 3.
-    Argocd,
-    /// Flux 2.
-    Flux,
-}
-
-/// Who applies the manifests of a cluster.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Delivery {
-    /// One engine in the hub cluster applies to all clusters.
-    #[default]
-    Hub,
-    /// Each cluster runs an engine that pulls its own part, so no cluster needs to be reachable.
-    PerCluster,
 }
 
 /// Where secrets come from: an External Secrets store.
@@ -186,15 +133,6 @@ pub struct Quota {
     pub pods: Option<u32>,
 }
 
-fn default_revision() -> String {
-    "main".into()
-}
-fn default_path() -> String {
-    "generated".into()
-}
-fn default_interval() -> String {
-    "5m".into()
-}
 fn default_store() -> String {
     "hcb".into()
 }

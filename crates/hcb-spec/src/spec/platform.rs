@@ -1,84 +1,10 @@
-//! Mesh, scheduling, object store and add-ons.
+//! Scheduling, object store and add-ons.
 
+use crate::defaults::{default_is_the_empty_section, two, yes};
 pub use hcb_api::config::WhenReconcilerDown;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// The service mesh that joins the clusters.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Mesh {
-    /// The mesh. Default: `istio`.
-    #[serde(default)]
-    pub engine: MeshEngine,
-    /// The version of Istio's charts. Default: the newest that hcb was tested with.
-    #[serde(default = "default_istio")]
-    pub version: String,
-    /// The id of the mesh. Default: the name of the hybrid cloud.
-    #[serde(default)]
-    pub mesh_id: Option<String>,
-    /// The trust domain that all clusters share. Default: `cluster.local`.
-    #[serde(default = "default_trust_domain")]
-    pub trust_domain: String,
-    /// Whether traffic without mutual TLS is refused. Default: `strict`.
-    #[serde(default)]
-    pub mtls: MutualTls,
-    /// Whether requests go to the nearest endpoints and to others when those fail. Default: true.
-    #[serde(default = "yes")]
-    pub locality_failover: bool,
-    /// Whether sidecars log every request. Default: false.
-    #[serde(default)]
-    pub access_logs: bool,
-    /// The registry of Istio's images. Default: `docker.io/istio`.
-    #[serde(default = "default_hub")]
-    pub hub: String,
-    /// Where Istio's charts come from. Default: `oci://ghcr.io/istio/release/charts`.
-    #[serde(default = "default_istio_charts")]
-    pub charts: String,
-    /// The gateways that traffic between networks goes through.
-    #[serde(default)]
-    pub gateway: EastWestGateway,
-}
-
-/// The mesh.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum MeshEngine {
-    /// Istio with sidecars, multi-primary, on different networks.
-    #[default]
-    Istio,
-    /// No mesh: workloads reach the object store by an address that every cluster can reach.
-    None,
-}
-
-/// Whether traffic without mutual TLS is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum MutualTls {
-    /// It is refused.
-    #[default]
-    Strict,
-    /// It is let through, to move into the mesh step by step.
-    Permissive,
-}
-
-/// The gateways that traffic between networks goes through.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct EastWestGateway {
-    /// The fewest replicas. Default: 2.
-    #[serde(default = "two")]
-    #[schemars(range(min = 1, max = 100))]
-    pub min_replicas: u32,
-    /// The most replicas. Default: 5.
-    #[serde(default = "five")]
-    #[schemars(range(min = 1, max = 100))]
-    pub max_replicas: u32,
-    /// Annotations of the Service by cluster, such as those that make a load balancer internal.
-    #[serde(default)]
-    pub service_annotations: BTreeMap<String, BTreeMap<String, String>>,
-}
 
 /// How jobs are spread over the clusters.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
@@ -325,32 +251,11 @@ impl<A: DefaultVersion> Default for Addon<A> {
     }
 }
 
-fn yes() -> bool {
-    true
-}
-fn two() -> u32 {
-    2
-}
-fn five() -> u32 {
-    5
-}
 fn half() -> f64 {
     0.5
 }
 fn double() -> f64 {
     2.0
-}
-fn default_istio() -> String {
-    "1.31.4".into()
-}
-fn default_trust_domain() -> String {
-    "cluster.local".into()
-}
-fn default_hub() -> String {
-    "docker.io/istio".into()
-}
-fn default_istio_charts() -> String {
-    "oci://ghcr.io/istio/release/charts".into()
 }
 fn default_admiralty() -> String {
     "0.17.0".into()
@@ -385,23 +290,7 @@ fn default_s3_port() -> u16 {
     9000
 }
 
-/// The default of a section is what an empty section says, so that defaults stand in one place.
-macro_rules! default_is_the_empty_section {
-    ($($section:ty),*) => {$(
-        impl Default for $section {
-            fn default() -> Self {
-                match serde_json::from_value(serde_json::Value::Object(serde_json::Map::new())) {
-                    Ok(section) => section,
-                    Err(error) => unreachable!("every field has a default: {error}"),
-                }
-            }
-        }
-    )*};
-}
-
 default_is_the_empty_section!(
-    Mesh,
-    EastWestGateway,
     Scheduling,
     Burst,
     FallBack,

@@ -55,7 +55,7 @@ pub fn read(sources: &Sources, diagnostics: &mut Diagnostics) -> Option<Spec> {
     }
     if let [(_, first), rest @ ..] = clouds.as_slice() {
         for (_, again) in rest {
-            let place = |at: &At| documents[at.document].locate(&at.key("kind").steps);
+            let place = |at: &At| at.key("kind").locate(&documents);
             diagnostics.push(
                 Diagnostic::error(
                     codes::ONE_CLOUD,
@@ -93,7 +93,7 @@ fn no_cloud(sources: &Sources, workloads: usize) -> Diagnostic {
     diagnostic
 }
 
-/// The kind of a document of this version; what is wrong with either is said.
+/// The kind of a document of this version; a finding if either is wrong.
 fn kind_of(document: &Node, diagnostics: &mut Diagnostics) -> Option<&'static str> {
     let text = |key| document.get(key).and_then(Node::as_str);
     let place = |key: &str| document.locate(&[Step::Key(key.to_owned())]);

@@ -1,4 +1,4 @@
-//! What istiod is told and what it tells proxies.
+//! The configuration that istiod reads, and what it sends to proxies.
 
 use anyhow::{Context, Result};
 use hcb_testbed::apply::Applier;
@@ -31,7 +31,7 @@ pub(super) fn spec() -> PathBuf {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "builds Istio first: docs/mesh.md has the command"]
-async fn istiods_run_what_the_tree_says_for_a_mesh() -> Result<()> {
+async fn each_istiod_serves_the_mesh_that_the_tree_describes() -> Result<()> {
     let Some(hybrid) = Hybrid::of_spec(&spec(), Setup::Reconciled, Duration::ZERO).await? else {
         return Ok(());
     };

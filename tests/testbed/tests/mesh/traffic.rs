@@ -15,11 +15,11 @@ use std::path::Path;
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(60);
-const TEST: &str = "traffic::a_pod_in_public_reads_what_is_in_private";
+const TEST: &str = "traffic::a_pod_in_public_reads_from_the_store_in_private_through_the_mesh";
 
 #[test]
 #[ignore = "builds Istio first: docs/mesh.md has the command"]
-fn a_pod_in_public_reads_what_is_in_private() -> Result<()> {
+fn a_pod_in_public_reads_from_the_store_in_private_through_the_mesh() -> Result<()> {
     if network::is_inside() {
         let runtime = tokio::runtime::Runtime::new()?;
         return runtime.block_on(on_networks());

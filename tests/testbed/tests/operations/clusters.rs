@@ -1,4 +1,4 @@
-//! Clusters that come and go.
+//! Adding and removing clusters.
 
 use crate::looks::{expect, gate_is, leader, ran, secret, steps, texts, works};
 use crate::{LATER, ROOM, SOON};

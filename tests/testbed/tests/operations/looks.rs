@@ -1,4 +1,4 @@
-//! How a procedure is run, and what is looked at.
+//! Runs a procedure and checks its outcome.
 
 use crate::SOON;
 use anyhow::{Context, Result};

@@ -1,5 +1,5 @@
-//! `docs/operations.md` and `docs/secrets.md` as they stand, on real servers: each procedure is run with the
-//! edits and commands of the page, and what it promises is looked at. No job is lost in any of them.
+//! `docs/operations.md` and `docs/secrets.md` on real servers: each procedure runs with the edits and commands
+//! of the page, and its outcome is checked. No procedure loses a job.
 
 use anyhow::{Context, Result, bail};
 use hcb_testbed::operations::{Site, has};
@@ -22,7 +22,7 @@ const ROOM: usize = 4;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes a quarter of an hour, and builds External Secrets first: docs/operations.md has the command"]
-async fn the_procedures_of_the_pages_do_what_they_say() -> Result<()> {
+async fn each_documented_procedure_does_what_it_promises() -> Result<()> {
     let page = Page::read("operations.md")?;
     let secrets = Page::read("secrets.md")?;
     if !has("openssl") {
@@ -88,7 +88,7 @@ async fn fill(site: &mut Site, secrets: &Page) -> Result<()> {
 
 /// The names that the pages use are those of the testbed.
 #[test]
-fn the_pages_can_be_read() -> Result<()> {
+fn the_procedures_of_the_pages_can_be_parsed() -> Result<()> {
     let page = Page::read("operations.md")?;
     anyhow::ensure!(page.every.len() == 4, "{:?}", page.every);
     anyhow::ensure!(page.procedures.len() == 10, "{}", page.procedures.len());

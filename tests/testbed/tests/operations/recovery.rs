@@ -1,4 +1,4 @@
-//! What is lost comes back.
+//! Recovery from losses.
 
 use crate::looks::{expect, leader, ran, steps};
 use crate::{LATER, ROOM, SOON};

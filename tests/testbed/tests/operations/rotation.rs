@@ -1,4 +1,4 @@
-//! Credentials and authorities that are replaced.
+//! Rotation of credentials and CAs.
 
 use crate::looks::{expect, secret, steps, texts, token, who};
 use crate::{LATER, ROOM, SOON};

@@ -1,4 +1,4 @@
-//! Versions that are raised.
+//! Upgrades.
 
 use crate::looks::{expect, steps};
 use crate::{LATER, ROOM, SOON};

@@ -1,4 +1,4 @@
-//! A command that goes on beside the test.
+//! A command that runs in the background of a test.
 
 use super::SOON;
 use anyhow::{Context, Result, ensure};

@@ -1,4 +1,4 @@
-//! The ML platform as its users meet it: data up, training, model back, on real API servers, with
+//! The ML platform as users see it: upload, training and download, on real API servers, with
 //! Admiralty between them, a real S3 server, and the training program of the example itself.
 
 mod following;

@@ -1,4 +1,4 @@
-//! Who meets the platform.
+//! The users of the platform and their rights.
 
 use anyhow::{Result, ensure};
 use hcb_testbed::Cluster;

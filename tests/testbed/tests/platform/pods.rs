@@ -1,4 +1,4 @@
-//! What a kubelet would do: pods that run, and their logs.
+//! Plays the kubelet: runs pods and serves their logs.
 
 use super::{NAMESPACE, SOON};
 use anyhow::{Context, Result};

@@ -1,4 +1,4 @@
-//! Data goes up, a model is trained where there is room, and comes back.
+//! Data is uploaded, a model is trained where there is room, and downloaded.
 
 use super::following::{Following, logged_live};
 use super::person::{Person, says, text};
@@ -24,7 +24,7 @@ use std::time::Duration;
 const ACCURACY: f64 = 0.95;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn data_goes_up_a_model_is_trained_and_comes_back() -> Result<()> {
+async fn data_is_uploaded_a_model_is_trained_and_fetched() -> Result<()> {
     let _turn = ONE_AT_A_TIME.lock().await;
     let Some(python) = tokio::task::spawn_blocking(python::python).await?? else {
         return Ok(());

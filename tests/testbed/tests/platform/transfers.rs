@@ -1,4 +1,4 @@
-//! Transfers that are cut off go on, and what is wrong is told before anything is done.
+//! Interrupted transfers go on, and errors are reported before anything is transferred.
 
 use super::person::{Person, says, text};
 use super::{NAMESPACE, ONE_AT_A_TIME, SOON, example};
@@ -19,7 +19,7 @@ const MEBIBYTE: u64 = 1 << 20;
 const OVERHEAD: u64 = MEBIBYTE;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_cut_off_goes_on_and_nothing_is_lost() -> Result<()> {
+async fn an_interrupted_transfer_goes_on_and_loses_nothing() -> Result<()> {
     let _turn = ONE_AT_A_TIME.lock().await;
     if !hcb_testbed::is_available() {
         return Ok(());

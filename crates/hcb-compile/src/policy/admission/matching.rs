@@ -5,7 +5,7 @@ use hcb_kubernetes::schema;
 use k8s_openapi::api::admissionregistration::v1::{MatchResources, NamedRuleWithOperations};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
-/// Policies do not see what configures admission, so that they can always be mended.
+/// Policies do not see what configures admission, so that they can always be fixed.
 const EXEMPT: [&str; 6] = [
     "ValidatingWebhookConfiguration",
     "MutatingWebhookConfiguration",

@@ -3,6 +3,7 @@
 
 use super::matching::selects;
 use super::request::{Request, labels_of};
+use hcb_kubernetes::Object;
 use hcb_kubernetes::schema::{self, Scope};
 use k8s_openapi::api::admissionregistration::v1::{ParamKind, ParamRef};
 use serde_json::Value as Json;
@@ -23,11 +24,11 @@ pub(super) fn collect<'a>(
     };
     let api_version = kind.api_version.as_deref().unwrap_or_default();
     let name = kind.kind.as_deref().unwrap_or_default();
-    let text = |param: &'a Json, pointer: &str| param.pointer(pointer).and_then(Json::as_str);
     let of_kind: Vec<&Json> = params
         .iter()
         .filter(|param| {
-            text(param, "/apiVersion") == Some(api_version) && text(param, "/kind") == Some(name)
+            let param = Object::new(param);
+            param.api_version() == api_version && param.kind() == name
         })
         .collect();
     let is_namespaced = match scope(api_version, name) {
@@ -35,7 +36,7 @@ pub(super) fn collect<'a>(
         // A kind that is not known here shows by its objects.
         None => of_kind
             .iter()
-            .any(|param| text(param, "/metadata/namespace").is_some()),
+            .any(|param| Object::new(param).namespace().is_some()),
     };
     let wanted_namespace = reference
         .namespace
@@ -60,9 +61,9 @@ pub(super) fn collect<'a>(
     };
     let found: Vec<Option<&Json>> = of_kind
         .into_iter()
-        .filter(|param| namespace.is_none() || text(param, "/metadata/namespace") == namespace)
+        .filter(|param| namespace.is_none() || Object::new(param).namespace() == namespace)
         .filter(|param| match (&reference.name, &reference.selector) {
-            (Some(name), _) => text(param, "/metadata/name") == Some(name),
+            (Some(name), _) => Object::new(param).name() == name,
             (None, Some(selector)) => selects(selector, &labels_of(Some(param))),
             (None, None) => false,
         })

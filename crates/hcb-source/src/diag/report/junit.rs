@@ -13,7 +13,7 @@ pub(super) fn render(
     findings: &[&Diagnostic],
     sources: &Sources,
     base: &Base,
-) -> anyhow::Result<String> {
+) -> Result<String, quick_junit::SerializeError> {
     let mut by_file: BTreeMap<String, Vec<&Diagnostic>> = sources
         .iter()
         .map(|(_, file)| (base.path(&file.path), Vec::new()))
@@ -24,7 +24,7 @@ pub(super) fn render(
             .or_default()
             .push(finding);
     }
-    let mut report = Report::new(env!("CARGO_PKG_NAME"));
+    let mut report = Report::new(super::TOOL);
     for (path, findings) in &by_file {
         let mut suite = TestSuite::new(path);
         for finding in findings {

@@ -59,7 +59,7 @@ pub(super) fn render(findings: &[&Diagnostic], sources: &Sources, base: &Base) -
         "version": "2.1.0",
         "runs": [{
             "tool": { "driver": {
-                "name": env!("CARGO_PKG_NAME"),
+                "name": super::TOOL,
                 "semanticVersion": env!("CARGO_PKG_VERSION"),
                 "informationUri": env!("CARGO_PKG_REPOSITORY"),
                 "rules": rules.into_values().collect::<Vec<_>>(),
@@ -129,7 +129,7 @@ fn artifact(path: &str) -> Value {
     json!({ "uri": segments.join("/"), "uriBaseId": "%SRCROOT%" })
 }
 
-/// What a segment of a path cannot hold as it is: all but the unreserved characters of RFC 3986.
+/// The characters of a path segment that are escaped: all but the unreserved ones of RFC 3986.
 const SEGMENT: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')

@@ -2,6 +2,7 @@
 
 use super::Check;
 use crate::model::{Autoscaler, Cluster, ClusterIndex, NodePool, Provider, Quantity};
+use crate::provider::ManagementDefault;
 use crate::spec::{self, At, AutoscalerProvider};
 use hcb_source::diag::{Diagnostic, codes};
 
@@ -81,18 +82,14 @@ pub(super) fn autoscaler(
         provider: provider(check, spec, &at)?,
         // Resolved once all clusters are known.
         management: index,
-        location: check.spec.locate(&at.key("provider")),
+        location: check.locate(&at.key("provider")),
     })
 }
 
-/// What the providers that make machines need to know of each pool.
+/// Checks what the provider needs to know of each pool.
 fn provider_pools(check: &mut Check<'_>, provider: AutoscalerProvider, scaled: &[&NodePool]) {
-    let makes_machines = matches!(
-        provider,
-        AutoscalerProvider::Gke | AutoscalerProvider::Eks | AutoscalerProvider::Aks
-    );
     for pool in scaled {
-        if makes_machines && pool.instance_type.is_none() {
+        if provider.makes_machines() && pool.instance_type.is_none() {
             let diagnostic = Diagnostic::error(
                 codes::AUTOSCALER_SETTINGS,
                 format!("the pool `{}` does not say which machines it is made of", pool.name),
@@ -101,13 +98,7 @@ fn provider_pools(check: &mut Check<'_>, provider: AutoscalerProvider, scaled: &
             .help("name the provider's machine type, such as `e2-standard-8`, `m7i.2xlarge` or `Standard_D8s_v5`");
             check.push(diagnostic);
         }
-        let azure_name = pool.name.len() <= 12
-            && pool.name.starts_with(|c: char| c.is_ascii_lowercase())
-            && pool
-                .name
-                .chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-        if provider == AutoscalerProvider::Aks && !azure_name {
+        if !provider.takes_pool_name(&pool.name) {
             let diagnostic = Diagnostic::error(
                 codes::BAD_NAME,
                 format!("AKS refuses the name `{}` for an agent pool", pool.name),
@@ -126,51 +117,19 @@ struct Limits {
     gpus: u32,
 }
 
-/// The provider's settings: those of the provider that is named must be there, others are of no use.
+/// The settings of the provider. Those of the named provider must be there; others have no effect.
 fn provider(check: &mut Check<'_>, spec: &spec::Autoscaler, at: &At) -> Option<Provider> {
-    let sections = [
-        (
-            AutoscalerProvider::ClusterApi,
-            "clusterApi",
-            spec.cluster_api.clone().map(Provider::ClusterApi),
-        ),
-        (
-            AutoscalerProvider::Karpenter,
-            "karpenter",
-            spec.karpenter.clone().map(Provider::Karpenter),
-        ),
-        (
-            AutoscalerProvider::Gke,
-            "gke",
-            spec.gke.clone().map(Provider::Gke),
-        ),
-        (
-            AutoscalerProvider::Eks,
-            "eks",
-            spec.eks.clone().map(Provider::Eks),
-        ),
-        (
-            AutoscalerProvider::Aks,
-            "aks",
-            spec.aks.clone().map(Provider::Aks),
-        ),
-        (
-            AutoscalerProvider::ClusterAutoscaler,
-            "clusterAutoscaler",
-            spec.cluster_autoscaler
-                .clone()
-                .map(Provider::ClusterAutoscaler),
-        ),
-    ];
     let mut chosen = None;
-    for (name, key, settings) in sections {
-        match settings {
-            Some(settings) if name == spec.provider => {
-                super::provider::settings(check, &settings, at);
-                chosen = Some(settings);
+    for section in spec.sections() {
+        let is_named = section.provider == spec.provider;
+        match section.settings {
+            Some(provider) if is_named => {
+                provider.settings().check(check, &at.key(section.key));
+                chosen = Some(provider);
             }
-            Some(_) => check.no_effect(&at.key(key), "the provider is another one"),
-            None if name == spec.provider && !check.spec.incomplete.clusters => {
+            Some(_) => check.no_effect(&at.key(section.key), "the provider is another one"),
+            None if is_named && !check.spec.incomplete.clusters => {
+                let key = section.key;
                 let diagnostic = check
                     .error(
                         codes::AUTOSCALER_SETTINGS,
@@ -193,20 +152,21 @@ pub(super) fn management(check: &mut Check<'_>, clusters: &mut [Cluster], source
         let Some(autoscaler) = &clusters[index].autoscaler else {
             continue;
         };
-        let (section, named, default) = match &autoscaler.provider {
-            Provider::ClusterApi(settings) => ("clusterApi", &settings.management_cluster, source),
-            Provider::Gke(settings) => ("gke", &settings.management_cluster, index),
-            Provider::Eks(settings) => ("eks", &settings.management_cluster, index),
-            Provider::Aks(settings) => ("aks", &settings.management_cluster, index),
-            Provider::Karpenter(_) | Provider::ClusterAutoscaler(_) => continue,
+        let Some(management) = autoscaler.provider.settings().management() else {
+            continue;
         };
+        let default = match management.default {
+            ManagementDefault::Source => source,
+            ManagementDefault::Itself => index,
+        };
+        let section = autoscaler.provider.name().section();
         let at = check
             .cloud()
             .key("clusters")
             .index(index)
             .path(&format!("autoscaler.{section}.managementCluster"));
-        let management = match named.clone() {
-            Some(name) => check.cluster(&name, clusters, &at).unwrap_or(default),
+        let management = match management.named {
+            Some(name) => check.cluster(name, clusters, &at).unwrap_or(default),
             None => default,
         };
         if let Some(autoscaler) = &mut clusters[index].autoscaler {

@@ -29,7 +29,7 @@ pub(super) fn fits(
             .iter()
             .map(|(cluster, pool)| (misfit(workload, pool, has_mesh), cluster, pool))
             .collect();
-        // No cluster at all was said already.
+        // A workload without a cluster already has a finding.
         if misfits.is_empty() || misfits.iter().any(|(misfit, ..)| misfit.is_none()) {
             continue;
         }

@@ -96,12 +96,12 @@ fn cluster(
         drain: spec.drain,
         labels: spec.labels.clone(),
         api_server: spec.api.as_ref().map(|api| {
-            super::gitops::https_url(check, &api.server, &at.path("api.server"), "an API server");
+            check.https_url(&api.server, &at.path("api.server"), "an API server");
             api.server.trim_end_matches('/').to_owned()
         }),
         autoscaler: super::autoscaler::autoscaler(check, spec, &pools, index, at),
         pools,
-        location: check.spec.locate(&at.key("name")),
+        location: check.locate(&at.key("name")),
     }
 }
 
@@ -233,7 +233,7 @@ fn node_pool(check: &mut Check<'_>, spec: &spec::NodePool, at: &At) -> NodePool 
         price_per_hour: spec.price_per_hour,
         labels: spec.labels.clone(),
         taints: spec.taints.iter().map(normal_taint).collect(),
-        location: check.spec.locate(&at.key("name")),
+        location: check.locate(&at.key("name")),
     }
 }
 
@@ -245,7 +245,7 @@ fn normal_taint(taint: &spec::Taint) -> spec::Taint {
     }
 }
 
-/// The name of a GPU resource: `vendor.example/gpu`. Whether it is one; if not, that was said.
+/// Checks the name of a GPU resource, such as `vendor.example/gpu`. Returns whether it is valid.
 pub(super) fn extended_resource(check: &mut Check<'_>, resource: &str, at: &At) -> bool {
     let problem = if resource.contains('/') {
         names::label_key(resource)
@@ -283,7 +283,7 @@ fn pool_size(check: &mut Check<'_>, spec: &spec::NodePool, at: &At) -> (u32, u32
                         ),
                         "more than the maximum",
                     )
-                    .also(check.spec.locate(&at.key("max")), "the maximum")
+                    .also(check.locate(&at.key("max")), "the maximum")
                     .help("swap them, or raise `max`");
                 check.push(diagnostic);
             }
@@ -301,12 +301,12 @@ fn pool_size(check: &mut Check<'_>, spec: &spec::NodePool, at: &At) -> (u32, u32
                     ),
                     "fixed",
                 )
-                .also(check.spec.locate(&at.key(key)), "scaled")
+                .also(check.locate(&at.key(key)), "scaled")
                 .help("keep `nodes` for a fixed number, or `min` and `max` for an autoscaler");
             check.push(diagnostic);
             (nodes, nodes)
         }
-        // What said how many may be what could not be read.
+        // The number of nodes may be what could not be read.
         (None, _, None) if check.spec.incomplete.clusters => (0, 0),
         (None, _, None) => {
             let key = if spec.min.is_some() { "min" } else { "name" };
@@ -341,7 +341,7 @@ pub(super) fn clashes(check: &mut Check<'_>, clusters: &[Cluster]) {
     let mut found = Vec::new();
     for (first, one) in clusters.iter().enumerate() {
         for (second, other) in clusters.iter().enumerate().skip(first + 1) {
-            // Two clusters of one name were said to be too many already.
+            // Clusters with the same name already have a finding.
             if one.network != other.network || one.name == other.name {
                 continue;
             }
@@ -360,7 +360,7 @@ pub(super) fn clashes(check: &mut Check<'_>, clusters: &[Cluster]) {
                                     ),
                                     format!("overlaps with {ours}"),
                                 )
-                                .also(check.spec.locate(our_at), "the other range")
+                                .also(check.locate(our_at), "the other range")
                                 .help("give the clusters different ranges, or different networks"),
                         );
                     }
@@ -387,7 +387,7 @@ pub(super) fn clashes(check: &mut Check<'_>, clusters: &[Cluster]) {
     }
 }
 
-/// Every cluster but a lone source is reached by others: by the mesh, by the scheduler, by the hub.
+/// Others reach every cluster but a lone source cluster: the mesh, the scheduler, the hub.
 pub(super) fn apis(check: &mut Check<'_>, clusters: &[Cluster], source: ClusterIndex) {
     if clusters.len() < 2 {
         return;

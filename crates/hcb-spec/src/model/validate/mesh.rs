@@ -1,22 +1,19 @@
-//! Checks of the mesh.
+//! The mesh against the clusters.
 
-use super::{Check, versions};
+use super::Check;
+use crate::mesh::istio::{NATIVE_SIDECARS, SKEW, supported};
 use crate::model::{Cluster, Mesh};
-use crate::spec::{MeshEngine, MutualTls};
-use hcb_kubernetes::names;
+use crate::spec::{At, MeshEngine};
 use hcb_source::diag::codes;
-
-/// The oldest Kubernetes minor version whose kubelet runs native sidecars by default.
-const NATIVE_SIDECARS: u16 = 29;
 
 pub(super) fn mesh(check: &mut Check<'_>, clusters: &[Cluster]) -> Option<Mesh> {
     let spec = &check.spec.cloud.spec.mesh;
     let at = check.cloud().key("mesh");
     if spec.engine == MeshEngine::None {
-        versions::without_a_mesh(check, clusters);
+        without_a_mesh(check, clusters);
         return None;
     }
-    versions::istio(check, clusters);
+    versions(check, clusters);
     if let Some(cluster) = clusters
         .iter()
         .find(|c| c.kubernetes.minor < NATIVE_SIDECARS)
@@ -32,73 +29,8 @@ pub(super) fn mesh(check: &mut Check<'_>, clusters: &[Cluster]) -> Option<Mesh> 
         );
         check.push(diagnostic);
     }
-    check.named(
-        &spec.trust_domain,
-        &at.key("trustDomain"),
-        names::dns_subdomain(&spec.trust_domain),
-    );
-    if let Some(id) = &spec.mesh_id {
-        check.name(id, &at.key("meshId"));
-    }
-    if spec.mtls == MutualTls::Permissive {
-        let diagnostic = check
-            .warning(
-                codes::WEAK_SECURITY,
-                &at.key("mtls"),
-                "traffic without mutual TLS is let through",
-                "only while moving into the mesh",
-            )
-            .help("write `mtls: strict` once every client has a sidecar");
-        check.push(diagnostic);
-    }
-    if !["oci://", "https://"].iter().any(|scheme| {
-        let rest = spec.charts.strip_prefix(scheme);
-        rest.is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_graphic()))
-    }) {
-        let diagnostic = check
-            .error(
-                codes::BAD_URL,
-                &at.key("charts"),
-                format!("`{}` is not the URL of a registry of charts", spec.charts),
-                "begins with neither `oci://` nor `https://`",
-            )
-            .help("leave the field out to take Istio's own charts");
-        check.push(diagnostic);
-    }
-    let retired = [
-        "gcr.io/istio-release",
-        "registry.istio.io",
-        "storage.googleapis.com",
-    ];
-    for (key, value) in [("hub", &spec.hub), ("charts", &spec.charts)] {
-        if retired.iter().any(|host| value.contains(host)) {
-            let diagnostic = check
-                .error(
-                    codes::VERSION_MISMATCH,
-                    &at.key(key),
-                    format!("`{value}` is switched off in December 2026"),
-                    "a retired registry",
-                )
-                .note("https://github.com/istio/istio/issues/61467")
-                .help("leave the field out: images come from `docker.io/istio`, charts from `ghcr.io/istio/release/charts`");
-            check.push(diagnostic);
-        }
-    }
+    spec.check(check, &at);
     let gateway = &spec.gateway;
-    if gateway.min_replicas > gateway.max_replicas {
-        let diagnostic = check
-            .error(
-                codes::MIN_OVER_MAX,
-                &at.path("gateway.minReplicas"),
-                format!(
-                    "the gateway has at least {} replicas but at most {}",
-                    gateway.min_replicas, gateway.max_replicas
-                ),
-                "more than the maximum",
-            )
-            .help("lower `minReplicas` or raise `maxReplicas`, which is 5 unless the spec says otherwise");
-        check.push(diagnostic);
-    }
     for name in gateway.service_annotations.keys() {
         check.cluster(
             name,
@@ -112,6 +44,84 @@ pub(super) fn mesh(check: &mut Check<'_>, clusters: &[Cluster]) -> Option<Mesh> 
             .mesh_id
             .clone()
             .unwrap_or_else(|| check.spec.cloud.metadata.name.clone()),
-        location: check.spec.locate(&at.key("engine")),
+        location: check.locate(&at.key("engine")),
     })
+}
+
+/// Istio's version, the mesh's and those of single clusters: known, good for the Kubernetes of each
+/// cluster, and not too far apart.
+fn versions(check: &mut Check<'_>, clusters: &[Cluster]) {
+    let spec = check.spec;
+    let of_mesh = check.cloud().path("mesh.version");
+    let default = spec.cloud.spec.mesh.version.as_str();
+    let of_default = supported(check, default, &of_mesh);
+    let mut minors: Vec<(u16, &Cluster, At)> = Vec::new();
+    for (index, cluster) in clusters.iter().enumerate() {
+        let place = check.cloud().key("clusters").index(index);
+        let (known, at) = match &cluster.mesh_version {
+            None => (of_default.clone(), of_mesh.clone()),
+            Some(version) if version == default => {
+                check.no_effect(
+                    &place.key("meshVersion"),
+                    "it is the version of the whole mesh",
+                );
+                continue;
+            }
+            Some(version) => {
+                let at = place.key("meshVersion");
+                (supported(check, version, &at), at)
+            }
+        };
+        let Some((minor, kubernetes)) = known else {
+            continue;
+        };
+        if !kubernetes.contains(&cluster.kubernetes.minor) {
+            let diagnostic = check
+                .error(
+                    codes::VERSION_MISMATCH,
+                    &place.key("kubernetes"),
+                    format!(
+                        "Istio 1.{minor} does not support Kubernetes {}",
+                        cluster.kubernetes
+                    ),
+                    format!("`{}` has this version", cluster.name),
+                )
+                .also(check.locate(&at), "the version of Istio")
+                .help(format!(
+                    "it supports 1.{} to 1.{}; change `mesh.version` or upgrade the cluster",
+                    kubernetes.start(),
+                    kubernetes.end()
+                ));
+            check.push(diagnostic);
+        }
+        minors.push((minor, cluster, at));
+    }
+    let oldest = minors.iter().min_by_key(|(minor, ..)| *minor);
+    let newest = minors.iter().max_by_key(|(minor, ..)| *minor);
+    if let (Some((old, behind, old_at)), Some((new, ahead, new_at))) = (oldest, newest)
+        && new - old > SKEW
+    {
+        let diagnostic = check
+            .error(
+                codes::VERSION_MISMATCH,
+                new_at,
+                format!(
+                    "Istio is 1.{new} in `{}` and 1.{old} in `{}`",
+                    ahead.name, behind.name
+                ),
+                "the newest",
+            )
+            .also(check.locate(old_at), "the oldest")
+            .help("clusters of one mesh may be one minor version apart: upgrade in steps, all clusters in each");
+        check.push(diagnostic);
+    }
+}
+
+fn without_a_mesh(check: &mut Check<'_>, clusters: &[Cluster]) {
+    for (index, cluster) in clusters.iter().enumerate() {
+        if cluster.mesh_version.is_some() {
+            let at = check.cloud().key("clusters").index(index);
+            check.no_effect(&at.key("meshVersion"), "there is no mesh");
+        }
+    }
 }

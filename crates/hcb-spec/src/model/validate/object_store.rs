@@ -1,7 +1,6 @@
 //! Checks of the object store.
 
 use super::Check;
-use super::gitops::no_password;
 use crate::model::{Cluster, ObjectStore, ObjectStoreKind, Secrets};
 use crate::spec::At;
 use hcb_source::diag::codes;
@@ -65,7 +64,7 @@ pub(super) fn object_store(
                     "an object store is in a cluster or has an endpoint, not both",
                     "one of them",
                 )
-                .also(check.spec.locate(&at.key("inCluster")), "the other");
+                .also(check.locate(&at.key("inCluster")), "the other");
             check.push(diagnostic);
             return None;
         }
@@ -89,7 +88,7 @@ pub(super) fn object_store(
         region: spec.region.clone(),
         addressing: spec.addressing,
         credentials_key: secrets.key(&spec.credentials),
-        location: check.spec.locate(&at),
+        location: check.locate(&at),
     })
 }
 
@@ -100,7 +99,7 @@ fn store_url(check: &mut Check<'_>, text: &str, at: &At) -> Option<Url> {
             && url.host().is_some()
             && matches!(url.path(), "" | "/")
     });
-    no_password(check, url.as_ref(), at);
+    check.no_password(url.as_ref(), at);
     let Some(url) = url else {
         let diagnostic = check
             .error(

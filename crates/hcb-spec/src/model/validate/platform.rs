@@ -58,7 +58,7 @@ pub(super) fn secrets(check: &mut Check<'_>) -> Secrets {
         separator: spec.separator,
         refresh_interval: check.duration(&spec.refresh_interval, &at.key("refreshInterval")),
         exchange: spec.exchange,
-        location: check.spec.locate(&at),
+        location: check.locate(&at),
     }
 }
 
@@ -104,7 +104,7 @@ pub(super) fn scheduling(
         weights: spec.weights.clone(),
         priorities: spec.priorities.clone(),
         reconciler: spec.reconciler.clone(),
-        location: check.spec.locate(&at),
+        location: check.locate(&at),
     }
 }
 
@@ -123,7 +123,7 @@ fn bursting(check: &mut Check<'_>, clusters: &[Cluster], tiers: &[String]) {
             .help("drain one after another, and leave one that jobs can go to");
         check.push(diagnostic);
     }
-    // A tier that is not known was said, and where its cluster belongs is anyone's guess.
+    // An unknown tier already has a finding, and nobody knows where its cluster belongs.
     if check.spec.incomplete.clusters || specs.iter().any(|cluster| !tiers.contains(&cluster.tier))
     {
         return;
@@ -243,7 +243,7 @@ fn budget(check: &mut Check<'_>, clusters: &[Cluster]) {
                 ),
             )
             .at(pool.location, "`pricePerHour` is missing")
-            .also(check.spec.locate(&at), "the budget")
+            .also(check.locate(&at), "the budget")
             .help("add `pricePerHour`, 0 for nodes that cost nothing more");
             check.push(diagnostic);
         }

@@ -78,7 +78,7 @@ fn workload(
     let spec = &document.spec;
     let name = &document.metadata.name;
     let name_at = at.path("metadata.name");
-    let location = check.spec.locate(&name_at);
+    let location = check.locate(&name_at);
     let limit = if spec.schedule.is_some() {
         CRON_JOB_NAME_LIMIT
     } else {
@@ -226,7 +226,7 @@ fn run(check: &mut Check<'_>, spec: &spec::Workload, at: &At) {
                 "a workload runs by its schedule or when a person submits it, not both",
                 "one of them",
             )
-            .also(check.spec.locate(&at.key("schedule")), "the other")
+            .also(check.locate(&at.key("schedule")), "the other")
             .help("leave `run` out: `hcb submit` can run a cron job at any time besides");
         check.push(diagnostic);
     }
@@ -266,10 +266,7 @@ fn run(check: &mut Check<'_>, spec: &spec::Workload, at: &At) {
                 format!("the environment variable `{name}` is set twice"),
                 "again here",
             )
-            .also(
-                check.spec.locate(&at.key("env").name_of(name)),
-                "first here",
-            );
+            .also(check.locate(&at.key("env").name_of(name)), "first here");
         check.push(diagnostic);
     }
     for (name, secret) in &spec.secret_env {
@@ -463,7 +460,7 @@ pub(super) fn namespaces(
                 quota.insert("pods".into(), Quantity::whole(pods.into()));
             }
         }
-        let location = check.spec.locate(&at.key("name"));
+        let location = check.locate(&at.key("name"));
         let name = spec.name.clone();
         namespaces.insert(
             name.clone(),
