@@ -7,8 +7,10 @@ pub mod markdown;
 pub mod overview;
 pub mod terminal;
 
-use super::cost::CostRange;
-use super::{Action, Cause, Counts, Level, Report};
+use crate::cause::Cause;
+use crate::cost::CostRange;
+use crate::pair::Action;
+use crate::report::{Counts, Level, Report};
 use std::fmt::Write as _;
 
 /// `1 danger, 2 cautions`; nothing where there is no impact.
@@ -79,7 +81,7 @@ pub fn cost(report: &Report) -> Option<String> {
         let _ = write!(text, " (without a budget {:.2})", last.without_budget);
     }
     if !last.unpriced.is_empty() {
-        let names = super::fold::some(&last.unpriced, 3);
+        let names = crate::words::some(&last.unpriced, 3);
         let _ = write!(text, "; no price: {names}");
     }
     Some(text)

@@ -9,7 +9,7 @@ use hcb_compile::manifest::Templates;
 use hcb_compile::memo::Memo;
 use hcb_compile::tree::{self, HEADER, OWNED};
 use hcb_diff::cause::{self, Compiled};
-use hcb_diff::{Causes, Side, SpecPlace};
+use hcb_diff::{Causes, Side, SpecPlace, trace};
 use hcb_source::diag::Diagnostics;
 use hcb_source::source::{Role, Sources};
 use rayon::prelude::*;
@@ -482,7 +482,7 @@ fn causes(before: &Made, after: &Made, settings: Settings<'_>) -> Option<Causes>
     };
     let (old_texts, new_texts) = (texts(old), texts(new));
     let most = MOST_FILES / after.side.files.len().max(1);
-    Some(cause::find(
+    Some(trace::find(
         (&old_texts, &before.side.files),
         (&new_texts, &after.side.files),
         most,

@@ -2,7 +2,9 @@
 
 use super::lines::{self, Line};
 use super::{cost, counts, levels, middle, overview, place, sign};
-use crate::{Action, Cause, Change, Field, Impact, Level, Report};
+use crate::cause::Cause;
+use crate::pair::Action;
+use crate::report::{Change, Field, Impact, Level, Report};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment};
@@ -163,7 +165,7 @@ fn change<'a>(change: &'a Change, seen: &mut BTreeSet<&'a Cause>) -> ShownChange
     }
 }
 
-fn objects(objects: &[crate::ObjectRef]) -> Vec<String> {
+fn objects(objects: &[crate::report::ObjectRef]) -> Vec<String> {
     objects.iter().map(|object| object.path.clone()).collect()
 }
 

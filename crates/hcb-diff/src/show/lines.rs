@@ -1,6 +1,6 @@
 //! What changed in a value, line by line.
 
-use crate::Field;
+use crate::report::Field;
 use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 

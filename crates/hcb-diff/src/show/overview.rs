@@ -1,7 +1,7 @@
 //! The clusters as a picture: tiers from left to right in the order in which they are filled, and what
 //! changes marked by colour, line and word.
 
-use crate::{ClusterChange, ClusterFacts, Report};
+use crate::report::{ClusterChange, ClusterFacts, Report};
 use std::fmt::Write as _;
 
 const COLUMN: usize = 264;

@@ -2,7 +2,9 @@
 
 use super::lines::{self, Line};
 use super::{cost, counts, levels, middle, place, sign};
-use crate::{Action, Cause, Change, Field, Impact, Level, Report};
+use crate::cause::Cause;
+use crate::pair::Action;
+use crate::report::{Change, Field, Impact, Level, Report};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
