@@ -1,8 +1,9 @@
 //! `hcb cancel`.
 
 use super::access::{Access, ask};
-use super::follow::Watched;
-use super::{Look, Outcome, show};
+use super::follow::FollowedJob;
+use super::output::{Outcome, OutputStyle};
+use super::show;
 use crate::submission::CANCELLED;
 use anyhow::bail;
 use jiff::Timestamp;
@@ -40,10 +41,11 @@ const MARKS: [&str; 3] = [
     "kustomize.toolkit.fluxcd.io/name",
 ];
 
-pub(super) fn run(args: &Args, _: Look) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &Args, _: OutputStyle) -> anyhow::Result<Outcome> {
     ask(async {
         let namespace = args.namespace.as_deref();
-        let (watched, seen, state) = Watched::seen(&args.access, &args.job, namespace).await?;
+        let (watched, seen, state) =
+            FollowedJob::find_with_snapshot(&args.access, &args.job, namespace).await?;
         let jobs: Api<Job> = Api::namespaced(watched.client.clone(), &watched.namespace);
         if args.delete {
             let is_marked = |mark: &&&str| {

@@ -1,15 +1,16 @@
 //! `hcb explain`.
 
 use super::access::{Access, ask, span, time};
-use super::{Format, Look, Outcome, show};
-use anyhow::{Context, anyhow};
+use super::output::{Format, Outcome, OutputStyle};
+use super::show;
+use super::source_cluster::{self, StatusReader, find_job, virtual_nodes};
+use anyhow::Context;
 use hcb_reconciler::REPORTER;
-use hcb_reconciler::act::{DECISION, read_status};
+use hcb_reconciler::act::DECISION;
 use hcb_reconciler::reasons::Explanation;
-use hcb_reconciler::status::Status;
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
@@ -72,7 +73,7 @@ struct ExplainedEvent {
     note: String,
 }
 
-pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &Args, style: OutputStyle) -> anyhow::Result<Outcome> {
     let explained = ask(async {
         let client = args.access.client().await?;
         let namespace = match &args.namespace {
@@ -81,40 +82,11 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
         };
         read(&client, args, &namespace).await
     })?;
-    match look.format {
+    match style.format {
         Format::Json => show::json_data(&serde_json::to_value(&explained)?)?,
         Format::Text => show::data(&text(&explained, Timestamp::now()))?,
     }
     Ok(Outcome::Ok)
-}
-
-/// The only namespace with a Job of this name.
-pub(super) async fn find_job(client: &Client, name: &str) -> anyhow::Result<String> {
-    let jobs: Api<Job> = Api::all(client.clone());
-    let found = jobs
-        .list_metadata(&ListParams::default().fields(&format!("metadata.name={name}")))
-        .await?;
-    let namespaces: Vec<_> = found
-        .items
-        .iter()
-        .filter_map(ResourceExt::namespace)
-        .collect();
-    match &namespaces[..] {
-        [namespace] => Ok(namespace.clone()),
-        [] => {
-            let all = jobs
-                .list_metadata(&ListParams::default().limit(2000))
-                .await?;
-            let names: Vec<_> = all.items.iter().map(ResourceExt::name_any).collect();
-            let hint = hcb_source::diag::suggest(name, names.iter().map(String::as_str));
-            let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
-            Err(anyhow!("there is no Job `{name}` in any namespace{hint}"))
-        }
-        several => Err(anyhow!(
-            "there are Jobs `{name}` in {}; say which with --namespace",
-            several.join(", ")
-        )),
-    }
 }
 
 async fn read(client: &Client, args: &Args, namespace: &str) -> anyhow::Result<Explained> {
@@ -129,10 +101,10 @@ async fn read(client: &Client, args: &Args, namespace: &str) -> anyhow::Result<E
         .await?
         .items;
     pods.sort_by_key(|pod| (pod.creation_timestamp(), pod.name_any()));
-    let clusters = super::follow::clusters(client).await;
-    let reader = Reader::new(client, &args.system_namespace);
+    let clusters = virtual_nodes(client).await;
+    let reader = StatusReader::new(client, &args.system_namespace);
     let status = reader.status().await;
-    let waiting = |name: &str| waiting(status.as_ref()?, namespace, name);
+    let waiting = |name: &str| source_cluster::explanation(status.as_ref()?, namespace, name);
     let explained = pods.iter().map(|pod| {
         let name = pod.name_any();
         let cluster = crate::jobs::cluster_of(pod, &clusters);
@@ -170,35 +142,6 @@ async fn read(client: &Client, args: &Args, namespace: &str) -> anyhow::Result<E
         pods,
         events: events(client, namespace, &args.job).await?,
     })
-}
-
-/// Reads what the reconciler wrote down last.
-pub(super) struct Reader {
-    maps: Api<ConfigMap>,
-}
-
-impl Reader {
-    pub(super) fn new(client: &Client, system_namespace: &str) -> Self {
-        Self {
-            maps: Api::namespaced(client.clone(), system_namespace),
-        }
-    }
-
-    /// The status, where there is one and it may be read.
-    pub(super) async fn status(&self) -> Option<Status> {
-        read_status(&self.maps).await.ok().flatten()
-    }
-
-    /// Why a pod waits.
-    pub(super) async fn waits(&self, namespace: &str, pod: &str) -> Option<Explanation> {
-        waiting(&self.status().await?, namespace, pod)
-    }
-}
-
-fn waiting(status: &Status, namespace: &str, pod: &str) -> Option<Explanation> {
-    let mut pods = status.longest.iter();
-    let own = pods.find(|waits| waits.namespace == namespace && waits.name == pod);
-    own.map(|waits| waits.explanation.clone())
 }
 
 async fn events(

@@ -1,7 +1,8 @@
 //! `hcb jobs`.
 
 use super::access::{Access, ask};
-use super::{Format, Look, Outcome, show};
+use super::output::{Format, Outcome, OutputStyle};
+use super::show;
 use crate::jobs::{JOB_NAME, Summary, summary};
 use crate::submission::WORKLOAD;
 use anyhow::Context;
@@ -46,11 +47,11 @@ pub(super) struct Args {
     system_namespace: String,
 }
 
-pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &Args, style: OutputStyle) -> anyhow::Result<Outcome> {
     ask(async {
         let client = args.access.client().await?;
         let (summaries, currency) = read(&client, args).await?;
-        match look.format {
+        match style.format {
             Format::Json => show::json_data(&json!({ "currency": currency, "jobs": summaries }))?,
             Format::Text if summaries.is_empty() => show::say("there are no jobs"),
             Format::Text => show::data(&text(&summaries, currency.as_deref()))?,
@@ -77,7 +78,7 @@ async fn read(client: &Client, args: &Args) -> anyhow::Result<(Vec<Summary>, Opt
             of_job.entry((pod.namespace(), name)).or_default().push(pod);
         }
     }
-    let clusters = super::follow::clusters(client).await;
+    let clusters = super::source_cluster::virtual_nodes(client).await;
     let config = prices(client, &args.system_namespace).await;
     let now = Timestamp::now();
     let mut summaries: Vec<_> = jobs

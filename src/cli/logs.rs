@@ -1,8 +1,9 @@
 //! `hcb logs`.
 
 use super::access::{Access, ask};
-use super::follow::{LogAccess, Watched, outcome};
-use super::{Look, Outcome, show};
+use super::follow::{FollowedJob, LogAccess, outcome};
+use super::output::{Outcome, OutputStyle};
+use super::show;
 use crate::jobs::cluster_of;
 use kube::ResourceExt;
 
@@ -32,10 +33,10 @@ pub(super) struct Args {
     system_namespace: String,
 }
 
-pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &Args, style: OutputStyle) -> anyhow::Result<Outcome> {
     ask(async {
         let namespace = args.namespace.as_deref();
-        let watched = Watched::find(
+        let watched = FollowedJob::find(
             &args.access,
             &args.logs,
             &args.job,
@@ -44,9 +45,9 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
         )
         .await?;
         if args.follow {
-            return Ok(outcome(&watched.follow(look).await?));
+            return Ok(outcome(&watched.follow(style).await?));
         }
-        let seen = watched.look().await?;
+        let seen = watched.snapshot().await?;
         if seen.pods.is_empty() {
             show::say(&format!("{} has no pod (any more)", args.job));
         }

@@ -1,6 +1,7 @@
 //! `hcb reconcile`.
 
-use super::{Format, Look, Outcome, show};
+use super::output::{Format, Outcome, OutputStyle};
+use super::show;
 use anyhow::{Context, anyhow};
 use hcb_api::config::Config;
 use hcb_reconciler::reasons::described;
@@ -48,14 +49,14 @@ pub(super) struct Args {
     open_if_down: bool,
 }
 
-pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &Args, style: OutputStyle) -> anyhow::Result<Outcome> {
     let config = args
         .config
         .as_deref()
-        .map(|path| read(path, look))
+        .map(|path| read(path, style))
         .transpose()?;
     if let Some(record) = &args.replay {
-        return play(record, config.as_ref(), look);
+        return play(record, config.as_ref(), style);
     }
     let (Some(config), Some(path)) = (config, args.config.clone()) else {
         return Err(anyhow!("--config is missing"));
@@ -99,11 +100,11 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
 }
 
 /// Reads a configuration. What is wrong with it is shown as `hcb compile` shows it.
-fn read(path: &Path, look: Look) -> anyhow::Result<Config> {
+fn read(path: &Path, style: OutputStyle) -> anyhow::Result<Config> {
     let mut sources = Sources::default();
     let mut diagnostics = Diagnostics::default();
     let config = parse(path, &mut sources, &mut diagnostics)?;
-    show::findings(&diagnostics, &sources, look);
+    show::findings(&diagnostics, &sources, style);
     config.ok_or_else(|| anyhow!("{} is not understood; nothing was started", path.display()))
 }
 
@@ -138,7 +139,7 @@ fn reload(path: PathBuf) -> run::Reload {
     })
 }
 
-fn play(record: &Path, config: Option<&Config>, look: Look) -> anyhow::Result<Outcome> {
+fn play(record: &Path, config: Option<&Config>, style: OutputStyle) -> anyhow::Result<Outcome> {
     let name = record.display();
     let file = File::open(record).with_context(|| format!("{name} cannot be read"))?;
     let (mut decisions, mut others, mut lines) = (0_usize, Vec::new(), Ok(()));
@@ -149,7 +150,7 @@ fn play(record: &Path, config: Option<&Config>, look: Look) -> anyhow::Result<Ou
         |state, _, Replayed { at, before, now }| {
             decisions += 1;
             let is_same = before == now;
-            if look.format == Format::Text && lines.is_ok() {
+            if style.format == Format::Text && lines.is_ok() {
                 let pods = &state.known.observation.pods;
                 for verdict in &now.verdicts {
                     let why = described(&verdict.outcome);
@@ -170,7 +171,7 @@ fn play(record: &Path, config: Option<&Config>, look: Look) -> anyhow::Result<Ou
     );
     played.map_err(|problem| anyhow!("{name}: {problem}"))?;
     lines?;
-    if look.format == Format::Json {
+    if style.format == Format::Json {
         show::json_data(&json!({ "decisions": decisions, "different": others }))?;
     }
     show::say(&format!(

@@ -1,7 +1,8 @@
 //! `hcb status`.
 
 use super::access::{Access, ask, span, time};
-use super::{Format, Look, Outcome, show};
+use super::output::{Format, Outcome, OutputStyle};
+use super::show;
 use anyhow::{Context, bail};
 use comfy_table::{CellAlignment, Table};
 use hcb_reconciler::act::read_status;
@@ -38,7 +39,7 @@ pub(super) struct Args {
     watch: bool,
 }
 
-pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &Args, style: OutputStyle) -> anyhow::Result<Outcome> {
     ask(async {
         let client = args.access.client().await?;
         let maps: Api<ConfigMap> = Api::namespaced(client, &args.namespace);
@@ -54,7 +55,7 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
             };
             let now = Timestamp::now();
             let is_stale = status.at.duration_until(now).as_secs() > STALE_AFTER;
-            match look.format {
+            match style.format {
                 Format::Json => show::json_data(&serde_json::to_value(&status)?)?,
                 Format::Text => {
                     let is_terminal = std::io::stdout().is_terminal();

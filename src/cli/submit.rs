@@ -4,10 +4,11 @@ mod data;
 mod record;
 
 use super::access::{Access, ask_many};
-use super::follow::{LogAccess, Watched, outcome};
+use super::follow::{FollowedJob, LogAccess, outcome};
 use super::input::Input;
-use super::store::{Bar, Known, StoreAccess};
-use super::{Format, Look, Outcome, show};
+use super::output::{Format, Outcome, OutputStyle};
+use super::show;
+use super::store::{Bar, StoreAccess, StoreLocation};
 use crate::submission::{self, Variables};
 use anyhow::{Context, anyhow, bail};
 use data::Data;
@@ -66,7 +67,7 @@ pub(super) struct Args {
     system_namespace: String,
 }
 
-pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &Args, style: OutputStyle) -> anyhow::Result<Outcome> {
     args.logs.check()?;
     let input = Input {
         spec: args.spec.clone(),
@@ -75,7 +76,7 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
         today: None,
     };
     let run = super::run::run(&input)?;
-    run.show_findings(look)?;
+    run.show_findings(style)?;
     let Some(output) = &run.output else {
         return Ok(Outcome::Findings);
     };
@@ -87,7 +88,7 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
     let data = match &args.data {
         Some(path) => {
             let input = submission::input(workload, args.input.as_deref()).map_err(words)?;
-            Some((Data::look(path)?, input))
+            Some((Data::find(path)?, input))
         }
         None if args.input.is_some() => {
             bail!("--input says which input the data is, and there is no data")
@@ -102,7 +103,7 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
     };
     let submit = Submit {
         args,
-        look,
+        style,
         workload,
         compiled,
         parameters,
@@ -113,11 +114,11 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
 
 struct Submit<'a> {
     args: &'a Args,
-    look: Look,
+    style: OutputStyle,
     workload: &'a Workload,
     compiled: Value,
     parameters: Variables,
-    known: Option<Known>,
+    known: Option<StoreLocation>,
 }
 
 impl Submit<'_> {
@@ -182,7 +183,7 @@ impl Submit<'_> {
         if record.goes_on() {
             show::say(&format!("going on with the upload of {}", record.run()));
         }
-        let bar = Bar::new(self.look, "uploading", data.bytes());
+        let bar = Bar::new(self.style, "uploading", data.bytes());
         let result = data.upload(store, folder, record, &bar).await;
         let said = bar.finish();
         if let Err(error) = result {
@@ -246,14 +247,14 @@ impl Submit<'_> {
             "variables": variables,
         });
         if self.args.detach {
-            match self.look.format {
+            match self.style.format {
                 Format::Json => show::json_data(&described)?,
                 // The name alone, for scripts.
                 Format::Text => show::data(&format!("{name}\n"))?,
             }
             return Ok(Outcome::Ok);
         }
-        let watched = Watched {
+        let watched = FollowedJob {
             client,
             access: self.args.access.clone(),
             logs: self.args.logs.clone(),
@@ -262,7 +263,7 @@ impl Submit<'_> {
             system_namespace: self.args.system_namespace.clone(),
         };
         let seen = tokio::select! {
-            seen = watched.follow(self.look) => seen?,
+            seen = watched.follow(self.style) => seen?,
             _ = tokio::signal::ctrl_c() => {
                 show::say(&format!("not followed any more; the job goes on: `hcb logs {name} -n {namespace} -f`, `hcb cancel {name} -n {namespace}`"));
                 return Ok(Outcome::Ok);
@@ -272,7 +273,7 @@ impl Submit<'_> {
         if outcome == Outcome::Ok && !self.workload.spec.data.outputs.is_empty() {
             show::say(&format!("its results: `hcb fetch {name} -n {namespace}`"));
         }
-        if self.look.format == Format::Json {
+        if self.style.format == Format::Json {
             let mut described = described;
             let pods: Vec<_> = seen.pods.iter().collect();
             described["state"] = crate::jobs::state(&seen.job, &pods).0.word().into();

@@ -1,7 +1,8 @@
 //! `hcb policy list`.
 
 use crate::cli::input::Input;
-use crate::cli::{Format, Look, Outcome, show};
+use crate::cli::output::{Format, Outcome, OutputStyle};
+use crate::cli::show;
 use hcb_compile::policy::settings::InForce;
 use hcb_compile::policy::{Policy, library};
 use hcb_source::diag::Diagnostics;
@@ -37,16 +38,16 @@ impl Known {
 }
 
 /// Reads them. `None` where the spec has findings, which were shown.
-pub(super) fn known(input: &Input, look: Look) -> anyhow::Result<Option<Known>> {
+pub(super) fn known(input: &Input, style: OutputStyle) -> anyhow::Result<Option<Known>> {
     if input.is_absent() {
         return Ok(Some(Known::BuiltIn(library::built_in())));
     }
     let mut diagnostics = Diagnostics::default();
     let texts = input.read(&mut diagnostics)?;
     let found = hcb_compile::compile::policies(&texts.sources, input.options(), &mut diagnostics);
-    show::findings(&diagnostics, &texts.sources, look);
+    show::findings(&diagnostics, &texts.sources, style);
     if diagnostics.has_errors() {
-        if look.format == Format::Json {
+        if style.format == Format::Json {
             let findings = show::findings_json(&diagnostics, &texts.sources);
             show::json_data(&json!({ "valid": false, "findings": findings }))?;
         }
@@ -55,11 +56,11 @@ pub(super) fn known(input: &Input, look: Look) -> anyhow::Result<Option<Known>> 
     Ok(found.map(|(model, policies)| Known::OfSpec(Box::new(model), policies)))
 }
 
-pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
-    let Some(known) = known(&args.input, look)? else {
+pub(super) fn run(args: &Args, style: OutputStyle) -> anyhow::Result<Outcome> {
+    let Some(known) = known(&args.input, style)? else {
         return Ok(Outcome::Findings);
     };
-    match look.format {
+    match style.format {
         Format::Json => show::json_data(&to_json(&known))?,
         Format::Text => {
             show::data(&format!("{}\n", table(&known)))?;
