@@ -2,6 +2,7 @@
 
 mod git;
 mod live;
+mod side;
 mod sides;
 
 use super::input::Engine;
@@ -15,7 +16,8 @@ use hcb_diff::show::{annotations, html, markdown, terminal};
 use hcb_diff::{Level, Report, Unreadable};
 use hcb_source::diag::{Diagnostics, text};
 use hcb_source::source::Sources;
-use sides::{Settings, Sides};
+use side::Settings;
+use sides::Sides;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
