@@ -1,6 +1,7 @@
 //! A Job that a person submits: what was compiled, with a name, with parameters and with places for its
 //! data of its own. Pure; `cli::submit` uploads and creates.
 
+use hcb_api::labels::{OBJECT_STORE, WORKLOAD};
 use hcb_compile::compile::Output;
 use hcb_compile::plan::workloads::CHECKPOINTS;
 use hcb_source::diag::suggest;
@@ -9,12 +10,6 @@ use hcb_transfer::layout::Place;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// The label of a Job that names its workload.
-pub const WORKLOAD: &str = "hcb.dev/workload";
-/// The annotation of a Job that was submitted: the URL at which its submitter reached the object store.
-pub const ENDPOINT: &str = "hcb.dev/object-store";
-/// The annotation that says when a Job was cancelled.
-pub const CANCELLED: &str = "hcb.dev/cancelled-at";
 /// How many characters a run's name has after that of the workload, with the dash.
 const SUFFIX: usize = 8;
 
@@ -53,7 +48,8 @@ pub fn workload<'a>(output: &'a Output, name: &str) -> Result<&'a Workload, Stri
 pub fn compiled(output: &Output, workload: &Workload) -> Option<Value> {
     let manifests = output.units.iter().flat_map(|unit| &unit.manifests);
     let mut own = manifests.filter(|manifest| {
-        let label = manifest.value.pointer("/metadata/labels/hcb.dev~1workload");
+        let labels = manifest.value.pointer("/metadata/labels");
+        let label = labels.and_then(|labels| labels.get(WORKLOAD));
         matches!(manifest.kind(), "Job" | "CronJob")
             && label.and_then(Value::as_str) == Some(&workload.name)
             && manifest.namespace() == Some(&workload.namespace)
@@ -195,7 +191,7 @@ pub fn job(compiled: &Value, run: &str, variables: &Variables, endpoint: Option<
     let mut job = compiled.clone();
     job["metadata"]["name"] = run.into();
     if let Some(endpoint) = endpoint {
-        job["metadata"]["annotations"][ENDPOINT] = endpoint.into();
+        job["metadata"]["annotations"][OBJECT_STORE] = endpoint.into();
     }
     let environment = job
         .pointer_mut("/spec/template/spec/containers/0/env")

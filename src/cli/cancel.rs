@@ -4,8 +4,8 @@ use super::access::{Access, ask};
 use super::follow::FollowedJob;
 use super::output::{Outcome, OutputStyle};
 use super::show;
-use crate::submission::CANCELLED;
 use anyhow::bail;
+use hcb_api::labels::CANCELLED_AT;
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
@@ -75,7 +75,7 @@ pub(super) fn run(args: &Args, _: OutputStyle) -> anyhow::Result<Outcome> {
         let patch = json!({
             "metadata": {
                 "uid": seen.job.uid(),
-                "annotations": {CANCELLED: format!("{:.0}", Timestamp::now())},
+                "annotations": {CANCELLED_AT: format!("{:.0}", Timestamp::now())},
             },
             "spec": {"suspend": true},
         });

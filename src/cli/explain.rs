@@ -5,6 +5,7 @@ use super::output::{Format, Outcome, OutputStyle};
 use super::show;
 use super::source_cluster::{self, StatusReader, find_job, virtual_nodes};
 use anyhow::Context;
+use hcb_api::labels::{JOB_NAME, SYSTEM_NAMESPACE};
 use hcb_reconciler::REPORTER;
 use hcb_reconciler::act::DECISION;
 use hcb_reconciler::reasons::Explanation;
@@ -36,7 +37,7 @@ pub(super) struct Args {
     #[arg(long, short, value_name = "NAME")]
     namespace: Option<String>,
     /// The namespace of the reconciler.
-    #[arg(long, value_name = "NAME", default_value = "hcb-system")]
+    #[arg(long, value_name = "NAME", default_value = SYSTEM_NAMESPACE)]
     system_namespace: String,
 }
 
@@ -95,7 +96,7 @@ async fn read(client: &Client, args: &Args, namespace: &str) -> anyhow::Result<E
         .await
         .with_context(|| format!("the Job {} in {namespace}", args.job))?;
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
-    let label = format!("batch.kubernetes.io/job-name={}", args.job);
+    let label = format!("{JOB_NAME}={}", args.job);
     let mut pods = pods
         .list(&ListParams::default().labels(&label))
         .await?

@@ -4,9 +4,10 @@ use super::access::{Access, span, time};
 use super::output::OutputStyle;
 use super::show;
 use super::source_cluster::{StatusReader, find_job, virtual_nodes};
-use crate::jobs::{JOB_NAME, State, cluster_of, placed_at, state};
+use crate::jobs::{State, cluster_of, placed_at, state};
 use anyhow::Context;
 use futures::{AsyncBufReadExt, TryStreamExt};
+use hcb_api::labels::{JOB_NAME, PARENT_UID};
 use hcb_reconciler::act::DECISION;
 use hcb_reconciler::reasons::Explanation;
 use jiff::Timestamp;
@@ -23,8 +24,6 @@ const EVERY: Duration = Duration::from_secs(1);
 const LAST_LINES: Duration = Duration::from_secs(5);
 /// How long the source cluster may take to find a log where its target can be asked.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The label by which the pod in a target cluster names the uid of its pod in the source.
-const PARENT: &str = "multicluster.admiralty.io/parent-uid";
 
 /// Which logs are read.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -384,7 +383,7 @@ async fn target(
     let client = access.other(context).await?;
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let found = pods
-        .list(&ListParams::default().labels(&format!("{PARENT}={uid}")))
+        .list(&ListParams::default().labels(&format!("{PARENT_UID}={uid}")))
         .await?;
     let delegate = found.items.iter().find(|pod| {
         pod.spec

@@ -3,11 +3,11 @@
 use super::access::{Access, ask};
 use super::output::{Format, Outcome, OutputStyle};
 use super::show;
-use crate::jobs::{JOB_NAME, Summary, summary};
-use crate::submission::WORKLOAD;
+use crate::jobs::{Summary, summary};
 use anyhow::Context;
 use comfy_table::CellAlignment;
 use hcb_api::config::Config;
+use hcb_api::labels::{CONFIG_KEY, JOB_NAME, RECONCILER, SYSTEM_NAMESPACE, WORKLOAD};
 use hcb_source::diag::Diagnostics;
 use hcb_source::source::Sources;
 use jiff::Timestamp;
@@ -43,7 +43,7 @@ pub(super) struct Args {
     #[command(flatten)]
     access: Access,
     /// The namespace of the reconciler, which has the prices.
-    #[arg(long, value_name = "NAME", default_value = "hcb-system")]
+    #[arg(long, value_name = "NAME", default_value = SYSTEM_NAMESPACE)]
     system_namespace: String,
 }
 
@@ -139,10 +139,10 @@ where
 /// The prices: those that the reconciler goes by, where they may be read.
 async fn prices(client: &Client, namespace: &str) -> Option<Config> {
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-    let map = maps.get_opt("hcb-reconciler").await.ok()??;
-    let text = map.data?.remove("config.yaml")?;
+    let map = maps.get_opt(RECONCILER).await.ok()??;
+    let text = map.data?.remove(CONFIG_KEY)?;
     let mut sources = Sources::default();
-    let file = sources.add("config.yaml", text.clone());
+    let file = sources.add(CONFIG_KEY, text.clone());
     Config::read(file, &text, &mut Diagnostics::default())
 }
 

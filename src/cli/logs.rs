@@ -5,6 +5,7 @@ use super::follow::{FollowedJob, LogAccess, outcome};
 use super::output::{Outcome, OutputStyle};
 use super::show;
 use crate::jobs::cluster_of;
+use hcb_api::labels::SYSTEM_NAMESPACE;
 use kube::ResourceExt;
 
 /// Print what a job's pods print, wherever they run.
@@ -29,7 +30,7 @@ pub(super) struct Args {
     #[command(flatten)]
     logs: LogAccess,
     /// The namespace of the reconciler.
-    #[arg(long, value_name = "NAME", default_value = "hcb-system")]
+    #[arg(long, value_name = "NAME", default_value = SYSTEM_NAMESPACE)]
     system_namespace: String,
 }
 

@@ -4,6 +4,7 @@ use super::output::{Format, Outcome, OutputStyle};
 use super::show;
 use anyhow::{Context, anyhow};
 use hcb_api::config::Config;
+use hcb_api::labels::SYSTEM_NAMESPACE;
 use hcb_reconciler::reasons::described;
 use hcb_reconciler::record::{Replayed, replay};
 use hcb_reconciler::run;
@@ -74,7 +75,7 @@ pub(super) fn run(args: &Args, style: OutputStyle) -> anyhow::Result<Outcome> {
         .enable_all()
         .build()?;
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let namespace = variable("POD_NAMESPACE").unwrap_or_else(|| "hcb-system".to_owned());
+    let namespace = variable("POD_NAMESPACE").unwrap_or_else(|| SYSTEM_NAMESPACE.to_owned());
     if args.open_if_down {
         let opened = runtime.block_on(run::open_if_down(&config, &namespace, DOWN_AFTER))?;
         show::say(&match opened {

@@ -5,6 +5,7 @@ use super::output::{Format, Outcome, OutputStyle};
 use super::show;
 use anyhow::{Context, bail};
 use comfy_table::{CellAlignment, Table};
+use hcb_api::labels::SYSTEM_NAMESPACE;
 use hcb_reconciler::act::read_status;
 use hcb_reconciler::status::{ClusterStatus, Cost, Status};
 use jiff::Timestamp;
@@ -32,7 +33,7 @@ pub(super) struct Args {
     #[command(flatten)]
     access: Access,
     /// The namespace of the reconciler.
-    #[arg(long, short, value_name = "NAME", default_value = "hcb-system")]
+    #[arg(long, short, value_name = "NAME", default_value = SYSTEM_NAMESPACE)]
     namespace: String,
     /// Draw it again every two seconds.
     #[arg(long, short)]

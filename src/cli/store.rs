@@ -1,8 +1,8 @@
 //! How commands reach the object store, and how they show what moves.
 
 use super::output::{Format, OutputStyle};
-use crate::submission::ENDPOINT;
 use anyhow::bail;
+use hcb_api::labels::OBJECT_STORE;
 use hcb_spec::model::{Model, ObjectStore, ObjectStoreKind};
 use hcb_spec::spec::Addressing;
 use hcb_transfer::layout::human;
@@ -77,7 +77,7 @@ impl StoreAccess {
         let is_local = |url: &String| url.contains(".svc.") || url.contains(".svc:");
         let told = self
             .told()
-            .or_else(|| job.annotations().get(ENDPOINT).cloned());
+            .or_else(|| job.annotations().get(OBJECT_STORE).cloned());
         let endpoint = told.or_else(|| inside.clone().filter(|url| !is_local(url)));
         if endpoint.is_none()
             && let Some(url) = inside

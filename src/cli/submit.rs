@@ -12,6 +12,7 @@ use super::store::{Bar, StoreAccess, StoreLocation};
 use crate::submission::{self, Variables};
 use anyhow::{Context, anyhow, bail};
 use data::Data;
+use hcb_api::labels::SYSTEM_NAMESPACE;
 use hcb_spec::model::Workload;
 use hcb_transfer::Client as Store;
 use hcb_transfer::layout::{Place, human};
@@ -63,7 +64,7 @@ pub(super) struct Args {
     #[command(flatten)]
     store: StoreAccess,
     /// The namespace of the reconciler.
-    #[arg(long, value_name = "NAME", default_value = "hcb-system")]
+    #[arg(long, value_name = "NAME", default_value = SYSTEM_NAMESPACE)]
     system_namespace: String,
 }
 

@@ -7,6 +7,7 @@ use crate::kinds;
 use crate::read::{Object, Side, objects};
 use hcb_api::config::Config;
 use hcb_api::config::Pool;
+use hcb_api::labels::{CONFIG_KEY, RECONCILER, SYSTEM_NAMESPACE};
 use hcb_api::node_pool::fits_empty;
 use hcb_api::requirements::Shape;
 use hcb_api::shape::shape_of_template;
@@ -69,7 +70,9 @@ pub(crate) fn read(before: &Side, after: &Side) -> [Option<Cloud>; 2] {
 
 fn is_config(path: &str) -> bool {
     path.starts_with("clusters/")
-        && path.ends_with("/reconciler/hcb-system/configmap-hcb-reconciler.yaml")
+        && path.ends_with(&format!(
+            "/reconciler/{SYSTEM_NAMESPACE}/configmap-{RECONCILER}.yaml"
+        ))
 }
 
 fn is_workload(path: &str) -> bool {
@@ -82,11 +85,8 @@ fn is_workload(path: &str) -> bool {
 fn config(side: &Side) -> Option<Config> {
     let (path, bytes) = side.files.iter().find(|(path, _)| is_config(path))?;
     let (objects, _) = objects(side, path, bytes);
-    let text = objects
-        .first()?
-        .value
-        .pointer("/data/config.yaml")?
-        .as_str()?;
+    let data = objects.first()?.value.get("data")?;
+    let text = data.get(CONFIG_KEY)?.as_str()?;
     let mut sources = Sources::default();
     let file = sources.add(path.as_str(), text);
     // One that this hcb does not understand is none: then nothing is said of clusters and costs.

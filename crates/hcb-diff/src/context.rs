@@ -9,6 +9,7 @@ use crate::pods::pod_template;
 use crate::read::Area;
 use crate::report::Level;
 use hcb_api::config::Cluster;
+use hcb_api::labels::RECONCILER;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -218,7 +219,7 @@ impl<'a> Context<'a> {
     /// configuration.
     pub(crate) fn config(&self) -> Vec<usize> {
         self.of_kinds(&[kinds::CONFIG_MAP])
-            .filter(|(_, pair)| pair.object().name() == "hcb-reconciler")
+            .filter(|(_, pair)| pair.object().name() == RECONCILER)
             .map(|(index, _)| index)
             .collect()
     }

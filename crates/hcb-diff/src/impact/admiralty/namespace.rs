@@ -3,6 +3,7 @@
 use crate::context::{Context, Effects, Rule};
 use crate::kinds;
 use crate::report::Level;
+use hcb_api::labels::SCHEDULED_NAMESPACE;
 
 pub(crate) const RULE: Rule = Rule {
     id: "namespace-pruned",
@@ -10,9 +11,8 @@ pub(crate) const RULE: Rule = Rule {
     check,
 };
 
-/// The label by which Admiralty takes a namespace's pods. Source: Admiralty 0.17.0,
-/// `pkg/common/constants.go`.
-const SCHEDULED: &[&str] = &["metadata", "labels", "multicluster-scheduler"];
+/// The label by which Admiralty takes a namespace's pods.
+const SCHEDULED: &[&str] = &["metadata", "labels", SCHEDULED_NAMESPACE];
 
 fn check(context: &Context<'_>, effects: &mut Effects) {
     for (index, pair) in context.of_kinds(&[kinds::NAMESPACE]) {

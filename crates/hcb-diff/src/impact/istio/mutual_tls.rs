@@ -5,6 +5,7 @@ use crate::kinds;
 use crate::pair::Action;
 use crate::pair::Pair;
 use crate::report::Level;
+use hcb_api::labels::SIDECAR_INJECTION;
 use serde_json::Value;
 
 pub(crate) const RULE: Rule = Rule {
@@ -14,7 +15,7 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 /// The label by which Istio puts sidecars into the pods of a namespace.
-const INJECTION: &[&str] = &["metadata", "labels", "istio-injection"];
+const INJECTION: &[&str] = &["metadata", "labels", SIDECAR_INJECTION];
 
 fn check(context: &Context<'_>, effects: &mut Effects) {
     for (index, pair) in context.of_kinds(&[
