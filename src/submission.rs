@@ -1,6 +1,10 @@
 //! A Job that a person submits: what was compiled, with a name, with parameters and with places for its
 //! data of its own. Pure; `cli::submit` uploads and creates.
 
+mod error;
+
+pub use error::{ParameterError, SubmissionError};
+
 use hcb_api::labels::{OBJECT_STORE, WORKLOAD};
 use hcb_compile::compile::Output;
 use hcb_compile::plan::workloads::CHECKPOINTS;
@@ -19,8 +23,9 @@ pub type Variables = BTreeMap<String, String>;
 /// The workload of a name, `NAME` or `NAMESPACE/NAME`.
 ///
 /// # Errors
-/// In words, where there is none or there are several.
-pub fn workload<'a>(output: &'a Output, name: &str) -> Result<&'a Workload, String> {
+///
+/// There is none, or there are several.
+pub fn workload<'a>(output: &'a Output, name: &str) -> Result<&'a Workload, SubmissionError> {
     let all = &output.model.workloads;
     let full = |workload: &Workload| format!("{}/{}", workload.namespace, workload.name);
     let found: Vec<_> = all
@@ -31,16 +36,15 @@ pub fn workload<'a>(output: &'a Output, name: &str) -> Result<&'a Workload, Stri
         [workload] => Ok(workload),
         [] => {
             let hint = suggest(name, all.iter().map(|workload| workload.name.as_str()));
-            let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
-            Err(format!("there is no workload `{name}` in the spec{hint}"))
+            Err(SubmissionError::UnknownWorkload {
+                name: name.to_owned(),
+                hint,
+            })
         }
-        several => {
-            let names: Vec<_> = several.iter().map(|workload| full(workload)).collect();
-            Err(format!(
-                "there are several workloads `{name}`: say {}",
-                names.join(" or ")
-            ))
-        }
+        several => Err(SubmissionError::AmbiguousWorkload {
+            name: name.to_owned(),
+            candidates: several.iter().map(|workload| full(workload)).collect(),
+        }),
     }
 }
 
@@ -87,16 +91,15 @@ pub fn run_name(workload: &str, random: u64) -> String {
 /// workload, in any case, with dashes or underscores.
 ///
 /// # Errors
-/// In words, one line for each that is wrong.
-pub fn parameters(workload: &Workload, given: &[String]) -> Result<Variables, String> {
+///
+/// Every parameter that is wrong.
+pub fn parameters(workload: &Workload, given: &[String]) -> Result<Variables, SubmissionError> {
     let known = &workload.spec.env;
     let mut variables = Variables::new();
     let mut problems = Vec::new();
     for text in given {
         let Some((name, value)) = text.split_once('=') else {
-            problems.push(format!(
-                "`{text}` is no parameter; write `--param NAME=VALUE`"
-            ));
+            problems.push(ParameterError::NotAPair(text.clone()));
             continue;
         };
         let upper = name.to_uppercase().replace('-', "_");
@@ -106,56 +109,53 @@ pub fn parameters(workload: &Workload, given: &[String]) -> Result<Variables, St
         else {
             let hint = suggest(&upper, known.keys().map(String::as_str));
             let hint = hint.unwrap_or_else(|| "`env` of the workload has none".to_owned());
-            problems.push(format!(
-                "the workload `{}` has no parameter `{name}`; {hint}",
-                workload.name
-            ));
+            problems.push(ParameterError::Unknown {
+                workload: workload.name.clone(),
+                name: name.to_owned(),
+                hint,
+            });
             continue;
         };
         if variables
             .insert(variable.to_owned(), value.to_owned())
             .is_some()
         {
-            problems.push(format!("the parameter `{variable}` is given twice"));
+            problems.push(ParameterError::Repeated(variable.to_owned()));
         }
     }
     if problems.is_empty() {
         Ok(variables)
     } else {
-        Err(problems.join("\n"))
+        Err(SubmissionError::Parameters(problems))
     }
 }
 
 /// The input that data is uploaded for: the one of this name, or the only one.
 ///
 /// # Errors
-/// In words, where there is none or it is not clear which.
+///
+/// There is none, or it is not clear which.
 pub fn input<'a>(
     workload: &'a Workload,
     name: Option<&str>,
-) -> Result<&'a hcb_spec::spec::DataReference, String> {
+) -> Result<&'a hcb_spec::spec::DataReference, SubmissionError> {
     let inputs = &workload.spec.data.inputs;
     let names: Vec<_> = inputs.iter().map(|input| input.name.as_str()).collect();
     match (name, &inputs[..]) {
-        (_, []) => Err(format!(
-            "the workload `{}` reads no data: it has no `data.in`",
-            workload.name
-        )),
+        (_, []) => Err(SubmissionError::NoInput {
+            workload: workload.name.clone(),
+        }),
         (None, [only]) => Ok(only),
-        (None, _) => Err(format!(
-            "say which data this is, with --input: {}",
-            names.join(" or ")
-        )),
+        (None, _) => Err(SubmissionError::AmbiguousInput {
+            names: names.into_iter().map(str::to_owned).collect(),
+        }),
         (Some(name), _) => inputs
             .iter()
             .find(|input| input.name == name)
-            .ok_or_else(|| {
-                let hint = suggest(name, names.iter().copied());
-                let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
-                format!(
-                    "the workload `{}` has no input `{name}`{hint}",
-                    workload.name
-                )
+            .ok_or_else(|| SubmissionError::UnknownInput {
+                workload: workload.name.clone(),
+                name: name.to_owned(),
+                hint: suggest(name, names.iter().copied()),
             }),
     }
 }
@@ -346,23 +346,25 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_told_with_what_is() {
+    fn an_unknown_name_is_answered_with_the_nearest_known_one() {
         let output = train(DATA);
         assert_eq!(
-            workload(&output, "tarin").err().as_deref(),
-            Some("there is no workload `tarin` in the spec; did you mean `train`?")
+            workload(&output, "tarin")
+                .expect_err("no workload")
+                .to_string(),
+            "there is no workload `tarin` in the spec; did you mean `train`?"
         );
         let workload = workload(&output, "train").expect("a workload");
         let told = parameters(workload, &owned(&["EPOHCS=3", "x", "EPOCHS=1", "epochs=2"]));
         assert_eq!(
-            told.err().as_deref(),
-            Some(
-                "the workload `train` has no parameter `EPOHCS`; did you mean `EPOCHS`?\n`x` is no parameter; write `--param NAME=VALUE`\nthe parameter `EPOCHS` is given twice"
-            )
+            told.expect_err("wrong parameters").to_string(),
+            "the workload `train` has no parameter `EPOHCS`; did you mean `EPOCHS`?\n`x` is no parameter; write `--param NAME=VALUE`\nthe parameter `EPOCHS` is given twice"
         );
         assert_eq!(
-            input(workload, Some("dateset")).err().as_deref(),
-            Some("the workload `train` has no input `dateset`; did you mean `dataset`?")
+            input(workload, Some("dateset"))
+                .expect_err("no input")
+                .to_string(),
+            "the workload `train` has no input `dateset`; did you mean `dataset`?"
         );
     }
 

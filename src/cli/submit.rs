@@ -10,7 +10,7 @@ use super::output::{Format, Outcome, OutputStyle};
 use super::show;
 use super::store::{Bar, StoreAccess, StoreLocation};
 use crate::submission::{self, Variables};
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use data::Data;
 use hcb_api::labels::SYSTEM_NAMESPACE;
 use hcb_spec::model::Workload;
@@ -81,14 +81,13 @@ pub(super) fn run(args: &Args, style: OutputStyle) -> anyhow::Result<Outcome> {
     let Some(output) = &run.output else {
         return Ok(Outcome::Findings);
     };
-    let words = |problem: String| anyhow!("{problem}");
-    let workload = submission::workload(output, &args.workload).map_err(words)?;
-    let parameters = submission::parameters(workload, &args.parameters).map_err(words)?;
+    let workload = submission::workload(output, &args.workload)?;
+    let parameters = submission::parameters(workload, &args.parameters)?;
     let compiled = submission::compiled(output, workload)
         .with_context(|| format!("the templates make no Job of `{}`", workload.name))?;
     let data = match &args.data {
         Some(path) => {
-            let input = submission::input(workload, args.input.as_deref()).map_err(words)?;
+            let input = submission::input(workload, args.input.as_deref())?;
             Some((Data::find(path)?, input))
         }
         None if args.input.is_some() => {
