@@ -380,7 +380,7 @@ clusters:
     }
 
     #[test]
-    fn a_job_that_waits_costs_nothing() {
+    fn a_queued_job_costs_nothing() {
         let waits = pod(None, "Pending");
         let summary = summed(&job(&json!({}), &json!({})), &[&waits]);
         assert_eq!(
@@ -391,7 +391,7 @@ clusters:
     }
 
     #[test]
-    fn what_ran_costs_its_share_of_the_cheapest_node_that_it_fits_on() {
+    fn a_finished_pod_costs_its_share_of_the_cheapest_node_that_it_fits_on() {
         let ran = pod(Some("admiralty-public"), "Succeeded");
         let status = json!({"completionTime": "2026-01-01T12:02:00Z", "conditions": [{"type": "Complete", "status": "True"}]});
         let summary = summed(&job(&status, &json!({})), &[&ran]);
@@ -405,7 +405,7 @@ clusters:
     }
 
     #[test]
-    fn what_runs_costs_up_to_now_and_nodes_without_a_price_nothing() {
+    fn a_running_pod_costs_up_to_now_and_nothing_on_nodes_without_a_price() {
         let runs = pod(Some("admiralty-public"), "Running");
         let made = job(&json!({}), &json!({}));
         let cost = summed(&made, &[&runs]).cost.expect("a cost");
@@ -425,7 +425,7 @@ clusters:
     }
 
     #[test]
-    fn a_job_is_cancelled_as_long_as_it_is_suspended() {
+    fn a_job_with_the_cancel_annotation_counts_as_cancelled_while_it_is_suspended() {
         let noted = json!({"metadata": {"annotations": {CANCELLED_AT: "2026-01-01T11:00:00Z"}}, "spec": {"suspend": true}});
         assert_eq!(
             state(&job(&json!({}), &noted), &[]),
@@ -436,7 +436,7 @@ clusters:
     }
 
     #[test]
-    fn a_job_that_failed_says_why() {
+    fn a_failed_job_has_the_reason_of_its_condition() {
         let status = json!({"conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "Job has reached the specified backoff limit", "lastTransitionTime": "2026-01-01T11:00:00Z"}]});
         let summary = summed(&job(&status, &json!({})), &[]);
         assert_eq!(summary.state, State::Failed);

@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_submitted_job_is_what_was_compiled_with_its_own_name_and_places() {
+    fn a_submitted_job_is_the_compiled_job_with_its_own_name_and_folders() {
         let output = train(&format!("  run: onSubmit\n{DATA}"));
         let workload = workload(&output, "ml/train").expect("a workload");
         let compiled = compiled(&output, workload).expect("a Job");
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn engines_get_everything_of_it_but_the_job() {
+    fn engines_deliver_everything_of_a_submitted_workload_but_its_job() {
         let output = train(&format!("  run: onSubmit\n{DATA}"));
         let paths = output.tree.files.keys().map(|path| &**path);
         let jobs: Vec<_> = paths.filter(|path| path.contains("/job-")).collect();
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cron_job_is_run_as_it_would_be_by_its_schedule() {
+    fn a_submitted_cron_job_runs_as_its_schedule_would_run_it() {
         let output = train("  schedule: 0 3 * * *\n");
         let workload = workload(&output, "train").expect("a workload");
         let compiled = compiled(&output, workload).expect("a Job");
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn checkpoints_of_their_own_place_stay_there() {
+    fn checkpoints_with_a_place_of_their_own_stay_there() {
         let output = train(
             "  data:\n    out: [{name: model, url: \"s3://models/final.keras\"}]\n    checkpoints: s3://scratch/train/\n",
         );
@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_runs_are_names_of_jobs() {
+    fn names_of_runs_are_valid_names_of_jobs() {
         for random in [0, 1, u64::MAX, 0x1234_5678_9abc_def0] {
             let name = run_name("train", random);
             assert_eq!(

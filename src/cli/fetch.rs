@@ -104,7 +104,7 @@ async fn fetch(args: &Args, style: OutputStyle) -> anyhow::Result<Outcome> {
         download(&client, object, args.force, &bar).await?;
     }
     let said = bar.finish();
-    tell(&found, &wanted, &folder, &said, style)?;
+    report(&found, &wanted, &folder, &said, style)?;
     Ok(if state == State::Failed {
         Outcome::Findings
     } else {
@@ -162,7 +162,7 @@ fn wanted(found: &[Object], force: bool) -> anyhow::Result<Vec<&Object>> {
     )
 }
 
-fn tell(
+fn report(
     found: &[Object],
     wanted: &[&Object],
     folder: &Path,

@@ -157,7 +157,7 @@ impl FollowedJob {
             told.remove("lost");
             let (state, reason) = seen.state();
             for pod in &seen.pods {
-                self.tell(pod, &seen, &mut told, &mut waits).await;
+                self.report(pod, &seen, &mut told, &mut waits).await;
                 let phase = pod
                     .status
                     .as_ref()
@@ -200,7 +200,7 @@ impl FollowedJob {
     }
 
     /// Says what is new of a pod.
-    async fn tell(
+    async fn report(
         &self,
         pod: &Pod,
         seen: &JobSnapshot,

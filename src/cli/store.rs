@@ -56,7 +56,7 @@ impl StoreAccess {
                 Some((&model.clusters[*cluster].name, service)),
             ),
         };
-        let endpoint = self.told().or(outside);
+        let endpoint = self.named_endpoint().or(outside);
         if let (None, Some((cluster, service))) = (&endpoint, cluster) {
             let (namespace, name, port) = (&service.namespace, &service.service, service.port);
             bail!(
@@ -76,7 +76,7 @@ impl StoreAccess {
         let inside = variable("AWS_ENDPOINT_URL_S3");
         let is_local = |url: &String| url.contains(".svc.") || url.contains(".svc:");
         let told = self
-            .told()
+            .named_endpoint()
             .or_else(|| job.annotations().get(OBJECT_STORE).cloned());
         let endpoint = told.or_else(|| inside.clone().filter(|url| !is_local(url)));
         if endpoint.is_none()
@@ -94,7 +94,7 @@ impl StoreAccess {
         })
     }
 
-    fn told(&self) -> Option<String> {
+    fn named_endpoint(&self) -> Option<String> {
         let from = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let told = self
             .endpoint

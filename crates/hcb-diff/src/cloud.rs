@@ -22,12 +22,12 @@ pub(crate) struct Cloud {
     /// What the reconciler goes by.
     pub config: Config,
     /// The workloads, where they were asked for.
-    pub workloads: Vec<Placed>,
+    pub workloads: Vec<WorkloadPlacement>,
 }
 
 /// A workload with where it may run.
 #[derive(Debug, Clone)]
-pub(crate) struct Placed {
+pub(crate) struct WorkloadPlacement {
     /// Its namespace.
     pub namespace: String,
     /// Its name.
@@ -93,7 +93,7 @@ fn config(side: &Side) -> Option<Config> {
     Config::read(file, text, &mut Diagnostics::default())
 }
 
-fn workloads(side: &Side, config: &Config) -> Vec<Placed> {
+fn workloads(side: &Side, config: &Config) -> Vec<WorkloadPlacement> {
     let files: Vec<_> = side
         .files
         .iter()
@@ -106,7 +106,7 @@ fn workloads(side: &Side, config: &Config) -> Vec<Placed> {
         .collect()
 }
 
-fn placed(object: &Object, config: &Config) -> Option<Placed> {
+fn placed(object: &Object, config: &Config) -> Option<WorkloadPlacement> {
     let spec = match object.group_kind() {
         kinds::JOB => object.value.get("spec")?,
         kinds::CRON_JOB => object.value.pointer("/spec/jobTemplate/spec")?,
@@ -121,7 +121,7 @@ fn placed(object: &Object, config: &Config) -> Option<Placed> {
         .filter(|cluster| shape.clusters.contains(&cluster.name) && fits(&cluster.pools))
         .map(|cluster| cluster.name.clone())
         .collect();
-    Some(Placed {
+    Some(WorkloadPlacement {
         namespace: object.namespace().to_owned(),
         name: object.known_as().to_owned(),
         shape,
@@ -151,7 +151,7 @@ impl Cloud {
     }
 
     /// The workloads by namespace and name.
-    pub(crate) fn by_name(&self) -> BTreeMap<(&str, &str), &Placed> {
+    pub(crate) fn by_name(&self) -> BTreeMap<(&str, &str), &WorkloadPlacement> {
         self.workloads
             .iter()
             .map(|workload| {

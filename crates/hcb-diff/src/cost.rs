@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_is_within_every_limit() {
+    fn the_highest_cost_respects_every_limit() {
         let limits = |nodes, cpu: i128| {
             Some(Limits {
                 nodes,

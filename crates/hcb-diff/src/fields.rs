@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn items_are_told_apart_by_their_keys() {
+    fn list_items_are_paired_by_their_keys() {
         let before = pod(&json!({ "containers": [
             { "name": "a", "image": "x:1", "env": [{ "name": "A", "value": "1" }, { "name": "B", "value": "2" }] },
             { "name": "b", "image": "y:1", "ports": [{ "containerPort": 80 }] },
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn order_counts_where_it_means_something() {
+    fn the_order_of_a_list_is_a_difference_only_where_it_has_a_meaning() {
         let with = |field: &str, list: Value| {
             let mut container = json!({ "name": "a" });
             container[field] = list;
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn sets_have_no_order() {
+    fn the_order_of_a_set_is_no_difference() {
         let role = |rules: Value| json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "rules": rules });
         let rule =
             |verbs: &[&str]| json!({ "apiGroups": [""], "resources": ["pods"], "verbs": verbs });

@@ -7,7 +7,7 @@ use crate::kinds;
 use crate::pair::Action;
 use crate::pair::Pair;
 use crate::report::{Change, Field, Impact, Level, ObjectRef};
-use crate::words::{some, subject};
+use crate::words::{abbreviated, subject};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,7 +46,7 @@ fn changes(context: &Context<'_>, levels: &[Option<Level>]) -> (Vec<Change>, Vec
             levels[index].map(Level::word),
             pair.action,
             whole_cluster(context, pair).map_or_else(
-                || kinds::told(pair.object().group_kind()),
+                || kinds::display_name(pair.object().group_kind()),
                 |name| format!("cluster {name}")
             ),
             if whole_cluster(context, pair).is_some() {
@@ -334,7 +334,7 @@ fn things(group: &[&Effect]) -> String {
         (*only).to_owned()
     } else {
         let names: Vec<_> = split.iter().map(|(_, name)| (*name).to_owned()).collect();
-        format!("{}s {}", split[0].0, some(&names, 6))
+        format!("{}s {}", split[0].0, abbreviated(&names, 6))
     }
 }
 
@@ -343,7 +343,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_replaced_as_words_only() {
+    fn placeholders_replace_whole_words_only() {
         let names = [("a", "{name}"), ("public", "{cluster}")];
         assert_eq!(
             replaced_text("a public-a: apublic, public/x {a}", &names),

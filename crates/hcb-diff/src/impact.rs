@@ -78,7 +78,7 @@ mod tests {
     use super::RULES;
 
     #[test]
-    fn rules_that_share_a_name_say_the_same_of_what_they_find() {
+    fn rules_that_share_a_name_share_their_description() {
         for rule in RULES {
             let first = RULES.iter().find(|other| other.id == rule.id);
             assert_eq!(

@@ -85,7 +85,7 @@ kinds! {
 
 /// What a reader calls a kind: the kind alone, with its group where a known kind has the same name.
 /// So a Knative `Service` is a `Service.serving.knative.dev`.
-pub(crate) fn told(kind: GroupKind<'_>) -> String {
+pub(crate) fn display_name(kind: GroupKind<'_>) -> String {
     let has_namesake = ALL.iter().any(|known| known.kind == kind.kind);
     if has_namesake && !ALL.contains(&kind) {
         kind.to_string()
@@ -119,7 +119,7 @@ mod tests {
             ),
             ("example.com", "Widget", "Widget"),
         ] {
-            assert_eq!(told(GroupKind::new(group, kind)), expected);
+            assert_eq!(display_name(GroupKind::new(group, kind)), expected);
         }
     }
 }

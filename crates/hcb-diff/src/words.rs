@@ -6,7 +6,7 @@ use crate::report::ObjectRef;
 use std::collections::BTreeSet;
 
 /// The first of some names, and how many there are more.
-pub(crate) fn some(names: &[String], most: usize) -> String {
+pub(crate) fn abbreviated(names: &[String], most: usize) -> String {
     if names.len() <= most + 1 {
         return names.join(", ");
     }
@@ -23,15 +23,15 @@ pub(crate) fn subject(objects: &[ObjectRef]) -> String {
         let all: BTreeSet<_> = objects.iter().map(of).collect();
         all.into_iter().collect()
     };
-    let kinds = distinct(&told);
+    let kinds = distinct(&display_kind);
     let clusters = distinct(&|object| object.cluster.clone());
     let place = match clusters.as_slice() {
         [one] if one.is_empty() => String::new(),
         [one] => format!(" ({one})"),
-        many => format!(" in {} clusters ({})", many.len(), some(many, 3)),
+        many => format!(" in {} clusters ({})", many.len(), abbreviated(many, 3)),
     };
     if kinds.len() > 1 {
-        let named = distinct(&|object| format!("{} {}", told(object), full_name(object)));
+        let named = distinct(&|object| format!("{} {}", display_kind(object), full_name(object)));
         if named.len() <= 4 {
             return format!("{}{place}", named.join(", "));
         }
@@ -40,7 +40,7 @@ pub(crate) fn subject(objects: &[ObjectRef]) -> String {
             .map(|kind| {
                 let count = objects
                     .iter()
-                    .filter(|object| told(object) == *kind)
+                    .filter(|object| display_kind(object) == *kind)
                     .count();
                 if count == 1 {
                     format!("1 {kind}")
@@ -49,7 +49,11 @@ pub(crate) fn subject(objects: &[ObjectRef]) -> String {
                 }
             })
             .collect();
-        return format!("{} objects{place}: {}", objects.len(), some(&counted, 5));
+        return format!(
+            "{} objects{place}: {}",
+            objects.len(),
+            abbreviated(&counted, 5)
+        );
     }
     let kind = &kinds[0];
     let names = distinct(&full_name);
@@ -60,15 +64,15 @@ pub(crate) fn subject(objects: &[ObjectRef]) -> String {
     let short = distinct(&|object| object.name.clone());
     let listed = match (namespaces.as_slice(), short.as_slice()) {
         // One name in many namespaces.
-        (many, [name]) => format!("{name} in {}", some(many, 4)),
-        ([namespace], all) if !namespace.is_empty() => format!("in {namespace}: {}", some(all, 4)),
-        _ => some(&names, 4),
+        (many, [name]) => format!("{name} in {}", abbreviated(many, 4)),
+        ([namespace], all) if !namespace.is_empty() => format!("in {namespace}: {}", abbreviated(all, 4)),
+        _ => abbreviated(&names, 4),
     };
     format!("{} {} {listed}{place}", objects.len(), plural(kind))
 }
 
-fn told(object: &ObjectRef) -> String {
-    kinds::told(GroupKind::new(&object.group, &object.kind))
+fn display_kind(object: &ObjectRef) -> String {
+    kinds::display_name(GroupKind::new(&object.group, &object.kind))
 }
 
 fn full_name(object: &ObjectRef) -> String {
@@ -107,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn objects_are_called_as_people_would() {
+    fn several_objects_are_named_together() {
         for (objects, expected) in [
             (vec![object("a", "ml", "x")], "Job ml/x (a)"),
             (

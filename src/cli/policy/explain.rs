@@ -19,7 +19,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, style: OutputStyle) -> anyhow::Result<Outcome> {
-    let Some(known) = list::known(&args.input, style)? else {
+    let Some(known) = list::policies(&args.input, style)? else {
         return Ok(Outcome::Findings);
     };
     let policies = known.policies();

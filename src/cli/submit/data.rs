@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_told_by_its_name_and_a_folder_as_one() {
+    fn the_job_gets_the_path_of_a_single_file_and_the_folder_of_several() {
         let folder = tempfile::tempdir().expect("a folder");
         fs::create_dir(folder.path().join("a")).expect("a folder");
         fs::write(folder.path().join("a/x.npz"), "x").expect("a file");
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_uploaded_is_told() {
+    fn data_that_cannot_be_uploaded_is_an_error() {
         let folder = tempfile::tempdir().expect("a folder");
         let told = |path: &Path| format!("{:#}", Data::find(path).expect_err("no data"));
         assert!(told(&folder.path().join("none")).contains("No such file"));

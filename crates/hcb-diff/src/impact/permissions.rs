@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// Says that traffic is allowed or refused that was not.
-pub(super) fn tell(effects: &mut Effects, index: usize, opens: usize, closes: usize) {
+pub(super) fn report(effects: &mut Effects, index: usize, opens: usize, closes: usize) {
     match (opens, closes) {
         (0, 0) => {}
         (0, _) => {

@@ -107,7 +107,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn long_values_are_shown_where_they_differ() {
+    fn long_values_are_shown_around_their_differences() {
         let text = |odd: &str| {
             (0..30)
                 .map(|n| {

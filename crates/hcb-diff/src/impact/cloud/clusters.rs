@@ -94,7 +94,10 @@ fn check(context: &Context<'_>, effects: &mut Effects) {
             .map(|workload| format!("{}/{}", workload.namespace, workload.name))
             .collect();
         if !may.is_empty() {
-            effect.detail(format!("may run there: {}", crate::words::some(&may, 5)));
+            effect.detail(format!(
+                "may run there: {}",
+                crate::words::abbreviated(&may, 5)
+            ));
         }
     }
 }

@@ -36,7 +36,7 @@ fn check(context: &Context<'_>, effects: &mut Effects) {
                 if !only.is_empty() {
                     effect.detail(format!(
                         "may run nowhere meanwhile, and wait: {}",
-                        crate::words::some(&only, 5)
+                        crate::words::abbreviated(&only, 5)
                     ));
                 }
             }

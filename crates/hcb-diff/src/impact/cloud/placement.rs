@@ -1,10 +1,10 @@
 //! Where workloads may run.
 
-use crate::cloud::{Cloud, Placed};
+use crate::cloud::{Cloud, WorkloadPlacement};
 use crate::context::{Context, Effects, Rule};
 use crate::kinds;
 use crate::report::Level;
-use crate::words::some;
+use crate::words::abbreviated;
 
 pub(crate) const RULE: Rule = Rule {
     id: "placement",
@@ -30,8 +30,8 @@ fn check(context: &Context<'_>, effects: &mut Effects) {
 fn moved(
     context: &Context<'_>,
     effects: &mut Effects,
-    (before, was): (&Cloud, &Placed),
-    (after, is): (&Cloud, &Placed),
+    (before, was): (&Cloud, &WorkloadPlacement),
+    (after, is): (&Cloud, &WorkloadPlacement),
 ) {
     let pairs: Vec<_> = context
         .of_kinds(&[kinds::JOB, kinds::CRON_JOB])
@@ -55,7 +55,7 @@ fn moved(
                 "fits on no node of any cluster that it may run in: it waits for ever",
                 pairs,
             )
-            .detail(format!("it could run in {}", some(&was.clusters, 5)));
+            .detail(format!("it could run in {}", abbreviated(&was.clusters, 5)));
         return;
     }
     let lost: Vec<_> = was
@@ -70,7 +70,7 @@ fn moved(
         .filter(|name| !was.clusters.contains(name) && !context.is_new(name))
         .cloned()
         .collect();
-    let stays_home = |cloud: &Cloud, placed: &Placed| {
+    let stays_home = |cloud: &Cloud, placed: &WorkloadPlacement| {
         placed.clusters.iter().all(|name| {
             cloud
                 .cluster(name)
@@ -93,14 +93,14 @@ fn moved(
                 format!("may leave {first} now"),
                 pairs,
             )
-            .detail(format!("it may run in {}", some(&is.clusters, 8)));
+            .detail(format!("it may run in {}", abbreviated(&is.clusters, 8)));
         return;
     }
     if !gained.is_empty() {
         effects.of(
             subject.clone(),
             Level::Caution,
-            format!("may run in {} now", some(&gained, 5)),
+            format!("may run in {} now", abbreviated(&gained, 5)),
             pairs.clone(),
         );
     }
@@ -115,7 +115,7 @@ fn moved(
         effects.of(
             subject,
             Level::Caution,
-            format!("may no longer run in {}", some(&lost, 5)),
+            format!("may no longer run in {}", abbreviated(&lost, 5)),
             pairs,
         );
     }

@@ -1,7 +1,7 @@
 //! Who may talk to whom, by network policies.
 
 use crate::context::{Context, Effects, Rule};
-use crate::impact::permissions::{allowed, list, tell};
+use crate::impact::permissions::{allowed, list, report};
 use crate::kinds;
 use crate::pair::{Action, Pair};
 use crate::report::Level;
@@ -54,7 +54,7 @@ fn network(effects: &mut Effects, index: usize, pair: &Pair) {
                     "no longer limits one direction of traffic",
                 );
             }
-            tell(effects, index, opens, closes);
+            report(effects, index, opens, closes);
             if before.pointer("/spec/podSelector") != after.pointer("/spec/podSelector") {
                 effects.of_pair(index, Level::Danger, "holds for other pods than before");
             }

@@ -78,8 +78,8 @@ fn role(effects: &mut Effects, index: usize, pair: &Pair) {
     } else {
         Level::Caution
     };
-    let mut told: Vec<_> = gained.iter().map(|right| tell(right)).collect();
-    told.sort();
+    let mut descriptions: Vec<_> = gained.iter().map(|right| described(right)).collect();
+    descriptions.sort();
     let text = if pair.action == Action::Add {
         format!("new and grants {} rights", gained.len())
     } else {
@@ -92,7 +92,7 @@ fn role(effects: &mut Effects, index: usize, pair: &Pair) {
             text.replace(" 1 more rights", " 1 more right")
                 .replace(" 1 rights", " 1 right"),
         )
-        .detail(crate::words::some(&told, 6));
+        .detail(crate::words::abbreviated(&descriptions, 6));
 }
 
 fn texts(value: Option<&Value>) -> Vec<String> {
@@ -141,7 +141,7 @@ fn covers(held: &Right, right: &Right) -> bool {
         && any(&held.3, &right.3)
 }
 
-fn tell((group, resource, name, verb): &Right) -> String {
+fn described((group, resource, name, verb): &Right) -> String {
     let group = if group.is_empty() {
         String::new()
     } else {

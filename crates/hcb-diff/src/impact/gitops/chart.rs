@@ -45,7 +45,7 @@ fn check(context: &Context<'_>, effects: &mut Effects) {
                     Level::Caution,
                     "other values: what they configure changes, pods may restart",
                 )
-                .detail(crate::words::some(&paths, 6));
+                .detail(crate::words::abbreviated(&paths, 6));
         }
     }
 }

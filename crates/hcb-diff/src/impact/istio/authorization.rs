@@ -1,7 +1,7 @@
 //! Who may talk to whom, by Istio's authorization policies.
 
 use crate::context::{Context, Effects, Rule};
-use crate::impact::permissions::{allowed, list, tell};
+use crate::impact::permissions::{allowed, list, report};
 use crate::kinds;
 use crate::pair::Pair;
 use crate::report::Level;
@@ -67,7 +67,7 @@ fn authorization(effects: &mut Effects, index: usize, pair: &Pair) {
             } else {
                 (less, more)
             };
-            tell(effects, index, opens, closes);
+            report(effects, index, opens, closes);
             if before.pointer("/spec/selector") != after.pointer("/spec/selector") {
                 effects.of_pair(index, Level::Danger, "holds for other pods than before");
             }
