@@ -564,7 +564,7 @@ fn a_browser_renders_the_html_page() {
         });
     let Some(browser) = browser else {
         let _ = std::io::stderr().write_all(
-            b"SKIPPED: a_page_is_shown_by_a_browser needs chromium, which is not installed\n",
+            b"SKIPPED: a_browser_renders_the_html_page needs chromium, which is not installed\n",
         );
         return;
     };
