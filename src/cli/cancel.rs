@@ -15,8 +15,8 @@ use serde_json::json;
 /// Stop a job. Its pods end; what they wrote, and the Job with its record, stay.
 ///
 /// With --delete, the Job goes too; what it wrote to the object store stays in any case. A cancelled job can
-/// be let go on: `kubectl patch job JOB -p '{"spec":{"suspend":false}}'`; a program that writes checkpoints
-/// goes on where it was.
+/// be resumed: `kubectl patch job JOB -p '{"spec":{"suspend":false}}'`; a program that writes checkpoints
+/// continues from its last one.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hcb cancel train-digits-k7m2xq9p               stop it\n  hcb cancel train-digits-k7m2xq9p --delete      and remove the Job"
@@ -34,7 +34,7 @@ pub(super) struct Args {
     access: Access,
 }
 
-/// By these, engines know what they apply.
+/// Labels and annotations by which GitOps engines recognize what they apply.
 const MARKS: [&str; 3] = [
     "argocd.argoproj.io/tracking-id",
     "app.kubernetes.io/instance",
@@ -54,7 +54,7 @@ pub(super) fn run(args: &Args, _: OutputStyle) -> anyhow::Result<Outcome> {
             };
             if let Some(mark) = MARKS.iter().find(is_marked) {
                 bail!(
-                    "{} is applied from Git (it has `{mark}`), and would be made and run again; take its workload out of the spec instead, or cancel it without --delete",
+                    "{} is applied from Git (it has `{mark}`), and would be created and run again; remove its workload from the spec instead, or cancel it without --delete",
                     args.job
                 );
             }

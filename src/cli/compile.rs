@@ -42,7 +42,7 @@ pub(super) struct Args {
     /// last round.
     #[arg(long)]
     watch: bool,
-    /// Say how long each phase took.
+    /// Print how long each phase took.
     #[arg(long)]
     timings: bool,
 }

@@ -60,7 +60,7 @@ struct ExplainedPod {
     cluster: Option<String>,
     bound: Option<Timestamp>,
     phase: String,
-    /// Why it was let go.
+    /// Why it was released.
     released: Option<Explanation>,
     /// What was decided last, while it waits.
     now: Option<Explanation>,
@@ -172,7 +172,7 @@ async fn events(
 fn text(explained: &Explained, now: Timestamp) -> String {
     let mut text = format!("Job {} in {}\n", explained.job, explained.namespace);
     if explained.pods.is_empty() {
-        text.push_str("  it has no pod (any more)\n");
+        text.push_str("  it has no pods\n");
     }
     for pod in &explained.pods {
         let _ = write!(text, "\n{}: ", pod.name);
@@ -181,19 +181,23 @@ fn text(explained: &Explained, now: Timestamp) -> String {
             (Some(cluster), Some(bound)) => {
                 let _ = writeln!(
                     text,
-                    "{} in {cluster}, where it was placed at {} UTC, {} after it was made",
+                    "{} in {cluster}, where it was placed at {} UTC, {} after it was created",
                     phase(&pod.phase),
                     time(bound, now),
                     span(created, bound)
                 );
             }
             (Some(cluster), None) => drop(writeln!(text, "{} in {cluster}", phase(&pod.phase))),
-            (None, _) => drop(writeln!(text, "has waited for {}", span(created, now))),
+            (None, _) => drop(writeln!(
+                text,
+                "has been pending for {}",
+                span(created, now)
+            )),
         }
         if let Some(released) = &pod.released {
             text.push_str(&explanation(released, now));
         } else if pod.cluster.is_some() {
-            text.push_str("  it was never let go further than the first tier, which had room\n");
+            text.push_str("  it never left the first tier, which had room\n");
         }
         // While it waits, what was decided last may be something else.
         if let Some(now_decided) = &pod.now
@@ -206,7 +210,7 @@ fn text(explained: &Explained, now: Timestamp) -> String {
         }
     }
     if !explained.events.is_empty() {
-        text.push_str("\nwhat was decided, by the Events of the Job\n");
+        text.push_str("\ndecisions, from the Events of the Job\n");
     }
     for event in &explained.events {
         let at = event.at.map(|at| time(at, now)).unwrap_or_default();

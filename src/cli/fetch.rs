@@ -32,10 +32,10 @@ pub(super) struct Args {
     /// The folder to download into. Default: one of the job's name.
     #[arg(long, short, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// The only output of the job to download. Default: all; several get a folder each.
+    /// Download only this output of the job. Default: all; several outputs get a folder each.
     #[arg(long, value_name = "NAME")]
     output: Option<String>,
-    /// Overwrite files that are other than what the job wrote.
+    /// Overwrite existing files that differ from what the job wrote.
     #[arg(long)]
     force: bool,
     /// Download checkpoints too.

@@ -188,7 +188,7 @@ impl FollowedJob {
                     .map(|reason| format!(": {reason}"))
                     .unwrap_or_default();
                 show::say(&format!(
-                    "{} {}, {} after it was made{reason}",
+                    "{} {}, {} after it was created{reason}",
                     self.name,
                     state.word(),
                     span(created, now)
@@ -238,7 +238,7 @@ impl FollowedJob {
                 .get(DECISION)
                 .and_then(|text| serde_json::from_str::<Explanation>(text).ok());
             let why = why.map_or_else(
-                || "it was never let go further than the first tier, which had room".to_owned(),
+                || "it never left the first tier, which had room".to_owned(),
                 |why| because(&why),
             );
             at(&format!(

@@ -28,7 +28,7 @@ const PAGE: u32 = 500;
 /// gone are not counted.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hcb jobs                          all that the spec's workloads made\n  hcb jobs -n ml --active           those of a namespace that are not over\n  hcb jobs --format json            for a program"
+    after_help = "Examples:\n  hcb jobs                          all jobs of the spec's workloads\n  hcb jobs -n ml --active           jobs of a namespace that have not ended\n  hcb jobs --format json            for a program"
 )]
 pub(super) struct Args {
     /// The namespace. Default: all.
@@ -37,7 +37,7 @@ pub(super) struct Args {
     /// The workload.
     #[arg(long, short, value_name = "NAME")]
     workload: Option<String>,
-    /// Leave out those that are over.
+    /// Leave out jobs that have ended.
     #[arg(long)]
     active: bool,
     #[command(flatten)]

@@ -14,7 +14,7 @@ use kube::ResourceExt;
 /// nodes. Where that does not work, `--target` names a context for the cluster itself.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hcb logs train-digits-k7m2xq9p                          what there is\n  hcb logs train-digits-k7m2xq9p -f                       and what comes, until the job is over\n  hcb logs train-digits-k7m2xq9p --target public=eks-eu   from the target cluster itself"
+    after_help = "Examples:\n  hcb logs train-digits-k7m2xq9p                          the logs so far\n  hcb logs train-digits-k7m2xq9p -f                       and follow until the job ends\n  hcb logs train-digits-k7m2xq9p --target public=eks-eu   from the target cluster itself"
 )]
 pub(super) struct Args {
     /// The Job.
@@ -22,7 +22,7 @@ pub(super) struct Args {
     /// Its namespace. Default: the only one that has a Job of this name.
     #[arg(long, short, value_name = "NAME")]
     namespace: Option<String>,
-    /// Go on until the job is over; what becomes of it is told on stderr.
+    /// Follow until the job ends; its progress is printed on stderr.
     #[arg(long, short)]
     follow: bool,
     #[command(flatten)]
@@ -50,13 +50,13 @@ pub(super) fn run(args: &Args, style: OutputStyle) -> anyhow::Result<Outcome> {
         }
         let seen = watched.snapshot().await?;
         if seen.pods.is_empty() {
-            show::say(&format!("{} has no pod (any more)", args.job));
+            show::say(&format!("{} has no pods", args.job));
         }
         for pod in &seen.pods {
             let cluster = cluster_of(pod, &seen.clusters);
             if cluster.is_none() {
                 show::say(&format!(
-                    "{} waits and has printed nothing; `hcb explain {}` says why",
+                    "{} is pending and has no logs yet; `hcb explain {}` says why",
                     pod.name_any(),
                     args.job
                 ));

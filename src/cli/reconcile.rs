@@ -17,35 +17,35 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long a Lease must not have been renewed until nobody is there.
+/// After how long without a renewal of its Lease a reconciler counts as gone.
 const DOWN_AFTER: Duration = Duration::from_secs(30);
 
-/// Run the reconciler: let jobs leave the first tier only when they fit in it no more.
+/// Run the reconciler: let jobs leave the first tier only when they no longer fit in it.
 ///
-/// The tree that `hcb compile` writes deploys it in the source cluster, with its configuration. It takes
-/// over a configuration that changes, and keeps the one it has where the new one is not understood.
+/// The tree that `hcb compile` writes deploys it in the source cluster, with its configuration. It reloads
+/// the configuration when it changes, and keeps the old one if the new one is invalid.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hcb reconcile --config config.yaml --dry-run               say what would be done\n  hcb reconcile --config config.yaml --record run.jsonl      keep all that is seen and decided\n  hcb reconcile --replay run.jsonl                           decide all of it again\n  hcb reconcile --replay run.jsonl --config other.yaml       and with other settings\n\nserves /metrics, /livez, /readyz and /status"
+    after_help = "Examples:\n  hcb reconcile --config config.yaml --dry-run               say what would be done\n  hcb reconcile --config config.yaml --record run.jsonl      record every observation and decision\n  hcb reconcile --replay run.jsonl                           repeat every decision\n  hcb reconcile --replay run.jsonl --config other.yaml       and with other settings\n\nserves /metrics, /livez, /readyz and /status"
 )]
 pub(super) struct Args {
     /// The configuration, as `hcb compile` writes it.
     #[arg(long, value_name = "FILE", required_unless_present = "replay")]
     config: Option<PathBuf>,
-    /// Only say what would be done.
+    /// Report what would be done, and do nothing.
     #[arg(long)]
     dry_run: bool,
     /// Where metrics, health and status are served. Default: port 8080 of every address.
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
-    /// Record all that is seen and decided in a new file.
+    /// Record every observation and decision in a new file.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
-    /// Decide all of a record again, without any cluster; exit 1 where something else is decided.
+    /// Repeat every decision of a record without a cluster; exit 1 if any decision differs.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["dry_run", "listen", "record", "open_if_down"])]
     replay: Option<PathBuf>,
-    /// If no reconciler runs, open the gates of the first tier and, where the configuration says so, let all
-    /// waiting pods go where they may; then end.
+    /// If no reconciler runs, open the gates of the first tier and, where the configuration says so, release
+    /// all pending pods; then exit.
     #[arg(long, conflicts_with_all = ["dry_run", "listen", "record"])]
     open_if_down: bool,
 }
@@ -79,9 +79,9 @@ pub(super) fn run(args: &Args, style: OutputStyle) -> anyhow::Result<Outcome> {
     if args.open_if_down {
         let opened = runtime.block_on(run::open_if_down(&config, &namespace, DOWN_AFTER))?;
         show::say(&match opened {
-            None => "a reconciler is there; nothing was opened".to_owned(),
+            None => "a reconciler is running; nothing was opened".to_owned(),
             Some(opened) => format!(
-                "no reconciler is there; opened: {}; let go: {}",
+                "no reconciler is running; opened: {}; released: {}",
                 show::count(opened.gates, "gate"),
                 show::count(opened.pods, "pod")
             ),
@@ -121,7 +121,7 @@ fn parse(
     Ok(Config::read(file, text, diagnostics))
 }
 
-/// Looks whether the file changed, and reads it where it did.
+/// Reads the file again if it has changed.
 fn reload(path: PathBuf) -> run::Reload {
     let mut known = fs::read_to_string(&path).ok();
     Box::new(move || {

@@ -24,7 +24,7 @@ const BAR: usize = 20;
 
 /// Show what the reconciler sees: clusters, tiers, pods that wait and why, and what bursting costs.
 ///
-/// Exit 1 where the status is old, which says that no reconciler runs.
+/// Exit 1 if the status is old: no reconciler runs.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hcb status                          once\n  hcb status --watch                  live, until Ctrl-C\n  hcb status --context private        of another context of the kubeconfig\n  hcb status --format json            for a program"
@@ -35,7 +35,7 @@ pub(super) struct Args {
     /// The namespace of the reconciler.
     #[arg(long, short, value_name = "NAME", default_value = SYSTEM_NAMESPACE)]
     namespace: String,
-    /// Draw it again every two seconds.
+    /// Redraw every two seconds.
     #[arg(long, short)]
     watch: bool,
 }

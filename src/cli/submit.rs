@@ -181,7 +181,7 @@ impl Submit<'_> {
         record: &mut Record,
     ) -> anyhow::Result<()> {
         if record.goes_on() {
-            show::say(&format!("going on with the upload of {}", record.run()));
+            show::say(&format!("resuming the upload of {}", record.run()));
         }
         let bar = Bar::new(self.style, "uploading", data.bytes());
         let result = data.upload(store, folder, record, &bar).await;
@@ -190,7 +190,7 @@ impl Submit<'_> {
             let (sent, there) = bar.moved();
             let all = human(data.bytes());
             return Err(error.context(format!(
-                "the data is not uploaded: {} of {all} are there; the same command goes on from there",
+                "the upload is incomplete: {} of {all} are uploaded; run the same command again to resume it",
                 human(sent + there)
             )));
         }
@@ -223,10 +223,7 @@ impl Submit<'_> {
                     403 => "; ask the platform team for the right to create Jobs there".to_owned(),
                     _ => String::new(),
                 };
-                bail!(
-                    "the cluster does not take the Job: {}{hint}",
-                    status.message
-                )
+                bail!("the cluster refuses the Job: {}{hint}", status.message)
             }
             Err(error) => Err(error).context("creating the Job"),
         }
@@ -265,7 +262,7 @@ impl Submit<'_> {
         let seen = tokio::select! {
             seen = watched.follow(self.style) => seen?,
             _ = tokio::signal::ctrl_c() => {
-                show::say(&format!("not followed any more; the job goes on: `hcb logs {name} -n {namespace} -f`, `hcb cancel {name} -n {namespace}`"));
+                show::say(&format!("no longer following; the job goes on: `hcb logs {name} -n {namespace} -f`, `hcb cancel {name} -n {namespace}`"));
                 return Ok(Outcome::Ok);
             }
         };
