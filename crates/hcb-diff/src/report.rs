@@ -52,9 +52,9 @@ pub struct Report {
     pub cost: Option<CostChange>,
     /// The clusters, by tier.
     pub clusters: Vec<ClusterChange>,
-    /// The differences, object by object, with those that are the same told once.
+    /// The differences, object by object; equal differences are listed once.
     pub changes: Vec<Change>,
-    /// What could not be told.
+    /// What the comparison could not find out.
     pub notes: Vec<String>,
 }
 
@@ -62,23 +62,23 @@ pub struct Report {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Counts {
-    /// Objects that come.
+    /// Objects that are added.
     pub added: usize,
     /// Objects with other fields.
     pub changed: usize,
-    /// Objects that go while others take their places: Jobs with another content.
+    /// Objects that another one replaces: Jobs whose content changed, and with it their names.
     pub replaced: usize,
     /// Objects that another unit delivers.
     pub moved: usize,
-    /// Objects that go.
+    /// Objects that are removed.
     pub removed: usize,
-    /// Objects of which only comments or meaningless order differ.
+    /// Objects in which only comments or an order without meaning differ.
     pub same: usize,
     /// Files that are the same, byte by byte.
     pub unchanged_files: usize,
 }
 
-/// An object that something is said of.
+/// An object that a report is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectRef {
@@ -100,7 +100,7 @@ pub struct ObjectRef {
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Impact {
-    /// The rule that says it, such as `job-replaced`.
+    /// The rule that found it, such as `job-replaced`.
     pub rule: String,
     /// How much care it needs.
     pub level: Level,
@@ -118,7 +118,7 @@ pub struct Impact {
     pub changes: Vec<usize>,
 }
 
-/// A difference, once for all objects that it is the same for.
+/// A difference, listed once for all objects that have it.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Change {
@@ -141,7 +141,7 @@ pub struct Change {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Field {
-    /// Where it is, such as `spec.template.spec.containers[name=main].image`.
+    /// Its path, such as `spec.template.spec.containers[name=main].image`.
     pub path: String,
     /// What it was; left out where it was not there.
     #[serde(skip_serializing_if = "Option::is_none")]

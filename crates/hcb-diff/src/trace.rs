@@ -1,8 +1,8 @@
 //! Finds what in the spec leads to a difference.
 //!
-//! Where both specs are at hand, that is found by trying: each piece of text that changed is put into
-//! the old spec alone, that is compiled, and what differs then is what the piece leads to. What no piece
-//! leads to alone is laid at all pieces together.
+//! Both specs are needed. Each piece of text that changed is put into the old spec alone, which is then
+//! compiled: what differs is what the piece leads to. What no piece leads to alone counts as the effect of
+//! all pieces together.
 
 use crate::cause::{Cause, Causes, Compiled, Texts};
 use crate::compare::effect_keys;

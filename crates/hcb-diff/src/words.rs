@@ -65,7 +65,9 @@ pub(crate) fn subject(objects: &[ObjectRef]) -> String {
     let listed = match (namespaces.as_slice(), short.as_slice()) {
         // One name in many namespaces.
         (many, [name]) => format!("{name} in {}", abbreviated(many, 4)),
-        ([namespace], all) if !namespace.is_empty() => format!("in {namespace}: {}", abbreviated(all, 4)),
+        ([namespace], all) if !namespace.is_empty() => {
+            format!("in {namespace}: {}", abbreviated(all, 4))
+        }
         _ => abbreviated(&names, 4),
     };
     format!("{} {} {listed}{place}", objects.len(), plural(kind))

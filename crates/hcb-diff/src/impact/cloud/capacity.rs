@@ -21,7 +21,7 @@ fn check(context: &Context<'_>, effects: &mut Effects) {
                 effects.of(
                     subject,
                     Level::Caution,
-                    "removed: nobody adds nodes any more",
+                    "removed: nothing adds nodes any more",
                     context.config(),
                 );
             }

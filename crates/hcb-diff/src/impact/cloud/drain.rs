@@ -21,7 +21,7 @@ fn check(context: &Context<'_>, effects: &mut Effects) {
                 let effect = effects.of(
                     subject,
                     Level::Caution,
-                    "is drained: no further job goes there; those that run there run to their end",
+                    "is drained: no further job goes there; running jobs finish there",
                     context.config(),
                 );
                 let only: Vec<_> = after
@@ -35,7 +35,7 @@ fn check(context: &Context<'_>, effects: &mut Effects) {
                     .collect();
                 if !only.is_empty() {
                     effect.detail(format!(
-                        "may run nowhere meanwhile, and wait: {}",
+                        "may run nowhere meanwhile and stay pending: {}",
                         crate::words::abbreviated(&only, 5)
                     ));
                 }

@@ -52,7 +52,7 @@ fn moved(
             .of(
                 subject,
                 Level::Danger,
-                "fits on no node of any cluster that it may run in: it waits for ever",
+                "fits on no node of any cluster that it may run in: it stays pending",
                 pairs,
             )
             .detail(format!("it could run in {}", abbreviated(&was.clusters, 5)));

@@ -7,7 +7,7 @@ use crate::report::Level;
 
 pub(crate) const RULE: Rule = Rule {
     id: "submitted",
-    about: "what `hcb submit` runs comes, goes or changes; jobs that run are left alone",
+    about: "what `hcb submit` runs comes, goes or changes; running jobs are left alone",
     check,
 };
 
@@ -18,9 +18,9 @@ fn check(context: &Context<'_>, effects: &mut Effects) {
         }
         let effect = match pair.action {
             Action::Add => "new: people can submit it",
-            Action::Remove => "deleted: it can be submitted no more; jobs that run are left alone",
+            Action::Remove => "deleted: it can no longer be submitted; running jobs are left alone",
             Action::Change | Action::Replace | Action::Move => {
-                "the next that is submitted is another; jobs that run are left alone"
+                "the next submission runs the new version; running jobs are left alone"
             }
         };
         effects.of_pair(index, Level::Note, effect);

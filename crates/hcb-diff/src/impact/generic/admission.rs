@@ -10,7 +10,7 @@ use serde_json::Value;
 
 pub(crate) const RULE: Rule = Rule {
     id: "admission-weakened",
-    about: "the API server lets in what it refused, or refuses what it let in",
+    about: "the API server admits what it refused, or refuses what it admitted",
     check,
 };
 
@@ -27,13 +27,13 @@ fn check(context: &Context<'_>, effects: &mut Effects) {
     for (index, pair) in context.of_kinds_that_stay(KINDS) {
         match pair.action {
             Action::Remove => {
-                effects.of_pair(index, Level::Danger, "deleted: what it refused is let in");
+                effects.of_pair(index, Level::Danger, "deleted: what it refused is admitted");
             }
             Action::Add => {
                 effects.of_pair(
                     index,
                     Level::Caution,
-                    "new: what it refuses is no longer let in",
+                    "new: what it refuses is no longer admitted",
                 );
             }
             _ => changed(effects, index, pair),
@@ -63,7 +63,7 @@ fn changed(effects: &mut Effects, index: usize, pair: &Pair) {
         effects.of_pair(
             index,
             Level::Danger,
-            "lets everything in where it cannot decide",
+            "admits everything where it cannot decide",
         );
     }
     let actions = |value: &Value| {
@@ -85,12 +85,12 @@ fn changed(effects: &mut Effects, index: usize, pair: &Pair) {
         (
             "/spec/validations",
             "checks more",
-            "checks less: what a removed validation refused is let in",
+            "checks less: what a removed validation refused is admitted",
         ),
         (
             "/spec/matchConditions",
-            "holds for fewer requests: it has more conditions",
-            "holds for more requests",
+            "applies to fewer requests: it has more conditions",
+            "applies to more requests",
         ),
     ] {
         let of = |value: &Value| {
@@ -109,7 +109,7 @@ fn changed(effects: &mut Effects, index: usize, pair: &Pair) {
                 effects.of_pair(
                     index,
                     Level::Danger,
-                    "decides otherwise: read its expressions",
+                    "decides differently: read its expressions",
                 );
             }
             (true, false) => {
@@ -142,14 +142,14 @@ fn changed(effects: &mut Effects, index: usize, pair: &Pair) {
                 index,
                 Level::Danger,
                 format!(
-                    "holds for other requests than before ({})",
+                    "applies to other requests than before ({})",
                     pointer.trim_start_matches("/spec/")
                 ),
             );
         }
     }
     if before.get("webhooks") != after.get("webhooks") {
-        effects.of_pair(index, Level::Caution, "asks its webhooks otherwise");
+        effects.of_pair(index, Level::Caution, "calls its webhooks differently");
     }
 }
 

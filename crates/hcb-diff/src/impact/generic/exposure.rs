@@ -30,7 +30,7 @@ fn check(context: &Context<'_>, effects: &mut Effects) {
                 effects.of_pair(
                     index,
                     Level::Danger,
-                    "deleted: its name is no longer known, and who uses it fails",
+                    "deleted: its name no longer resolves, and its clients fail",
                 );
             }
             Action::Add if reach(&pair.object().value) == 0 => {}
@@ -68,10 +68,10 @@ fn service(effects: &mut Effects, index: usize, pair: &Pair) {
         effects.of_pair(
             index,
             Level::Caution,
-            "has other ports: who uses the old ones fails",
+            "has other ports: clients of the old ones fail",
         );
     }
     if pair.touches(&["spec", "selector"]) {
-        effects.of_pair(index, Level::Caution, "leads to other pods");
+        effects.of_pair(index, Level::Caution, "selects other pods");
     }
 }

@@ -47,7 +47,7 @@ fn check(context: &Context<'_>, effects: &mut Effects) {
         let effect = effects.of_pair(
             index,
             Level::Danger,
-            "the API server refuses this change: the delivery fails until the object is deleted by hand and made anew",
+            "the API server refuses this change: the delivery fails until the object is deleted by hand and created again",
         );
         for field in refused {
             let show = |value: &Option<Value>| match value {

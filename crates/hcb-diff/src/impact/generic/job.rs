@@ -21,7 +21,7 @@ fn check(context: &Context<'_>, effects: &mut Effects) {
                 effects.of_pair(
                     index,
                     Level::Danger,
-                    "deleted: it runs no more, and runs that go on end at once",
+                    "deleted: it no longer runs, and current runs end at once",
                 );
             }
             Action::Remove => {
@@ -45,7 +45,7 @@ fn check(context: &Context<'_>, effects: &mut Effects) {
                 effects.of_pair(
                     index,
                     Level::Note,
-                    "the next run is another; a run that goes on is left alone",
+                    "the next run is another; a current run is left alone",
                 );
             }
             Action::Change | Action::Move => {}

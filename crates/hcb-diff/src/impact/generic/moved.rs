@@ -6,7 +6,7 @@ use crate::report::Level;
 
 pub(crate) const RULE: Rule = Rule {
     id: "moved",
-    about: "another unit delivers an object, which can delete it and make it anew",
+    about: "another unit delivers an object, which can delete it and create it again",
     check,
 };
 
@@ -21,7 +21,7 @@ fn check(context: &Context<'_>, effects: &mut Effects) {
                 index,
                 Level::Caution,
                 format!(
-                    "delivered by {} instead of {}: if the old one is applied first, it is deleted and made anew",
+                    "delivered by {} instead of {}: if the old one is applied first, it is deleted and created again",
                     after.unit, before.unit
                 ),
             );

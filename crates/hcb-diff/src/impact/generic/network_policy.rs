@@ -56,7 +56,7 @@ fn network(effects: &mut Effects, index: usize, pair: &Pair) {
             }
             report(effects, index, opens, closes);
             if before.pointer("/spec/podSelector") != after.pointer("/spec/podSelector") {
-                effects.of_pair(index, Level::Danger, "holds for other pods than before");
+                effects.of_pair(index, Level::Danger, "applies to other pods than before");
             }
         }
         _ => {}

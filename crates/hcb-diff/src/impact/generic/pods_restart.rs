@@ -31,7 +31,7 @@ fn check(context: &Context<'_>, effects: &mut Effects) {
             Some("Recreate") => effects.of_pair(
                 index,
                 Level::Danger,
-                "all pods stop before the new ones start: it is away meanwhile",
+                "all pods stop before the new ones start: it is unavailable meanwhile",
             ),
             Some("OnDelete") => effects.of_pair(
                 index,

@@ -21,7 +21,7 @@ fn check(context: &Context<'_>, effects: &mut Effects) {
                 effects.of_pair(
                     index,
                     Level::Caution,
-                    "deleted: the namespace may take all that there is",
+                    "deleted: the namespace may use everything",
                 );
             }
             Action::Add => {

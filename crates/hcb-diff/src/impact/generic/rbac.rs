@@ -66,7 +66,15 @@ fn role(effects: &mut Effects, index: usize, pair: &Pair) {
         .count();
     if gained.is_empty() {
         if lost > 0 && pair.action == Action::Change {
-            effects.of_pair(index, Level::Note, format!("grants {lost} rights fewer"));
+            effects.of_pair(
+                index,
+                Level::Note,
+                if lost == 1 {
+                    "grants 1 fewer right".to_owned()
+                } else {
+                    format!("grants {lost} fewer rights")
+                },
+            );
         }
         return;
     }

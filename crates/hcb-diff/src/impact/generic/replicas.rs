@@ -8,7 +8,7 @@ use serde_json::Value;
 
 pub(crate) const RULE: Rule = Rule {
     id: "replicas",
-    about: "there are fewer replicas, or more of them may be away at once",
+    about: "there are fewer replicas, or more of them may be unavailable at once",
     check,
 };
 

@@ -25,7 +25,7 @@ fn check(context: &Context<'_>, effects: &mut Effects) {
                 (
                     "limits",
                     "",
-                    "it is killed if it takes more memory, and slowed down if it takes more CPU",
+                    "it is killed if it uses more memory, and throttled if it uses more CPU",
                 ),
             ] {
                 let of = |container: &Value| {

@@ -31,7 +31,7 @@ fn check(context: &Context<'_>, effects: &mut Effects) {
         let suspended = |value: &Value| value.pointer("/spec/suspend") == Some(&Value::Bool(true));
         match (suspended(&before.value), suspended(&after.value)) {
             (false, true) => {
-                effects.of_pair(index, Level::Caution, "suspended: it runs no more");
+                effects.of_pair(index, Level::Caution, "suspended: it no longer runs");
             }
             (true, false) => {
                 effects.of_pair(index, Level::Caution, "runs again: it was suspended");

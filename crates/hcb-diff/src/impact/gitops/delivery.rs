@@ -125,7 +125,7 @@ fn delivered(effects: &mut Effects, index: usize, pair: &Pair, engine: &Engine) 
             effects.of_pair(
                 index,
                 Level::Caution,
-                "deleted; what it delivered stays, and nobody looks after it",
+                "deleted; what it delivered stays unmanaged",
             );
         }
         return;

@@ -69,7 +69,7 @@ fn authorization(effects: &mut Effects, index: usize, pair: &Pair) {
             };
             report(effects, index, opens, closes);
             if before.pointer("/spec/selector") != after.pointer("/spec/selector") {
-                effects.of_pair(index, Level::Danger, "holds for other pods than before");
+                effects.of_pair(index, Level::Danger, "applies to other pods than before");
             }
         }
         (None, None) => {}
