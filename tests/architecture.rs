@@ -400,9 +400,8 @@ impl Crate {
                     while let Some(word) = words.get(*index) {
                         match *word {
                             "{" => depth += 1,
-                            "}" if depth == 0 => break,
+                            "}" | "," if depth == 0 => break,
                             "}" => depth -= 1,
-                            "," if depth == 0 => break,
                             _ => {}
                         }
                         *index += 1;

@@ -34,7 +34,7 @@ pub(super) struct Args {
     access: Access,
 }
 
-/// Labels and annotations by which GitOps engines recognize what they apply.
+/// Labels and annotations by which delivery engines recognize what they apply.
 const MARKS: [&str; 3] = [
     "argocd.argoproj.io/tracking-id",
     "app.kubernetes.io/instance",

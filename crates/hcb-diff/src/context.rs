@@ -48,7 +48,7 @@ pub(crate) struct Effect {
     /// What it is about, where that is not the objects.
     pub subject: Option<String>,
     /// What happens; the same for all objects that it is folded over.
-    pub effect: String,
+    pub text: String,
     /// More about it.
     pub details: Vec<String>,
     /// Indexes of the pairs.
@@ -116,7 +116,7 @@ impl Effects {
             rule: self.rule,
             level,
             subject,
-            effect,
+            text: effect,
             details: Vec::new(),
             pairs,
         });
@@ -146,7 +146,7 @@ impl Effect {
                 object.group_kind(),
                 object.namespace(),
                 object.known_as(),
-                self.effect
+                self.text
             )
         };
         self.pairs.iter().map(of).collect()

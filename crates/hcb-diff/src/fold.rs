@@ -227,9 +227,7 @@ fn impacts(context: &Context<'_>, effects: &[Effect], change_of: &[usize]) -> Ve
                 .map_or(subject.as_str(), |(sort, _)| sort)
                 .to_owned(),
             // These say the same of every kind.
-            None if effect.effect == "deleted"
-                || effect.effect.starts_with("takes effect only") =>
-            {
+            None if effect.text == "deleted" || effect.text.starts_with("takes effect only") => {
                 String::new()
             }
             None => effect
@@ -238,15 +236,13 @@ fn impacts(context: &Context<'_>, effects: &[Effect], change_of: &[usize]) -> Ve
                 .map(|pair| context.pairs[*pair].object().group_kind().to_string())
                 .unwrap_or_default(),
         };
-        let key = format!("{} {about} {}", effect.rule, effect.effect);
+        let key = format!("{} {about} {}", effect.rule, effect.text);
         let rule = crate::impact::RULES
             .iter()
             .position(|rule| rule.id == effect.rule)
             .unwrap_or(usize::MAX);
         let first = effects.iter().position(|other| {
-            other.rule == effect.rule
-                && other.level == effect.level
-                && other.effect == effect.effect
+            other.rule == effect.rule && other.level == effect.level && other.text == effect.text
         });
         // Within a rule, impacts are told in the order in which they were found.
         let order = rule * effects.len() + first.unwrap_or(index);
@@ -291,7 +287,7 @@ fn impacts(context: &Context<'_>, effects: &[Effect], change_of: &[usize]) -> Ve
                 rule: first.rule.to_owned(),
                 level: first.level,
                 subject,
-                effect: first.effect.clone(),
+                effect: first.text.clone(),
                 details,
                 objects,
                 causes,

@@ -2,7 +2,7 @@
 //!
 //! One rule is one file in the folder of what it is about, one line of [`RULES`], and one folder of
 //! `tests/diff/`. Several rules share a name where they say the same of the kinds of several projects.
-//! What rules know of kinds is data: `Project` of each project, `Engine` of each GitOps engine.
+//! What rules know of kinds is data: `Project` of each project, `Engine` of each delivery engine.
 
 mod ack;
 mod admiralty;

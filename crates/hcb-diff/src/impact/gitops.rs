@@ -1,4 +1,4 @@
-//! GitOps engines: what each delivers with, as data. Adding one is a line of [`ENGINES`].
+//! Engines that deliver from Git: what each delivers with, as data. Adding one is a line of [`ENGINES`].
 
 pub(super) mod argocd;
 pub(super) mod chart;

@@ -19,7 +19,7 @@ pub(super) const ENGINE: Engine = Engine {
     cascading_finalizer: Some("resources-finalizer"),
     charts: &[Chart {
         kind: kinds::ARGOCD_APPLICATION,
-        chart: "/spec/source/chart",
+        installs: "/spec/source/chart",
         version: &["/spec/source/targetRevision"],
         values: &["spec", "source", "helm", "valuesObject"],
         uninstalls: false,

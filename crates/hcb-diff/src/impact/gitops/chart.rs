@@ -52,7 +52,7 @@ fn check(context: &Context<'_>, effects: &mut Effects) {
 
 /// The version of the chart that an object installs.
 fn version(chart: &Chart, object: &Value) -> Option<String> {
-    object.pointer(chart.chart)?;
+    object.pointer(chart.installs)?;
     let mut versions = chart.version.iter();
     versions.find_map(|pointer| object.pointer(pointer).map(plain))
 }

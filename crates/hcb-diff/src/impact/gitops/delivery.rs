@@ -104,7 +104,7 @@ fn delivered(effects: &mut Effects, index: usize, pair: &Pair, engine: &Engine) 
         });
         let chart = super::chart_kind(pair.object().group_kind());
         let uninstalls = chart.is_some_and(|chart| chart.uninstalls);
-        let is_chart = chart.is_some_and(|chart| value.pointer(chart.chart).is_some());
+        let is_chart = chart.is_some_and(|chart| value.pointer(chart.installs).is_some());
         // Where a finalizer decides, pruning does not.
         let prunes = engine.cascading_finalizer.is_none() && is_true(engine.prune);
         let cascades = has_finalizer || prunes || uninstalls;

@@ -1,8 +1,8 @@
-//! What the rules need to know of a GitOps engine.
+//! What the rules need to know of an engine that delivers from Git.
 
 use crate::object::GroupKind;
 
-/// A GitOps engine.
+/// An engine that delivers from Git.
 #[derive(Debug)]
 pub(crate) struct Engine {
     /// Its name, for people.
@@ -35,7 +35,7 @@ pub(crate) struct Chart {
     /// The kind.
     pub(crate) kind: GroupKind<'static>,
     /// The field without which an object of this kind installs no chart; empty where all do.
-    pub(crate) chart: &'static str,
+    pub(crate) installs: &'static str,
     /// The fields that name the version, the first that is there.
     pub(crate) version: &'static [&'static str],
     /// The keys to the chart's values; empty where the kind has none.

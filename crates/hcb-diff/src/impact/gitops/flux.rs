@@ -16,21 +16,21 @@ pub(super) const ENGINE: Engine = Engine {
     charts: &[
         Chart {
             kind: kinds::FLUX_HELM_RELEASE,
-            chart: "",
+            installs: "",
             version: &["/spec/chart/spec/version"],
             values: &["spec", "values"],
             uninstalls: true,
         },
         Chart {
             kind: kinds::FLUX_OCI_REPOSITORY,
-            chart: "",
+            installs: "",
             version: &["/spec/ref/tag", "/spec/ref/semver"],
             values: &[],
             uninstalls: false,
         },
         Chart {
             kind: kinds::FLUX_HELM_CHART,
-            chart: "",
+            installs: "",
             version: &["/spec/version"],
             values: &[],
             uninstalls: false,
