@@ -17,29 +17,23 @@ mod input;
 mod jobs;
 mod list;
 mod logs;
+mod output;
 mod policy;
 mod reconcile;
 mod report;
 mod run;
 mod schema;
 mod show;
+mod source_cluster;
 mod status;
 mod store;
 mod submit;
 mod validate;
 mod watch;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
+use output::{Outcome, OutputStyle};
 use std::process::ExitCode;
-
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// Everything is fine.
-    Ok,
-    /// There are findings, or drift.
-    Findings,
-}
 
 #[derive(Debug, Parser)]
 #[command(
@@ -50,38 +44,9 @@ pub enum Outcome {
 )]
 struct Cli {
     #[command(flatten)]
-    look: Look,
+    style: OutputStyle,
     #[command(subcommand)]
     command: Command,
-}
-
-/// How output looks.
-#[derive(Debug, Clone, Copy, clap::Args)]
-struct Look {
-    /// Text for people, or JSON for programs.
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
-    format: Format,
-    /// When to use colour.
-    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
-    color: Colour,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people.
-    Text,
-    /// For programs: one JSON document on stdout. With `--watch`, one a line for each round.
-    Json,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Colour {
-    /// On a terminal, unless `NO_COLOR` is set.
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
 }
 
 #[derive(Debug, Subcommand)]
@@ -110,22 +75,22 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         Command::Init(args) => init::run(&args),
-        Command::Validate(args) => validate::run(&args, cli.look),
-        Command::Compile(args) => compile::run(&args, cli.look),
-        Command::Diff(args) => diff::run(&args, cli.look),
-        Command::List(args) => list::run(&args, cli.look),
-        Command::Policy(args) => policy::run(&args, cli.look),
+        Command::Validate(args) => validate::run(&args, cli.style),
+        Command::Compile(args) => compile::run(&args, cli.style),
+        Command::Diff(args) => diff::run(&args, cli.style),
+        Command::List(args) => list::run(&args, cli.style),
+        Command::Policy(args) => policy::run(&args, cli.style),
         Command::Schema(args) => schema::run(&args),
-        Command::ExplainCode(args) => explain_code::run(&args, cli.look),
-        Command::Reconcile(args) => reconcile::run(&args, cli.look),
-        Command::Status(args) => status::run(&args, cli.look),
-        Command::Explain(args) => explain::run(&args, cli.look),
-        Command::Submit(args) => submit::run(&args, cli.look),
-        Command::Fetch(args) => fetch::run(&args, cli.look),
-        Command::Jobs(args) => jobs::run(&args, cli.look),
-        Command::Logs(args) => logs::run(&args, cli.look),
-        Command::Cancel(args) => cancel::run(&args, cli.look),
-        Command::Completions(args) => completions::run(&args),
+        Command::ExplainCode(args) => explain_code::run(&args, cli.style),
+        Command::Reconcile(args) => reconcile::run(&args, cli.style),
+        Command::Status(args) => status::run(&args, cli.style),
+        Command::Explain(args) => explain::run(&args, cli.style),
+        Command::Submit(args) => submit::run(&args, cli.style),
+        Command::Fetch(args) => fetch::run(&args, cli.style),
+        Command::Jobs(args) => jobs::run(&args, cli.style),
+        Command::Logs(args) => logs::run(&args, cli.style),
+        Command::Cancel(args) => cancel::run(&args, cli.style),
+        Command::Completions(args) => completions::run(&args, command()),
     };
     match result {
         Ok(Outcome::Ok) => ExitCode::SUCCESS,

@@ -1,10 +1,9 @@
 //! What is known of a job, from its objects in the source cluster: where it is, how long it waited and
 //! ran, and what it cost so far. Pure.
 
-use crate::submission::{CANCELLED, WORKLOAD};
 use hcb_api::amounts::Amounts;
 use hcb_api::config::{Config, Pool};
-use hcb_api::labels::TARGET;
+use hcb_api::labels::{CANCELLED_AT, TARGET, WORKLOAD};
 use hcb_spec::model::Quantity;
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
@@ -13,9 +12,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The label of a pod that names its Job.
-pub const JOB_NAME: &str = "batch.kubernetes.io/job-name";
 
 /// How far a job is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -153,7 +149,7 @@ pub fn state(job: &Job, pods: &[&Pod]) -> (State, Option<String>) {
         }
     }
     let is_suspended = job.spec.as_ref().and_then(|spec| spec.suspend) == Some(true);
-    if is_suspended && job.annotations().contains_key(CANCELLED) {
+    if is_suspended && job.annotations().contains_key(CANCELLED_AT) {
         return (State::Cancelled, None);
     }
     let is_placed = |pod: &&&Pod| {
@@ -226,7 +222,7 @@ fn ended_at(job: &Job, pods: &[&Pod]) -> Option<Timestamp> {
     let completed = status.and_then(|status| status.completion_time.as_ref());
     let cancelled = job
         .annotations()
-        .get(CANCELLED)
+        .get(CANCELLED_AT)
         .and_then(|time| time.parse().ok());
     let mut conditions = status
         .iter()
@@ -384,7 +380,7 @@ clusters:
     }
 
     #[test]
-    fn a_job_that_waits_costs_nothing() {
+    fn a_queued_job_costs_nothing() {
         let waits = pod(None, "Pending");
         let summary = summed(&job(&json!({}), &json!({})), &[&waits]);
         assert_eq!(
@@ -395,7 +391,7 @@ clusters:
     }
 
     #[test]
-    fn what_ran_costs_its_share_of_the_cheapest_node_that_it_fits_on() {
+    fn a_finished_pod_costs_its_share_of_the_cheapest_node_that_it_fits_on() {
         let ran = pod(Some("admiralty-public"), "Succeeded");
         let status = json!({"completionTime": "2026-01-01T12:02:00Z", "conditions": [{"type": "Complete", "status": "True"}]});
         let summary = summed(&job(&status, &json!({})), &[&ran]);
@@ -409,7 +405,7 @@ clusters:
     }
 
     #[test]
-    fn what_runs_costs_up_to_now_and_nodes_without_a_price_nothing() {
+    fn a_running_pod_costs_up_to_now_and_nothing_on_nodes_without_a_price() {
         let runs = pod(Some("admiralty-public"), "Running");
         let made = job(&json!({}), &json!({}));
         let cost = summed(&made, &[&runs]).cost.expect("a cost");
@@ -429,18 +425,18 @@ clusters:
     }
 
     #[test]
-    fn a_job_is_cancelled_as_long_as_it_is_suspended() {
-        let noted = json!({"metadata": {"annotations": {CANCELLED: "2026-01-01T11:00:00Z"}}, "spec": {"suspend": true}});
+    fn a_job_with_the_cancel_annotation_counts_as_cancelled_while_it_is_suspended() {
+        let noted = json!({"metadata": {"annotations": {CANCELLED_AT: "2026-01-01T11:00:00Z"}}, "spec": {"suspend": true}});
         assert_eq!(
             state(&job(&json!({}), &noted), &[]),
             (State::Cancelled, None)
         );
-        let resumed = json!({"metadata": {"annotations": {CANCELLED: "2026-01-01T11:00:00Z"}}, "spec": {"suspend": false}});
+        let resumed = json!({"metadata": {"annotations": {CANCELLED_AT: "2026-01-01T11:00:00Z"}}, "spec": {"suspend": false}});
         assert_eq!(state(&job(&json!({}), &resumed), &[]).0, State::Queued);
     }
 
     #[test]
-    fn a_job_that_failed_says_why() {
+    fn a_failed_job_has_the_reason_of_its_condition() {
         let status = json!({"conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "Job has reached the specified backoff limit", "lastTransitionTime": "2026-01-01T11:00:00Z"}]});
         let summary = summed(&job(&status, &json!({})), &[]);
         assert_eq!(summary.state, State::Failed);

@@ -1,6 +1,11 @@
 //! A Job that a person submits: what was compiled, with a name, with parameters and with places for its
 //! data of its own. Pure; `cli::submit` uploads and creates.
 
+mod error;
+
+pub use error::{ParameterError, SubmissionError};
+
+use hcb_api::labels::{OBJECT_STORE, WORKLOAD};
 use hcb_compile::compile::Output;
 use hcb_compile::plan::workloads::CHECKPOINTS;
 use hcb_source::diag::suggest;
@@ -9,12 +14,6 @@ use hcb_transfer::layout::Place;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// The label of a Job that names its workload.
-pub const WORKLOAD: &str = "hcb.dev/workload";
-/// The annotation of a Job that was submitted: the URL at which its submitter reached the object store.
-pub const ENDPOINT: &str = "hcb.dev/object-store";
-/// The annotation that says when a Job was cancelled.
-pub const CANCELLED: &str = "hcb.dev/cancelled-at";
 /// How many characters a run's name has after that of the workload, with the dash.
 const SUFFIX: usize = 8;
 
@@ -24,8 +23,9 @@ pub type Variables = BTreeMap<String, String>;
 /// The workload of a name, `NAME` or `NAMESPACE/NAME`.
 ///
 /// # Errors
-/// In words, where there is none or there are several.
-pub fn workload<'a>(output: &'a Output, name: &str) -> Result<&'a Workload, String> {
+///
+/// There is none, or there are several.
+pub fn workload<'a>(output: &'a Output, name: &str) -> Result<&'a Workload, SubmissionError> {
     let all = &output.model.workloads;
     let full = |workload: &Workload| format!("{}/{}", workload.namespace, workload.name);
     let found: Vec<_> = all
@@ -36,16 +36,15 @@ pub fn workload<'a>(output: &'a Output, name: &str) -> Result<&'a Workload, Stri
         [workload] => Ok(workload),
         [] => {
             let hint = suggest(name, all.iter().map(|workload| workload.name.as_str()));
-            let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
-            Err(format!("there is no workload `{name}` in the spec{hint}"))
+            Err(SubmissionError::UnknownWorkload {
+                name: name.to_owned(),
+                hint,
+            })
         }
-        several => {
-            let names: Vec<_> = several.iter().map(|workload| full(workload)).collect();
-            Err(format!(
-                "there are several workloads `{name}`: say {}",
-                names.join(" or ")
-            ))
-        }
+        several => Err(SubmissionError::AmbiguousWorkload {
+            name: name.to_owned(),
+            candidates: several.iter().map(|workload| full(workload)).collect(),
+        }),
     }
 }
 
@@ -53,7 +52,8 @@ pub fn workload<'a>(output: &'a Output, name: &str) -> Result<&'a Workload, Stri
 pub fn compiled(output: &Output, workload: &Workload) -> Option<Value> {
     let manifests = output.units.iter().flat_map(|unit| &unit.manifests);
     let mut own = manifests.filter(|manifest| {
-        let label = manifest.value.pointer("/metadata/labels/hcb.dev~1workload");
+        let labels = manifest.value.pointer("/metadata/labels");
+        let label = labels.and_then(|labels| labels.get(WORKLOAD));
         matches!(manifest.kind(), "Job" | "CronJob")
             && label.and_then(Value::as_str) == Some(&workload.name)
             && manifest.namespace() == Some(&workload.namespace)
@@ -91,16 +91,15 @@ pub fn run_name(workload: &str, random: u64) -> String {
 /// workload, in any case, with dashes or underscores.
 ///
 /// # Errors
-/// In words, one line for each that is wrong.
-pub fn parameters(workload: &Workload, given: &[String]) -> Result<Variables, String> {
+///
+/// Every parameter that is wrong.
+pub fn parameters(workload: &Workload, given: &[String]) -> Result<Variables, SubmissionError> {
     let known = &workload.spec.env;
     let mut variables = Variables::new();
     let mut problems = Vec::new();
     for text in given {
         let Some((name, value)) = text.split_once('=') else {
-            problems.push(format!(
-                "`{text}` is no parameter; write `--param NAME=VALUE`"
-            ));
+            problems.push(ParameterError::NotAPair(text.clone()));
             continue;
         };
         let upper = name.to_uppercase().replace('-', "_");
@@ -110,56 +109,53 @@ pub fn parameters(workload: &Workload, given: &[String]) -> Result<Variables, St
         else {
             let hint = suggest(&upper, known.keys().map(String::as_str));
             let hint = hint.unwrap_or_else(|| "`env` of the workload has none".to_owned());
-            problems.push(format!(
-                "the workload `{}` has no parameter `{name}`; {hint}",
-                workload.name
-            ));
+            problems.push(ParameterError::Unknown {
+                workload: workload.name.clone(),
+                name: name.to_owned(),
+                hint,
+            });
             continue;
         };
         if variables
             .insert(variable.to_owned(), value.to_owned())
             .is_some()
         {
-            problems.push(format!("the parameter `{variable}` is given twice"));
+            problems.push(ParameterError::Repeated(variable.to_owned()));
         }
     }
     if problems.is_empty() {
         Ok(variables)
     } else {
-        Err(problems.join("\n"))
+        Err(SubmissionError::Parameters(problems))
     }
 }
 
 /// The input that data is uploaded for: the one of this name, or the only one.
 ///
 /// # Errors
-/// In words, where there is none or it is not clear which.
+///
+/// There is none, or it is not clear which.
 pub fn input<'a>(
     workload: &'a Workload,
     name: Option<&str>,
-) -> Result<&'a hcb_spec::spec::DataReference, String> {
+) -> Result<&'a hcb_spec::spec::DataReference, SubmissionError> {
     let inputs = &workload.spec.data.inputs;
     let names: Vec<_> = inputs.iter().map(|input| input.name.as_str()).collect();
     match (name, &inputs[..]) {
-        (_, []) => Err(format!(
-            "the workload `{}` reads no data: it has no `data.in`",
-            workload.name
-        )),
+        (_, []) => Err(SubmissionError::NoInput {
+            workload: workload.name.clone(),
+        }),
         (None, [only]) => Ok(only),
-        (None, _) => Err(format!(
-            "say which data this is, with --input: {}",
-            names.join(" or ")
-        )),
+        (None, _) => Err(SubmissionError::AmbiguousInput {
+            names: names.into_iter().map(str::to_owned).collect(),
+        }),
         (Some(name), _) => inputs
             .iter()
             .find(|input| input.name == name)
-            .ok_or_else(|| {
-                let hint = suggest(name, names.iter().copied());
-                let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
-                format!(
-                    "the workload `{}` has no input `{name}`{hint}",
-                    workload.name
-                )
+            .ok_or_else(|| SubmissionError::UnknownInput {
+                workload: workload.name.clone(),
+                name: name.to_owned(),
+                hint: suggest(name, names.iter().copied()),
             }),
     }
 }
@@ -195,7 +191,7 @@ pub fn job(compiled: &Value, run: &str, variables: &Variables, endpoint: Option<
     let mut job = compiled.clone();
     job["metadata"]["name"] = run.into();
     if let Some(endpoint) = endpoint {
-        job["metadata"]["annotations"][ENDPOINT] = endpoint.into();
+        job["metadata"]["annotations"][OBJECT_STORE] = endpoint.into();
     }
     let environment = job
         .pointer_mut("/spec/template/spec/containers/0/env")
@@ -259,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_submitted_job_is_what_was_compiled_with_its_own_name_and_places() {
+    fn a_submitted_job_is_the_compiled_job_with_its_own_name_and_folders() {
         let output = train(&format!("  run: onSubmit\n{DATA}"));
         let workload = workload(&output, "ml/train").expect("a workload");
         let compiled = compiled(&output, workload).expect("a Job");
@@ -309,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn engines_get_everything_of_it_but_the_job() {
+    fn engines_deliver_everything_of_a_submitted_workload_but_its_job() {
         let output = train(&format!("  run: onSubmit\n{DATA}"));
         let paths = output.tree.files.keys().map(|path| &**path);
         let jobs: Vec<_> = paths.filter(|path| path.contains("/job-")).collect();
@@ -338,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cron_job_is_run_as_it_would_be_by_its_schedule() {
+    fn a_submitted_cron_job_runs_as_its_schedule_would_run_it() {
         let output = train("  schedule: 0 3 * * *\n");
         let workload = workload(&output, "train").expect("a workload");
         let compiled = compiled(&output, workload).expect("a Job");
@@ -350,28 +346,30 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_told_with_what_is() {
+    fn an_unknown_name_is_answered_with_the_nearest_known_one() {
         let output = train(DATA);
         assert_eq!(
-            workload(&output, "tarin").err().as_deref(),
-            Some("there is no workload `tarin` in the spec; did you mean `train`?")
+            workload(&output, "tarin")
+                .expect_err("no workload")
+                .to_string(),
+            "there is no workload `tarin` in the spec; did you mean `train`?"
         );
         let workload = workload(&output, "train").expect("a workload");
         let told = parameters(workload, &owned(&["EPOHCS=3", "x", "EPOCHS=1", "epochs=2"]));
         assert_eq!(
-            told.err().as_deref(),
-            Some(
-                "the workload `train` has no parameter `EPOHCS`; did you mean `EPOCHS`?\n`x` is no parameter; write `--param NAME=VALUE`\nthe parameter `EPOCHS` is given twice"
-            )
+            told.expect_err("wrong parameters").to_string(),
+            "the workload `train` has no parameter `EPOHCS`; did you mean `EPOCHS`?\n`x` is no parameter; write `--param NAME=VALUE`\nthe parameter `EPOCHS` is given twice"
         );
         assert_eq!(
-            input(workload, Some("dateset")).err().as_deref(),
-            Some("the workload `train` has no input `dateset`; did you mean `dataset`?")
+            input(workload, Some("dateset"))
+                .expect_err("no input")
+                .to_string(),
+            "the workload `train` has no input `dateset`; did you mean `dataset`?"
         );
     }
 
     #[test]
-    fn checkpoints_of_their_own_place_stay_there() {
+    fn checkpoints_with_a_place_of_their_own_stay_there() {
         let output = train(
             "  data:\n    out: [{name: model, url: \"s3://models/final.keras\"}]\n    checkpoints: s3://scratch/train/\n",
         );
@@ -385,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_runs_are_names_of_jobs() {
+    fn names_of_runs_are_valid_names_of_jobs() {
         for random in [0, 1, u64::MAX, 0x1234_5678_9abc_def0] {
             let name = run_name("train", random);
             assert_eq!(

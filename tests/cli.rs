@@ -39,7 +39,7 @@ fn assert_code(output: &Output, code: i32) {
 }
 
 #[test]
-fn a_newcomer_gets_from_nothing_to_a_tree() {
+fn init_and_compile_lead_a_newcomer_to_a_tree() {
     let folder = TempDir::new().expect("a folder");
     let here = folder.path();
 
@@ -69,7 +69,7 @@ fn a_newcomer_gets_from_nothing_to_a_tree() {
 }
 
 #[test]
-fn init_never_touches_what_is_there() {
+fn init_never_changes_existing_files() {
     let folder = TempDir::new().expect("a folder");
     fs::create_dir(folder.path().join("hybrid")).expect("a folder");
     fs::write(folder.path().join("hybrid/cloud.yaml"), "mine").expect("a file");
@@ -80,7 +80,7 @@ fn init_never_touches_what_is_there() {
 }
 
 #[test]
-fn init_takes_answers_as_options_and_refuses_bad_ones() {
+fn init_takes_answers_as_options_and_refuses_invalid_ones() {
     let folder = TempDir::new().expect("a folder");
     let output = hcb(
         folder.path(),
@@ -111,7 +111,7 @@ fn init_takes_answers_as_options_and_refuses_bad_ones() {
 }
 
 #[test]
-fn findings_end_with_one_and_write_nothing() {
+fn findings_exit_with_code_one_and_write_nothing() {
     let folder = TempDir::new().expect("a folder");
     let here = folder.path();
     assert_code(&hcb(here, &["init"]), 0);
@@ -180,7 +180,7 @@ fn drift_is_listed_on_stdout() {
 }
 
 #[test]
-fn what_cannot_work_ends_with_two_and_says_why() {
+fn a_command_that_cannot_do_its_work_exits_with_code_two_and_says_why() {
     let folder = TempDir::new().expect("a folder");
     let here = folder.path();
     for (arguments, said) in [
@@ -208,7 +208,7 @@ fn what_cannot_work_ends_with_two_and_says_why() {
 }
 
 #[test]
-fn a_file_that_is_no_text_is_a_finding() {
+fn a_file_that_is_not_text_is_a_finding() {
     let folder = TempDir::new().expect("a folder");
     fs::write(folder.path().join("cloud.yaml"), b"name: \xff\xfe").expect("a file");
     let output = hcb(folder.path(), &["validate", "cloud.yaml"]);
@@ -221,7 +221,7 @@ fn a_file_that_is_no_text_is_a_finding() {
 }
 
 #[test]
-fn templates_of_the_user_take_the_place_of_built_in_ones() {
+fn templates_of_the_user_replace_built_in_ones() {
     let folder = TempDir::new().expect("a folder");
     let here = folder.path();
     assert_code(&hcb(here, &["init"]), 0);
@@ -280,7 +280,7 @@ fn templates_of_the_user_take_the_place_of_built_in_ones() {
 }
 
 #[test]
-fn list_shows_the_line_of_the_spec_behind_each_object() {
+fn list_shows_the_line_of_the_spec_that_each_object_comes_from() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let output = hcb(root, &["list", "examples/seed", "--kind", "job"]);
     assert_code(&output, 0);
@@ -310,7 +310,7 @@ fn list_shows_the_line_of_the_spec_behind_each_object() {
 }
 
 #[test]
-fn the_schema_is_one_and_every_example_is_of_it() {
+fn the_schema_is_valid_and_accepts_every_example() {
     let output = hcb(Path::new("."), &["schema"]);
     assert_code(&output, 0);
     let schema: Value = serde_json::from_str(&stdout(&output)).expect("JSON");
@@ -329,7 +329,7 @@ fn the_schema_is_one_and_every_example_is_of_it() {
 }
 
 #[test]
-fn completions_and_help_are_there() {
+fn completions_and_help_exist_for_every_command() {
     for shell in ["bash", "zsh", "fish"] {
         let output = hcb(Path::new("."), &["completions", shell]);
         assert_code(&output, 0);
@@ -351,7 +351,7 @@ fn completions_and_help_are_there() {
 }
 
 #[test]
-fn a_reader_that_stops_reading_is_no_failure() {
+fn a_closed_pipe_is_not_a_failure() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_hcb"))
         .args(["list", "examples/large"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
@@ -366,7 +366,7 @@ fn a_reader_that_stops_reading_is_no_failure() {
 }
 
 #[test]
-fn reports_for_other_tools_are_written_beside_what_is_shown() {
+fn reports_for_other_tools_are_written_besides_the_usual_output() {
     let folder = TempDir::new().expect("a folder");
     let here = folder.path();
     fs::create_dir(here.join(".git")).expect("a folder");
@@ -410,7 +410,7 @@ fn reports_for_other_tools_are_written_beside_what_is_shown() {
 }
 
 #[test]
-fn reports_that_cannot_be_are_refused() {
+fn impossible_report_options_are_refused() {
     let folder = TempDir::new().expect("a folder");
     let here = folder.path();
     assert_code(&hcb(here, &["init"]), 0);
@@ -520,7 +520,7 @@ fn policies_are_listed_explained_and_tested() {
 }
 
 #[test]
-fn a_run_does_not_depend_on_the_clock_where_a_date_is_given() {
+fn a_given_date_makes_a_run_independent_of_the_clock() {
     let folder = TempDir::new().expect("a folder");
     let here = folder.path();
     assert_code(&hcb(here, &["init"]), 0);
@@ -539,7 +539,7 @@ fn a_run_does_not_depend_on_the_clock_where_a_date_is_given() {
 }
 
 #[test]
-fn policies_are_in_a_folder_of_the_spec() {
+fn policies_are_read_from_a_folder_of_the_spec() {
     let folder = TempDir::new().expect("a folder");
     let here = folder.path();
     assert_code(&hcb(here, &["init"]), 0);
@@ -573,7 +573,7 @@ fn policies_are_in_a_folder_of_the_spec() {
 
 /// What can be told before any server is asked.
 #[test]
-fn a_submission_that_cannot_be_is_told_before_anything_is_asked() {
+fn an_impossible_submission_fails_before_any_request() {
     let folder = TempDir::new().expect("a folder");
     let here = folder.path();
     assert_code(&hcb(here, &["init"]), 0);

@@ -78,7 +78,7 @@ fn lay_out(case: &Path, folder: &Path) {
 }
 
 #[test]
-fn changes_are_told_as_expected() {
+fn each_case_prints_its_expected_report() {
     let update = std::env::var_os("HCB_UPDATE").is_some();
     let schema = hcb(Path::new("."), &["diff", "--json-schema"]);
     let schema: Value = serde_json::from_slice(&schema.stdout).expect("a schema");
@@ -136,7 +136,7 @@ fn changes_are_told_as_expected() {
 }
 
 #[test]
-fn what_is_the_same_is_no_difference() {
+fn a_tree_compared_with_itself_has_no_difference() {
     for example in common::EXAMPLES {
         for (engine, _) in common::ENGINES {
             let side = side(&common::compile_folder(&common::example(example), engine));
@@ -260,7 +260,7 @@ fn two_revisions_are_compared_without_the_work_tree() {
 }
 
 #[test]
-fn what_is_not_committed_can_be_compared_too() {
+fn uncommitted_changes_are_compared_with_the_worktree_option() {
     let folder = repository();
     let here = folder.path();
     edit(here, "hybrid/cloud.yaml", "perHour: 1.92", "perHour: 9");
@@ -274,7 +274,7 @@ fn what_is_not_committed_can_be_compared_too() {
 }
 
 #[test]
-fn a_revision_that_is_not_there_is_told_with_what_to_do() {
+fn a_missing_revision_is_an_error_that_says_what_to_do() {
     let folder = repository();
     for (range, expected) in [
         ("--git=nowhere", "there is no revision `nowhere`"),
@@ -308,7 +308,7 @@ fn a_revision_that_is_not_there_is_told_with_what_to_do() {
 }
 
 #[test]
-fn a_spec_that_is_new_is_new_as_a_whole() {
+fn a_new_spec_is_reported_as_entirely_new() {
     let folder = TempDir::new().expect("a folder");
     let here = folder.path();
     git(here, &["init", "--quiet", "--initial-branch=main"]);
@@ -327,7 +327,7 @@ fn a_spec_that_is_new_is_new_as_a_whole() {
 }
 
 #[test]
-fn a_side_that_does_not_compile_is_told_at_its_place() {
+fn a_side_that_does_not_compile_reports_its_findings_with_their_places() {
     let folder = repository();
     let here = folder.path();
     edit(here, "hybrid/cloud.yaml", "tier: public", "tier: pubic");
@@ -369,7 +369,7 @@ fn the_committed_tree_is_compared_with_the_spec() {
 }
 
 #[test]
-fn what_others_keep_beside_the_tree_is_theirs() {
+fn files_of_others_beside_the_tree_are_ignored() {
     let folder = repository();
     let here = folder.path();
     assert_eq!(hcb(here, &["compile"]).status.code(), Some(0));
@@ -385,7 +385,7 @@ fn what_others_keep_beside_the_tree_is_theirs() {
 }
 
 #[test]
-fn exit_codes_follow_the_level_that_is_asked_for() {
+fn the_exit_code_follows_the_level_of_fail_on() {
     let folder = repository();
     let here = folder.path();
     for (level, code) in [("danger", 0), ("caution", 1), ("note", 1)] {
@@ -467,7 +467,7 @@ fn many(count: usize) -> Report {
 }
 
 #[test]
-fn markdown_fits_and_never_says_that_nothing_differs() {
+fn markdown_stays_within_its_budget_and_never_hides_that_something_differs() {
     for count in [1, 40, 700] {
         let report = many(count);
         for budget in [120, 500, 2000, 20_000, markdown::BUDGET] {
@@ -494,7 +494,7 @@ fn markdown_fits_and_never_says_that_nothing_differs() {
 }
 
 #[test]
-fn values_stay_values_in_every_form() {
+fn values_are_escaped_in_every_format() {
     let tree = |value: &str| {
         let object = serde_json::json!({
             "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "a" },
@@ -534,7 +534,7 @@ fn values_stay_values_in_every_form() {
 }
 
 #[test]
-fn a_page_needs_nothing_else() {
+fn the_html_page_loads_nothing_from_elsewhere() {
     let page = html::render(&many(20));
     for elsewhere in ["<script", "http://", "https://", "url(", "@import", "src="] {
         let rest = page.replace("http://www.w3.org/2000/svg", "");
@@ -553,7 +553,7 @@ fn a_page_needs_nothing_else() {
 
 /// The page in a real browser: it is shown without an error, and its picture is drawn.
 #[test]
-fn a_page_is_shown_by_a_browser() {
+fn a_browser_renders_the_html_page() {
     let browser = ["chromium", "chromium-browser", "google-chrome"]
         .into_iter()
         .find(|name| {
@@ -564,7 +564,7 @@ fn a_page_is_shown_by_a_browser() {
         });
     let Some(browser) = browser else {
         let _ = std::io::stderr().write_all(
-            b"SKIPPED: a_page_is_shown_by_a_browser needs chromium, which is not installed\n",
+            b"SKIPPED: a_browser_renders_the_html_page needs chromium, which is not installed\n",
         );
         return;
     };
@@ -617,7 +617,7 @@ fn a_page_is_shown_by_a_browser() {
 }
 
 #[test]
-fn a_file_that_is_no_manifest_is_told_with_its_place() {
+fn a_file_that_is_no_manifest_is_an_error_with_its_place() {
     let folder = TempDir::new().expect("a folder");
     for (side, text) in [("before", "a: 1\n"), ("after", "kind: [\n")] {
         fs::create_dir(folder.path().join(side)).expect("a folder");
@@ -646,7 +646,7 @@ fn the_published_schema_is_that_of_the_report() {
 }
 
 #[test]
-fn every_rule_is_in_the_documentation() {
+fn the_documentation_lists_every_rule() {
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/diff.md"))
         .expect("a page");
     for rule in RULES {
@@ -693,7 +693,7 @@ fn values_of_secrets_are_never_shown() {
 }
 
 #[test]
-fn long_values_are_shown_beside_one_another_where_there_is_room() {
+fn a_wide_terminal_shows_long_values_side_by_side() {
     let report = many(1);
     let wide = terminal::Terminal {
         colour: false,

@@ -161,13 +161,13 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
     #[test]
-    fn nothing_differs_from_itself(index in any::<prop::sample::Index>()) {
+    fn an_object_compared_with_itself_has_no_difference(index in any::<prop::sample::Index>()) {
         let manifest = index.get(&MANIFESTS);
         prop_assert!(compare(manifest, manifest).is_empty());
     }
 
     #[test]
-    fn differences_make_of_what_was_what_is(
+    fn applying_the_differences_turns_the_old_object_into_the_new_one(
         index in any::<prop::sample::Index>(),
         mutations in prop::collection::vec(mutations(), 1..6),
     ) {
@@ -203,7 +203,7 @@ proptest! {
 }
 
 #[test]
-fn a_difference_of_another_object_is_refused() {
+fn a_difference_of_another_object_cannot_be_applied() {
     let object = |name: &str, image: &str| {
         json!({
             "apiVersion": "v1", "kind": "Pod",

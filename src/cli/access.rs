@@ -57,7 +57,7 @@ pub(super) async fn connect(
     Ok(Client::try_from(config)?)
 }
 
-/// Runs what asks a cluster.
+/// Runs requests to a cluster, on one thread.
 pub(super) fn ask<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -65,7 +65,7 @@ pub(super) fn ask<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::R
         .block_on(work)
 }
 
-/// Runs what moves much data besides: on all cores.
+/// Runs requests that also move much data, on all cores.
 pub(super) fn ask_many<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()

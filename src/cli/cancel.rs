@@ -1,10 +1,11 @@
 //! `hcb cancel`.
 
 use super::access::{Access, ask};
-use super::follow::Watched;
-use super::{Look, Outcome, show};
-use crate::submission::CANCELLED;
+use super::follow::FollowedJob;
+use super::output::{Outcome, OutputStyle};
+use super::show;
 use anyhow::bail;
+use hcb_api::labels::CANCELLED_AT;
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
@@ -14,8 +15,8 @@ use serde_json::json;
 /// Stop a job. Its pods end; what they wrote, and the Job with its record, stay.
 ///
 /// With --delete, the Job goes too; what it wrote to the object store stays in any case. A cancelled job can
-/// be let go on: `kubectl patch job JOB -p '{"spec":{"suspend":false}}'`; a program that writes checkpoints
-/// goes on where it was.
+/// be resumed: `kubectl patch job JOB -p '{"spec":{"suspend":false}}'`; a program that writes checkpoints
+/// continues from its last one.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hcb cancel train-digits-k7m2xq9p               stop it\n  hcb cancel train-digits-k7m2xq9p --delete      and remove the Job"
@@ -33,17 +34,18 @@ pub(super) struct Args {
     access: Access,
 }
 
-/// By these, engines know what they apply.
+/// Labels and annotations by which delivery engines recognize what they apply.
 const MARKS: [&str; 3] = [
     "argocd.argoproj.io/tracking-id",
     "app.kubernetes.io/instance",
     "kustomize.toolkit.fluxcd.io/name",
 ];
 
-pub(super) fn run(args: &Args, _: Look) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &Args, _: OutputStyle) -> anyhow::Result<Outcome> {
     ask(async {
         let namespace = args.namespace.as_deref();
-        let (watched, seen, state) = Watched::seen(&args.access, &args.job, namespace).await?;
+        let (watched, seen, state) =
+            FollowedJob::find_with_snapshot(&args.access, &args.job, namespace).await?;
         let jobs: Api<Job> = Api::namespaced(watched.client.clone(), &watched.namespace);
         if args.delete {
             let is_marked = |mark: &&&str| {
@@ -52,7 +54,7 @@ pub(super) fn run(args: &Args, _: Look) -> anyhow::Result<Outcome> {
             };
             if let Some(mark) = MARKS.iter().find(is_marked) {
                 bail!(
-                    "{} is applied from Git (it has `{mark}`), and would be made and run again; take its workload out of the spec instead, or cancel it without --delete",
+                    "{} is applied from Git (it has `{mark}`), and would be created and run again; remove its workload from the spec instead, or cancel it without --delete",
                     args.job
                 );
             }
@@ -73,7 +75,7 @@ pub(super) fn run(args: &Args, _: Look) -> anyhow::Result<Outcome> {
         let patch = json!({
             "metadata": {
                 "uid": seen.job.uid(),
-                "annotations": {CANCELLED: format!("{:.0}", Timestamp::now())},
+                "annotations": {CANCELLED_AT: format!("{:.0}", Timestamp::now())},
             },
             "spec": {"suspend": true},
         });

@@ -3,11 +3,11 @@
 mod summary;
 
 use super::input::{Input, repository_root};
+use super::output::{Format, Outcome, OutputStyle};
 use super::report::Reports;
 use super::run::Run;
 use super::show::{self, Progress};
-use super::watch::Made;
-use super::{Format, Look, Outcome};
+use super::watch::RoundResult;
 use hcb_compile::compile::{Output, Timings};
 use hcb_compile::tree::Tree;
 use hcb_compile::tree::compare::{Changes, Refusal, compare_with};
@@ -42,36 +42,36 @@ pub(super) struct Args {
     /// last round.
     #[arg(long)]
     watch: bool,
-    /// Say how long each phase took.
+    /// Print how long each phase took.
     #[arg(long)]
     timings: bool,
 }
 
-pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
-    args.reports.check(look, args.check || args.watch)?;
+pub(super) fn run(args: &Args, style: OutputStyle) -> anyhow::Result<Outcome> {
+    args.reports.check(style, args.check || args.watch)?;
     if args.watch {
         let mut known = Known::default();
-        return super::watch::watch(&args.input, look, |run| again(args, run, &mut known));
+        return super::watch::watch(&args.input, style, |run| again(args, run, &mut known));
     }
-    let progress = Progress::new(look);
+    let progress = Progress::new(style);
     progress.phase("compiling");
     let mut run = super::run::run(&args.input)?;
     run.report(&args.reports, &args.input)?;
     let Some(output) = &run.output else {
         drop(progress);
-        run.show_findings(look)?;
+        run.show_findings(style)?;
         return Ok(Outcome::Findings);
     };
     let out = args.folder(output);
     progress.phase(if args.check { "comparing" } else { "writing" });
     let changes = bring(args, &output.tree, &out, &mut run.timings, None);
     drop(progress);
-    run.show_findings(look)?;
+    run.show_findings(style)?;
     let changes = match changes {
         Ok(changes) => changes,
         Err(refusal) => return refuse(&refusal, &out),
     };
-    if look.format == Format::Json {
+    if style.format == Format::Json {
         let mut document = data(&out, &changes, &run.timings);
         document.insert("findings".to_owned(), run.findings());
         show::json_data(&document.into())?;
@@ -104,10 +104,10 @@ fn bring(
 }
 
 /// A round of `--watch`: the tree is written where nothing is wrong, or compared.
-fn again(args: &Args, run: &mut Run, known: &mut Known) -> anyhow::Result<Made> {
+fn again(args: &Args, run: &mut Run, known: &mut Known) -> anyhow::Result<RoundResult> {
     run.report(&args.reports, &args.input)?;
     let Some(output) = &run.output else {
-        return Ok(Made::default());
+        return Ok(RoundResult::default());
     };
     let out = args.folder(output);
     let changes = bring(args, &output.tree, &out, &mut run.timings, Some(known));
@@ -115,17 +115,17 @@ fn again(args: &Args, run: &mut Run, known: &mut Known) -> anyhow::Result<Made> 
         Ok(changes) => changes,
         Err(refusal) => return refuse(&refusal, &out),
     };
-    let mut said = if args.check {
-        let mut said = vec![drift(&changes)];
-        said.retain(|lines| !lines.is_empty());
-        said.push(compared(&changes, &out));
-        said
+    let mut messages = if args.check {
+        let mut messages = vec![drift(&changes)];
+        messages.retain(|lines| !lines.is_empty());
+        messages.push(compared(&changes, &out));
+        messages
     } else {
         vec![format!("`{}`: {}", out.display(), counts(&changes))]
     };
-    said.extend(args.timings.then(|| phases(&run.timings)));
-    Ok(Made {
-        said,
+    messages.extend(args.timings.then(|| phases(&run.timings)));
+    Ok(RoundResult {
+        messages,
         data: data(&out, &changes, &run.timings),
         drifted: args.check && !changes.is_empty(),
     })

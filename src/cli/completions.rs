@@ -1,6 +1,7 @@
 //! `hcb completions`.
 
-use super::{Outcome, show};
+use super::output::Outcome;
+use super::show;
 
 /// Print completions for a shell.
 #[derive(Debug, clap::Args)]
@@ -13,9 +14,9 @@ pub(super) struct Args {
     shell: clap_complete::Shell,
 }
 
-pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &Args, mut command: clap::Command) -> anyhow::Result<Outcome> {
     let mut text = Vec::new();
-    clap_complete::generate(args.shell, &mut super::command(), "hcb", &mut text);
+    clap_complete::generate(args.shell, &mut command, "hcb", &mut text);
     show::data(&String::from_utf8_lossy(&text))?;
     Ok(Outcome::Ok)
 }

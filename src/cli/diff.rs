@@ -2,20 +2,22 @@
 
 mod git;
 mod live;
+mod side;
 mod sides;
 
 use super::input::Engine;
+use super::output::{Format, Outcome, OutputStyle};
 use super::report::Reports;
 use super::run::Run;
 use super::show::{self, Progress};
-use super::{Format, Look, Outcome};
 use anyhow::{Context, bail};
 use git::Range;
 use hcb_diff::show::{annotations, html, markdown, terminal};
 use hcb_diff::{Level, Report, Unreadable};
 use hcb_source::diag::{Diagnostics, text};
 use hcb_source::source::Sources;
-use sides::{Settings, Sides};
+use side::Settings;
+use sides::Sides;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
@@ -108,7 +110,7 @@ impl From<FailOn> for Level {
     }
 }
 
-pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &Args, style: OutputStyle) -> anyhow::Result<Outcome> {
     if args.json_schema {
         show::json_data(&Report::schema())?;
         return Ok(Outcome::Ok);
@@ -118,11 +120,11 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
         .flatten()
         .filter(|file| is_stdout(file))
         .count();
-    if to_stdout > 1 || to_stdout == 1 && look.format == Format::Json {
+    if to_stdout > 1 || to_stdout == 1 && style.format == Format::Json {
         bail!("only one form of the report can go to stdout; name files for the others");
     }
-    args.reports.check(look, true)?;
-    let progress = Progress::new(look);
+    args.reports.check(style, true)?;
+    let progress = Progress::new(style);
     progress.phase("reading both sides");
     let settings = Settings {
         templates: args.templates.as_ref(),
@@ -153,7 +155,7 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
         } => (before, after, causes, hint),
         Sides::Invalid(run) => {
             drop(progress);
-            return invalid(args, &run, spec, look);
+            return invalid(args, &run, spec, style);
         }
     };
     progress.phase("comparing");
@@ -174,7 +176,7 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
         let place = args.after.as_ref().unwrap_or(spec);
         args.reports.write(&findings, sources, place)?;
     }
-    write(args, &report, look)?;
+    write(args, &report, style)?;
     if let Some(hint) = hint {
         show::say(&hint);
     }
@@ -193,11 +195,11 @@ fn is_stdout(file: &Path) -> bool {
 }
 
 /// A side that does not compile: its findings are all that there is to say.
-fn invalid(args: &Args, run: &Run, spec: &Path, look: Look) -> anyhow::Result<Outcome> {
+fn invalid(args: &Args, run: &Run, spec: &Path, style: OutputStyle) -> anyhow::Result<Outcome> {
     args.reports
         .write(&run.diagnostics, &run.texts.sources, spec)?;
-    run.show_findings(look)?;
-    if look.format == Format::Text {
+    run.show_findings(style)?;
+    if style.format == Format::Text {
         show::say("a side that does not compile cannot be compared");
     }
     Ok(Outcome::Findings)
@@ -223,7 +225,7 @@ fn no_manifests(unreadable: &Unreadable) -> anyhow::Error {
     )
 }
 
-fn write(args: &Args, report: &Report, look: Look) -> anyhow::Result<()> {
+fn write(args: &Args, report: &Report, style: OutputStyle) -> anyhow::Result<()> {
     let mut is_told = false;
     let forms: [(&Option<PathBuf>, &dyn Fn() -> String); 2] = [
         (&args.markdown, &|| {
@@ -242,7 +244,7 @@ fn write(args: &Args, report: &Report, look: Look) -> anyhow::Result<()> {
             show::say(&format!("wrote {}", file.display()));
         }
     }
-    if look.format == Format::Json {
+    if style.format == Format::Json {
         return show::json_data(&serde_json::to_value(report)?);
     }
     if is_told {
@@ -252,7 +254,7 @@ fn write(args: &Args, report: &Report, look: Look) -> anyhow::Result<()> {
     show::data(&terminal::render(
         report,
         terminal::Terminal {
-            colour: show::has_colour(look, out.is_terminal()),
+            colour: show::has_colour(style, out.is_terminal()),
             width: show::terminal_width(),
             changes: !args.summary,
         },

@@ -1,15 +1,17 @@
 //! `hcb explain`.
 
 use super::access::{Access, ask, span, time};
-use super::{Format, Look, Outcome, show};
-use anyhow::{Context, anyhow};
+use super::output::{Format, Outcome, OutputStyle};
+use super::show;
+use super::source_cluster::{self, StatusReader, find_job, virtual_nodes};
+use anyhow::Context;
+use hcb_api::labels::{JOB_NAME, SYSTEM_NAMESPACE};
 use hcb_reconciler::REPORTER;
-use hcb_reconciler::act::{DECISION, read_status};
+use hcb_reconciler::act::DECISION;
 use hcb_reconciler::reasons::Explanation;
-use hcb_reconciler::status::Status;
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
@@ -35,7 +37,7 @@ pub(super) struct Args {
     #[arg(long, short, value_name = "NAME")]
     namespace: Option<String>,
     /// The namespace of the reconciler.
-    #[arg(long, value_name = "NAME", default_value = "hcb-system")]
+    #[arg(long, value_name = "NAME", default_value = SYSTEM_NAMESPACE)]
     system_namespace: String,
 }
 
@@ -58,7 +60,7 @@ struct ExplainedPod {
     cluster: Option<String>,
     bound: Option<Timestamp>,
     phase: String,
-    /// Why it was let go.
+    /// Why it was released.
     released: Option<Explanation>,
     /// What was decided last, while it waits.
     now: Option<Explanation>,
@@ -72,7 +74,7 @@ struct ExplainedEvent {
     note: String,
 }
 
-pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &Args, style: OutputStyle) -> anyhow::Result<Outcome> {
     let explained = ask(async {
         let client = args.access.client().await?;
         let namespace = match &args.namespace {
@@ -81,40 +83,11 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
         };
         read(&client, args, &namespace).await
     })?;
-    match look.format {
+    match style.format {
         Format::Json => show::json_data(&serde_json::to_value(&explained)?)?,
         Format::Text => show::data(&text(&explained, Timestamp::now()))?,
     }
     Ok(Outcome::Ok)
-}
-
-/// The only namespace with a Job of this name.
-pub(super) async fn find_job(client: &Client, name: &str) -> anyhow::Result<String> {
-    let jobs: Api<Job> = Api::all(client.clone());
-    let found = jobs
-        .list_metadata(&ListParams::default().fields(&format!("metadata.name={name}")))
-        .await?;
-    let namespaces: Vec<_> = found
-        .items
-        .iter()
-        .filter_map(ResourceExt::namespace)
-        .collect();
-    match &namespaces[..] {
-        [namespace] => Ok(namespace.clone()),
-        [] => {
-            let all = jobs
-                .list_metadata(&ListParams::default().limit(2000))
-                .await?;
-            let names: Vec<_> = all.items.iter().map(ResourceExt::name_any).collect();
-            let hint = hcb_source::diag::suggest(name, names.iter().map(String::as_str));
-            let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
-            Err(anyhow!("there is no Job `{name}` in any namespace{hint}"))
-        }
-        several => Err(anyhow!(
-            "there are Jobs `{name}` in {}; say which with --namespace",
-            several.join(", ")
-        )),
-    }
 }
 
 async fn read(client: &Client, args: &Args, namespace: &str) -> anyhow::Result<Explained> {
@@ -123,16 +96,16 @@ async fn read(client: &Client, args: &Args, namespace: &str) -> anyhow::Result<E
         .await
         .with_context(|| format!("the Job {} in {namespace}", args.job))?;
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
-    let label = format!("batch.kubernetes.io/job-name={}", args.job);
+    let label = format!("{JOB_NAME}={}", args.job);
     let mut pods = pods
         .list(&ListParams::default().labels(&label))
         .await?
         .items;
     pods.sort_by_key(|pod| (pod.creation_timestamp(), pod.name_any()));
-    let clusters = super::follow::clusters(client).await;
-    let reader = Reader::new(client, &args.system_namespace);
+    let clusters = virtual_nodes(client).await;
+    let reader = StatusReader::new(client, &args.system_namespace);
     let status = reader.status().await;
-    let waiting = |name: &str| waiting(status.as_ref()?, namespace, name);
+    let waiting = |name: &str| source_cluster::explanation(status.as_ref()?, namespace, name);
     let explained = pods.iter().map(|pod| {
         let name = pod.name_any();
         let cluster = crate::jobs::cluster_of(pod, &clusters);
@@ -172,35 +145,6 @@ async fn read(client: &Client, args: &Args, namespace: &str) -> anyhow::Result<E
     })
 }
 
-/// Reads what the reconciler wrote down last.
-pub(super) struct Reader {
-    maps: Api<ConfigMap>,
-}
-
-impl Reader {
-    pub(super) fn new(client: &Client, system_namespace: &str) -> Self {
-        Self {
-            maps: Api::namespaced(client.clone(), system_namespace),
-        }
-    }
-
-    /// The status, where there is one and it may be read.
-    pub(super) async fn status(&self) -> Option<Status> {
-        read_status(&self.maps).await.ok().flatten()
-    }
-
-    /// Why a pod waits.
-    pub(super) async fn waits(&self, namespace: &str, pod: &str) -> Option<Explanation> {
-        waiting(&self.status().await?, namespace, pod)
-    }
-}
-
-fn waiting(status: &Status, namespace: &str, pod: &str) -> Option<Explanation> {
-    let mut pods = status.longest.iter();
-    let own = pods.find(|waits| waits.namespace == namespace && waits.name == pod);
-    own.map(|waits| waits.explanation.clone())
-}
-
 async fn events(
     client: &Client,
     namespace: &str,
@@ -228,7 +172,7 @@ async fn events(
 fn text(explained: &Explained, now: Timestamp) -> String {
     let mut text = format!("Job {} in {}\n", explained.job, explained.namespace);
     if explained.pods.is_empty() {
-        text.push_str("  it has no pod (any more)\n");
+        text.push_str("  it has no pods\n");
     }
     for pod in &explained.pods {
         let _ = write!(text, "\n{}: ", pod.name);
@@ -237,19 +181,23 @@ fn text(explained: &Explained, now: Timestamp) -> String {
             (Some(cluster), Some(bound)) => {
                 let _ = writeln!(
                     text,
-                    "{} in {cluster}, where it was placed at {} UTC, {} after it was made",
+                    "{} in {cluster}, where it was placed at {} UTC, {} after it was created",
                     phase(&pod.phase),
                     time(bound, now),
                     span(created, bound)
                 );
             }
             (Some(cluster), None) => drop(writeln!(text, "{} in {cluster}", phase(&pod.phase))),
-            (None, _) => drop(writeln!(text, "has waited for {}", span(created, now))),
+            (None, _) => drop(writeln!(
+                text,
+                "has been pending for {}",
+                span(created, now)
+            )),
         }
         if let Some(released) = &pod.released {
             text.push_str(&explanation(released, now));
         } else if pod.cluster.is_some() {
-            text.push_str("  it was never let go further than the first tier, which had room\n");
+            text.push_str("  it never left the first tier, which had room\n");
         }
         // While it waits, what was decided last may be something else.
         if let Some(now_decided) = &pod.now
@@ -262,7 +210,7 @@ fn text(explained: &Explained, now: Timestamp) -> String {
         }
     }
     if !explained.events.is_empty() {
-        text.push_str("\nwhat was decided, by the Events of the Job\n");
+        text.push_str("\ndecisions, from the Events of the Job\n");
     }
     for event in &explained.events {
         let at = event.at.map(|at| time(at, now)).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! `hcb explain-code`.
 
-use super::{Format, Look, Outcome, show};
+use super::output::{Format, Outcome, OutputStyle};
+use super::show;
 use hcb_source::diag::{Code, codes, nearest};
 use serde_json::{Value, json};
 
@@ -14,9 +15,9 @@ pub(super) struct Args {
     code: Option<String>,
 }
 
-pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &Args, style: OutputStyle) -> anyhow::Result<Outcome> {
     let Some(id) = &args.code else {
-        list(look)?;
+        list(style)?;
         return Ok(Outcome::Ok);
     };
     let Some(code) = Code::parse(id) else {
@@ -25,7 +26,7 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
             .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
         anyhow::bail!("there is no code `{id}`{hint}");
     };
-    match look.format {
+    match style.format {
         Format::Json => show::json_data(&entry(code))?,
         Format::Text => show::data(&code.page())?,
     }
@@ -36,8 +37,8 @@ fn entry(code: Code) -> Value {
     json!({ "code": code.id(), "title": code.title(), "page": code.page() })
 }
 
-fn list(look: Look) -> anyhow::Result<()> {
-    if look.format == Format::Json {
+fn list(style: OutputStyle) -> anyhow::Result<()> {
+    if style.format == Format::Json {
         return show::json_data(&codes::ALL.iter().map(|code| entry(*code)).collect());
     }
     let lines: Vec<_> = codes::ALL

@@ -1,9 +1,10 @@
 //! `hcb fetch`.
 
 use super::access::{Access, ask_many};
-use super::follow::Watched;
+use super::follow::FollowedJob;
+use super::output::{Format, Outcome, OutputStyle};
+use super::show;
 use super::store::{Bar, StoreAccess, variables};
-use super::{Format, Look, Outcome, show};
 use crate::jobs::State;
 use anyhow::{Context, bail};
 use hcb_compile::plan::workloads::CHECKPOINTS;
@@ -31,10 +32,10 @@ pub(super) struct Args {
     /// The folder to download into. Default: one of the job's name.
     #[arg(long, short, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// The only output of the job to download. Default: all; several get a folder each.
+    /// Download only this output of the job. Default: all; several outputs get a folder each.
     #[arg(long, value_name = "NAME")]
     output: Option<String>,
-    /// Overwrite files that are other than what the job wrote.
+    /// Overwrite existing files that differ from what the job wrote.
     #[arg(long)]
     force: bool,
     /// Download checkpoints too.
@@ -46,13 +47,14 @@ pub(super) struct Args {
     store: StoreAccess,
 }
 
-pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
-    ask_many(fetch(args, look))
+pub(super) fn run(args: &Args, style: OutputStyle) -> anyhow::Result<Outcome> {
+    ask_many(fetch(args, style))
 }
 
-async fn fetch(args: &Args, look: Look) -> anyhow::Result<Outcome> {
+async fn fetch(args: &Args, style: OutputStyle) -> anyhow::Result<Outcome> {
     let namespace = args.namespace.as_deref();
-    let (_, seen, state) = Watched::seen(&args.access, &args.job, namespace).await?;
+    let (_, seen, state) =
+        FollowedJob::find_with_snapshot(&args.access, &args.job, namespace).await?;
     let outputs = outputs(&seen.job, args.output.as_deref())?;
     let known = args.store.of_job(&seen.job)?;
     let client = args.store.connect(&known).await?;
@@ -97,12 +99,12 @@ async fn fetch(args: &Args, look: Look) -> anyhow::Result<Outcome> {
     }
     let wanted = wanted(&found, args.force)?;
     let bytes = wanted.iter().map(|object| object.size).sum();
-    let bar = Bar::new(look, "downloading", bytes);
+    let bar = Bar::new(style, "downloading", bytes);
     for object in &wanted {
         download(&client, object, args.force, &bar).await?;
     }
     let said = bar.finish();
-    tell(&found, &wanted, &folder, &said, look)?;
+    report(&found, &wanted, &folder, &said, style)?;
     Ok(if state == State::Failed {
         Outcome::Findings
     } else {
@@ -160,12 +162,12 @@ fn wanted(found: &[Object], force: bool) -> anyhow::Result<Vec<&Object>> {
     )
 }
 
-fn tell(
+fn report(
     found: &[Object],
     wanted: &[&Object],
     folder: &Path,
     said: &str,
-    look: Look,
+    style: OutputStyle,
 ) -> anyhow::Result<()> {
     let unchecked: Vec<_> = found
         .iter()
@@ -177,7 +179,7 @@ fn tell(
             object.place
         ));
     }
-    match look.format {
+    match style.format {
         Format::Json => {
             let files: Vec<_> = found
                 .iter()

@@ -1,16 +1,18 @@
 //! Following a job: what becomes of it, as it happens, with its logs.
 
 use super::access::{Access, span, time};
-use super::explain::{Reader, find_job};
-use super::{Look, show};
-use crate::jobs::{JOB_NAME, State, cluster_names, cluster_of, placed_at, state};
+use super::output::OutputStyle;
+use super::show;
+use super::source_cluster::{StatusReader, find_job, virtual_nodes};
+use crate::jobs::{State, cluster_of, placed_at, state};
 use anyhow::Context;
 use futures::{AsyncBufReadExt, TryStreamExt};
+use hcb_api::labels::{JOB_NAME, PARENT_UID};
 use hcb_reconciler::act::DECISION;
 use hcb_reconciler::reasons::Explanation;
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams, LogParams};
 use kube::{Client, ResourceExt};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,8 +24,6 @@ const EVERY: Duration = Duration::from_secs(1);
 const LAST_LINES: Duration = Duration::from_secs(5);
 /// How long the source cluster may take to find a log where its target can be asked.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The label by which the pod in a target cluster names the uid of its pod in the source.
-const PARENT: &str = "multicluster.admiralty.io/parent-uid";
 
 /// Which logs are read.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -51,7 +51,7 @@ impl LogAccess {
 }
 
 /// A job and its pods in the source cluster.
-pub(super) struct Watched {
+pub(super) struct FollowedJob {
     pub(super) client: Client,
     pub(super) access: Access,
     pub(super) logs: LogAccess,
@@ -60,15 +60,15 @@ pub(super) struct Watched {
     pub(super) system_namespace: String,
 }
 
-/// What was seen of it at one time.
-pub(super) struct Seen {
+/// The job and its pods at one time.
+pub(super) struct JobSnapshot {
     pub(super) job: Job,
     /// The pods, the oldest first.
     pub(super) pods: Vec<Pod>,
     pub(super) clusters: BTreeMap<String, String>,
 }
 
-impl Seen {
+impl JobSnapshot {
     /// The state of the job, and why it is so where there is something to say.
     pub(super) fn state(&self) -> (State, Option<String>) {
         let pods: Vec<_> = self.pods.iter().collect();
@@ -76,7 +76,7 @@ impl Seen {
     }
 }
 
-impl Watched {
+impl FollowedJob {
     /// Connects, and finds the namespace where none is named.
     pub(super) async fn find(
         access: &Access,
@@ -101,20 +101,20 @@ impl Watched {
         })
     }
 
-    /// Connects, and looks at a job whose logs nobody asks for.
-    pub(super) async fn seen(
+    /// Connects, and reads a job whose logs nobody asks for.
+    pub(super) async fn find_with_snapshot(
         access: &Access,
         job: &str,
         namespace: Option<&str>,
-    ) -> anyhow::Result<(Self, Seen, State)> {
+    ) -> anyhow::Result<(Self, JobSnapshot, State)> {
         let watched = Self::find(access, &LogAccess::default(), job, namespace, "").await?;
-        let seen = watched.look().await?;
+        let seen = watched.snapshot().await?;
         let state = seen.state().0;
         Ok((watched, seen, state))
     }
 
-    /// Looks.
-    pub(super) async fn look(&self) -> anyhow::Result<Seen> {
+    /// The job and its pods as they are now.
+    pub(super) async fn snapshot(&self) -> anyhow::Result<JobSnapshot> {
         let jobs: Api<Job> = Api::namespaced(self.client.clone(), &self.namespace);
         let job = jobs
             .get(&self.name)
@@ -126,21 +126,21 @@ impl Watched {
             .await?
             .items;
         pods.sort_by_key(|pod| (pod.creation_timestamp(), pod.name_any()));
-        Ok(Seen {
+        Ok(JobSnapshot {
             job,
             pods,
-            clusters: clusters(&self.client).await,
+            clusters: virtual_nodes(&self.client).await,
         })
     }
 
     /// Says what becomes of the job, and prints what its pods print, until it is over.
-    pub(super) async fn follow(&self, look: Look) -> anyhow::Result<Seen> {
+    pub(super) async fn follow(&self, style: OutputStyle) -> anyhow::Result<JobSnapshot> {
         let mut told = BTreeSet::new();
         let mut waits = String::new();
         let mut logs: BTreeMap<String, JoinHandle<()>> = BTreeMap::new();
         let mut over: BTreeMap<String, Instant> = BTreeMap::new();
         loop {
-            let seen = match self.look().await {
+            let seen = match self.snapshot().await {
                 Ok(seen) => seen,
                 // It goes on without being looked at.
                 Err(error) if is_passing(&error) => {
@@ -157,14 +157,16 @@ impl Watched {
             told.remove("lost");
             let (state, reason) = seen.state();
             for pod in &seen.pods {
-                self.tell(pod, &seen, &mut told, &mut waits).await;
+                self.report(pod, &seen, &mut told, &mut waits).await;
                 let phase = pod
                     .status
                     .as_ref()
                     .and_then(|status| status.phase.as_deref());
                 let is_over = matches!(phase, Some("Succeeded" | "Failed"));
                 let name = pod.name_any();
-                if (is_over || phase == Some("Running")) && look.format == super::Format::Text {
+                if (is_over || phase == Some("Running"))
+                    && style.format == super::output::Format::Text
+                {
                     let log = logs
                         .entry(name.clone())
                         .or_insert_with(|| self.stream(pod, cluster_of(pod, &seen.clusters), true));
@@ -186,7 +188,7 @@ impl Watched {
                     .map(|reason| format!(": {reason}"))
                     .unwrap_or_default();
                 show::say(&format!(
-                    "{} {}, {} after it was made{reason}",
+                    "{} {}, {} after it was created{reason}",
                     self.name,
                     state.word(),
                     span(created, now)
@@ -198,7 +200,13 @@ impl Watched {
     }
 
     /// Says what is new of a pod.
-    async fn tell(&self, pod: &Pod, seen: &Seen, told: &mut BTreeSet<String>, waits: &mut String) {
+    async fn report(
+        &self,
+        pod: &Pod,
+        seen: &JobSnapshot,
+        told: &mut BTreeSet<String>,
+        waits: &mut String,
+    ) {
         let now = Timestamp::now();
         let name = pod.name_any();
         let mut once = |what: &str, text: &dyn Fn() -> String| {
@@ -213,8 +221,8 @@ impl Watched {
             .and_then(|status| status.phase.as_deref());
         let Some(cluster) = cluster_of(pod, &seen.clusters) else {
             once("waits", &|| at("is queued"));
-            let reader = Reader::new(&self.client, &self.system_namespace);
-            if let Some(why) = reader.waits(&self.namespace, &name).await
+            let reader = StatusReader::new(&self.client, &self.system_namespace);
+            if let Some(why) = reader.explanation(&self.namespace, &name).await
                 && *waits != why.why
             {
                 show::say(&format!("{} UTC  {name} {}", time(now, now), why.why));
@@ -230,7 +238,7 @@ impl Watched {
                 .get(DECISION)
                 .and_then(|text| serde_json::from_str::<Explanation>(text).ok());
             let why = why.map_or_else(
-                || "it was never let go further than the first tier, which had room".to_owned(),
+                || "it never left the first tier, which had room".to_owned(),
                 |why| because(&why),
             );
             at(&format!(
@@ -319,17 +327,6 @@ fn because(why: &Explanation) -> String {
     )
 }
 
-/// The clusters by the names of their virtual nodes; nothing for who may not see nodes.
-pub(super) async fn clusters(client: &Client) -> BTreeMap<String, String> {
-    let nodes: Api<Node> = Api::all(client.clone());
-    let nodes = nodes
-        .list(&ListParams::default().labels(hcb_api::labels::TARGET))
-        .await;
-    nodes
-        .map(|nodes| cluster_names(&nodes.items))
-        .unwrap_or_default()
-}
-
 /// Whether the API server may answer again in a moment.
 fn is_passing(error: &anyhow::Error) -> bool {
     let answered = error
@@ -386,7 +383,7 @@ async fn target(
     let client = access.other(context).await?;
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let found = pods
-        .list(&ListParams::default().labels(&format!("{PARENT}={uid}")))
+        .list(&ListParams::default().labels(&format!("{PARENT_UID}={uid}")))
         .await?;
     let delegate = found.items.iter().find(|pod| {
         pod.spec
@@ -398,10 +395,10 @@ async fn target(
 }
 
 /// The outcome of a job for the exit code.
-pub(super) fn outcome(seen: &Seen) -> super::Outcome {
+pub(super) fn outcome(seen: &JobSnapshot) -> super::output::Outcome {
     let pods: Vec<_> = seen.pods.iter().collect();
     match state(&seen.job, &pods).0 {
-        State::Failed | State::Cancelled => super::Outcome::Findings,
-        _ => super::Outcome::Ok,
+        State::Failed | State::Cancelled => super::output::Outcome::Findings,
+        _ => super::output::Outcome::Ok,
     }
 }

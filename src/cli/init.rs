@@ -1,6 +1,7 @@
 //! `hcb init`.
 
-use super::{Outcome, show};
+use super::output::Outcome;
+use super::show;
 use anyhow::{Context, bail};
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};

@@ -1,12 +1,13 @@
 //! `hcb jobs`.
 
 use super::access::{Access, ask};
-use super::{Format, Look, Outcome, show};
-use crate::jobs::{JOB_NAME, Summary, summary};
-use crate::submission::WORKLOAD;
+use super::output::{Format, Outcome, OutputStyle};
+use super::show;
+use crate::jobs::{Summary, summary};
 use anyhow::Context;
 use comfy_table::CellAlignment;
 use hcb_api::config::Config;
+use hcb_api::labels::{CONFIG_KEY, JOB_NAME, RECONCILER, SYSTEM_NAMESPACE, WORKLOAD};
 use hcb_source::diag::Diagnostics;
 use hcb_source::source::Sources;
 use jiff::Timestamp;
@@ -27,7 +28,7 @@ const PAGE: u32 = 500;
 /// gone are not counted.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hcb jobs                          all that the spec's workloads made\n  hcb jobs -n ml --active           those of a namespace that are not over\n  hcb jobs --format json            for a program"
+    after_help = "Examples:\n  hcb jobs                          all jobs of the spec's workloads\n  hcb jobs -n ml --active           jobs of a namespace that have not ended\n  hcb jobs --format json            for a program"
 )]
 pub(super) struct Args {
     /// The namespace. Default: all.
@@ -36,21 +37,21 @@ pub(super) struct Args {
     /// The workload.
     #[arg(long, short, value_name = "NAME")]
     workload: Option<String>,
-    /// Leave out those that are over.
+    /// Leave out jobs that have ended.
     #[arg(long)]
     active: bool,
     #[command(flatten)]
     access: Access,
     /// The namespace of the reconciler, which has the prices.
-    #[arg(long, value_name = "NAME", default_value = "hcb-system")]
+    #[arg(long, value_name = "NAME", default_value = SYSTEM_NAMESPACE)]
     system_namespace: String,
 }
 
-pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &Args, style: OutputStyle) -> anyhow::Result<Outcome> {
     ask(async {
         let client = args.access.client().await?;
         let (summaries, currency) = read(&client, args).await?;
-        match look.format {
+        match style.format {
             Format::Json => show::json_data(&json!({ "currency": currency, "jobs": summaries }))?,
             Format::Text if summaries.is_empty() => show::say("there are no jobs"),
             Format::Text => show::data(&text(&summaries, currency.as_deref()))?,
@@ -77,7 +78,7 @@ async fn read(client: &Client, args: &Args) -> anyhow::Result<(Vec<Summary>, Opt
             of_job.entry((pod.namespace(), name)).or_default().push(pod);
         }
     }
-    let clusters = super::follow::clusters(client).await;
+    let clusters = super::source_cluster::virtual_nodes(client).await;
     let config = prices(client, &args.system_namespace).await;
     let now = Timestamp::now();
     let mut summaries: Vec<_> = jobs
@@ -138,10 +139,10 @@ where
 /// The prices: those that the reconciler goes by, where they may be read.
 async fn prices(client: &Client, namespace: &str) -> Option<Config> {
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-    let map = maps.get_opt("hcb-reconciler").await.ok()??;
-    let text = map.data?.remove("config.yaml")?;
+    let map = maps.get_opt(RECONCILER).await.ok()??;
+    let text = map.data?.remove(CONFIG_KEY)?;
     let mut sources = Sources::default();
-    let file = sources.add("config.yaml", text.clone());
+    let file = sources.add(CONFIG_KEY, text.clone());
     Config::read(file, &text, &mut Diagnostics::default())
 }
 

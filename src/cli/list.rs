@@ -1,7 +1,8 @@
 //! `hcb list`.
 
 use super::input::Input;
-use super::{Format, Look, Outcome, show};
+use super::output::{Format, Outcome, OutputStyle};
+use super::show;
 use hcb_compile::compile::Output;
 use hcb_source::source::Sources;
 use serde_json::{Value, json};
@@ -32,9 +33,9 @@ struct Row<'a> {
     place: String,
 }
 
-pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &Args, style: OutputStyle) -> anyhow::Result<Outcome> {
     let run = super::run::run(&args.input)?;
-    run.show_findings(look)?;
+    run.show_findings(style)?;
     let Some(output) = &run.output else {
         return Ok(Outcome::Findings);
     };
@@ -62,7 +63,7 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
                 .is_none_or(|kind| row.kind.eq_ignore_ascii_case(kind))
         })
         .collect();
-    match look.format {
+    match style.format {
         Format::Json => show::json_data(&rows.iter().map(to_json).collect::<Value>())?,
         Format::Text => show::data(&format!("{}\n", table(&rows)))?,
     }

@@ -1,9 +1,11 @@
 //! `hcb logs`.
 
 use super::access::{Access, ask};
-use super::follow::{LogAccess, Watched, outcome};
-use super::{Look, Outcome, show};
+use super::follow::{FollowedJob, LogAccess, outcome};
+use super::output::{Outcome, OutputStyle};
+use super::show;
 use crate::jobs::cluster_of;
+use hcb_api::labels::SYSTEM_NAMESPACE;
 use kube::ResourceExt;
 
 /// Print what a job's pods print, wherever they run.
@@ -12,7 +14,7 @@ use kube::ResourceExt;
 /// nodes. Where that does not work, `--target` names a context for the cluster itself.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hcb logs train-digits-k7m2xq9p                          what there is\n  hcb logs train-digits-k7m2xq9p -f                       and what comes, until the job is over\n  hcb logs train-digits-k7m2xq9p --target public=eks-eu   from the target cluster itself"
+    after_help = "Examples:\n  hcb logs train-digits-k7m2xq9p                          the logs so far\n  hcb logs train-digits-k7m2xq9p -f                       and follow until the job ends\n  hcb logs train-digits-k7m2xq9p --target public=eks-eu   from the target cluster itself"
 )]
 pub(super) struct Args {
     /// The Job.
@@ -20,7 +22,7 @@ pub(super) struct Args {
     /// Its namespace. Default: the only one that has a Job of this name.
     #[arg(long, short, value_name = "NAME")]
     namespace: Option<String>,
-    /// Go on until the job is over; what becomes of it is told on stderr.
+    /// Follow until the job ends; its progress is printed on stderr.
     #[arg(long, short)]
     follow: bool,
     #[command(flatten)]
@@ -28,14 +30,14 @@ pub(super) struct Args {
     #[command(flatten)]
     logs: LogAccess,
     /// The namespace of the reconciler.
-    #[arg(long, value_name = "NAME", default_value = "hcb-system")]
+    #[arg(long, value_name = "NAME", default_value = SYSTEM_NAMESPACE)]
     system_namespace: String,
 }
 
-pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &Args, style: OutputStyle) -> anyhow::Result<Outcome> {
     ask(async {
         let namespace = args.namespace.as_deref();
-        let watched = Watched::find(
+        let watched = FollowedJob::find(
             &args.access,
             &args.logs,
             &args.job,
@@ -44,17 +46,17 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
         )
         .await?;
         if args.follow {
-            return Ok(outcome(&watched.follow(look).await?));
+            return Ok(outcome(&watched.follow(style).await?));
         }
-        let seen = watched.look().await?;
+        let seen = watched.snapshot().await?;
         if seen.pods.is_empty() {
-            show::say(&format!("{} has no pod (any more)", args.job));
+            show::say(&format!("{} has no pods", args.job));
         }
         for pod in &seen.pods {
             let cluster = cluster_of(pod, &seen.clusters);
             if cluster.is_none() {
                 show::say(&format!(
-                    "{} waits and has printed nothing; `hcb explain {}` says why",
+                    "{} is pending and has no logs yet; `hcb explain {}` says why",
                     pod.name_any(),
                     args.job
                 ));

@@ -4,7 +4,7 @@ mod explain;
 mod list;
 mod test;
 
-use super::{Look, Outcome};
+use super::output::{Outcome, OutputStyle};
 use clap::Subcommand;
 
 /// Show and test policies: those built in, and the team's own.
@@ -24,10 +24,10 @@ enum Command {
     Test(test::Args),
 }
 
-pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &Args, style: OutputStyle) -> anyhow::Result<Outcome> {
     match &args.command {
-        Command::List(args) => list::run(args, look),
-        Command::Explain(args) => explain::run(args, look),
-        Command::Test(args) => test::run(args, look),
+        Command::List(args) => list::run(args, style),
+        Command::Explain(args) => explain::run(args, style),
+        Command::Test(args) => test::run(args, style),
     }
 }

@@ -1,8 +1,10 @@
 //! `hcb reconcile`.
 
-use super::{Format, Look, Outcome, show};
+use super::output::{Format, Outcome, OutputStyle};
+use super::show;
 use anyhow::{Context, anyhow};
 use hcb_api::config::Config;
+use hcb_api::labels::SYSTEM_NAMESPACE;
 use hcb_reconciler::reasons::described;
 use hcb_reconciler::record::{Replayed, replay};
 use hcb_reconciler::run;
@@ -15,47 +17,47 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long a Lease must not have been renewed until nobody is there.
+/// After how long without a renewal of its Lease a reconciler counts as gone.
 const DOWN_AFTER: Duration = Duration::from_secs(30);
 
-/// Run the reconciler: let jobs leave the first tier only when they fit in it no more.
+/// Run the reconciler: let jobs leave the first tier only when they no longer fit in it.
 ///
-/// The tree that `hcb compile` writes deploys it in the source cluster, with its configuration. It takes
-/// over a configuration that changes, and keeps the one it has where the new one is not understood.
+/// The tree that `hcb compile` writes deploys it in the source cluster, with its configuration. It reloads
+/// the configuration when it changes, and keeps the old one if the new one is invalid.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hcb reconcile --config config.yaml --dry-run               say what would be done\n  hcb reconcile --config config.yaml --record run.jsonl      keep all that is seen and decided\n  hcb reconcile --replay run.jsonl                           decide all of it again\n  hcb reconcile --replay run.jsonl --config other.yaml       and with other settings\n\nserves /metrics, /livez, /readyz and /status"
+    after_help = "Examples:\n  hcb reconcile --config config.yaml --dry-run               say what would be done\n  hcb reconcile --config config.yaml --record run.jsonl      record every observation and decision\n  hcb reconcile --replay run.jsonl                           repeat every decision\n  hcb reconcile --replay run.jsonl --config other.yaml       and with other settings\n\nserves /metrics, /livez, /readyz and /status"
 )]
 pub(super) struct Args {
     /// The configuration, as `hcb compile` writes it.
     #[arg(long, value_name = "FILE", required_unless_present = "replay")]
     config: Option<PathBuf>,
-    /// Only say what would be done.
+    /// Report what would be done, and do nothing.
     #[arg(long)]
     dry_run: bool,
     /// Where metrics, health and status are served. Default: port 8080 of every address.
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
-    /// Record all that is seen and decided in a new file.
+    /// Record every observation and decision in a new file.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
-    /// Decide all of a record again, without any cluster; exit 1 where something else is decided.
+    /// Repeat every decision of a record without a cluster; exit 1 if any decision differs.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["dry_run", "listen", "record", "open_if_down"])]
     replay: Option<PathBuf>,
-    /// If no reconciler runs, open the gates of the first tier and, where the configuration says so, let all
-    /// waiting pods go where they may; then end.
+    /// If no reconciler runs, open the gates of the first tier and, where the configuration says so, release
+    /// all pending pods; then exit.
     #[arg(long, conflicts_with_all = ["dry_run", "listen", "record"])]
     open_if_down: bool,
 }
 
-pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &Args, style: OutputStyle) -> anyhow::Result<Outcome> {
     let config = args
         .config
         .as_deref()
-        .map(|path| read(path, look))
+        .map(|path| read(path, style))
         .transpose()?;
     if let Some(record) = &args.replay {
-        return play(record, config.as_ref(), look);
+        return play(record, config.as_ref(), style);
     }
     let (Some(config), Some(path)) = (config, args.config.clone()) else {
         return Err(anyhow!("--config is missing"));
@@ -73,13 +75,13 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
         .enable_all()
         .build()?;
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let namespace = variable("POD_NAMESPACE").unwrap_or_else(|| "hcb-system".to_owned());
+    let namespace = variable("POD_NAMESPACE").unwrap_or_else(|| SYSTEM_NAMESPACE.to_owned());
     if args.open_if_down {
         let opened = runtime.block_on(run::open_if_down(&config, &namespace, DOWN_AFTER))?;
         show::say(&match opened {
-            None => "a reconciler is there; nothing was opened".to_owned(),
+            None => "a reconciler is running; nothing was opened".to_owned(),
             Some(opened) => format!(
-                "no reconciler is there; opened: {}; let go: {}",
+                "no reconciler is running; opened: {}; released: {}",
                 show::count(opened.gates, "gate"),
                 show::count(opened.pods, "pod")
             ),
@@ -99,11 +101,11 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
 }
 
 /// Reads a configuration. What is wrong with it is shown as `hcb compile` shows it.
-fn read(path: &Path, look: Look) -> anyhow::Result<Config> {
+fn read(path: &Path, style: OutputStyle) -> anyhow::Result<Config> {
     let mut sources = Sources::default();
     let mut diagnostics = Diagnostics::default();
     let config = parse(path, &mut sources, &mut diagnostics)?;
-    show::findings(&diagnostics, &sources, look);
+    show::findings(&diagnostics, &sources, style);
     config.ok_or_else(|| anyhow!("{} is not understood; nothing was started", path.display()))
 }
 
@@ -119,7 +121,7 @@ fn parse(
     Ok(Config::read(file, text, diagnostics))
 }
 
-/// Looks whether the file changed, and reads it where it did.
+/// Reads the file again if it has changed.
 fn reload(path: PathBuf) -> run::Reload {
     let mut known = fs::read_to_string(&path).ok();
     Box::new(move || {
@@ -138,7 +140,7 @@ fn reload(path: PathBuf) -> run::Reload {
     })
 }
 
-fn play(record: &Path, config: Option<&Config>, look: Look) -> anyhow::Result<Outcome> {
+fn play(record: &Path, config: Option<&Config>, style: OutputStyle) -> anyhow::Result<Outcome> {
     let name = record.display();
     let file = File::open(record).with_context(|| format!("{name} cannot be read"))?;
     let (mut decisions, mut others, mut lines) = (0_usize, Vec::new(), Ok(()));
@@ -149,7 +151,7 @@ fn play(record: &Path, config: Option<&Config>, look: Look) -> anyhow::Result<Ou
         |state, _, Replayed { at, before, now }| {
             decisions += 1;
             let is_same = before == now;
-            if look.format == Format::Text && lines.is_ok() {
+            if style.format == Format::Text && lines.is_ok() {
                 let pods = &state.known.observation.pods;
                 for verdict in &now.verdicts {
                     let why = described(&verdict.outcome);
@@ -170,7 +172,7 @@ fn play(record: &Path, config: Option<&Config>, look: Look) -> anyhow::Result<Ou
     );
     played.map_err(|problem| anyhow!("{name}: {problem}"))?;
     lines?;
-    if look.format == Format::Json {
+    if style.format == Format::Json {
         show::json_data(&json!({ "decisions": decisions, "different": others }))?;
     }
     show::say(&format!(

@@ -1,6 +1,7 @@
 //! `--report`: findings for other tools, beside what a command prints.
 
-use super::{Format, Look, show};
+use super::output::{Format, OutputStyle};
+use super::show;
 use anyhow::{Context, bail};
 use hcb_source::diag::{Diagnostics, report};
 use hcb_source::source::Sources;
@@ -50,7 +51,7 @@ fn parse(text: &str) -> Result<Request, String> {
 impl Reports {
     /// Refuses, before any work is done, what would be mixed up on stdout. `prints` is whether the
     /// command itself prints something there.
-    pub(super) fn check(&self, look: Look, prints: bool) -> anyhow::Result<()> {
+    pub(super) fn check(&self, style: OutputStyle, prints: bool) -> anyhow::Result<()> {
         let to_stdout = self
             .requests
             .iter()
@@ -59,7 +60,7 @@ impl Reports {
         if to_stdout > 1 {
             bail!("only one report can go to stdout; name files, as in `--report sarif=FILE`");
         }
-        if to_stdout > 0 && (prints || look.format == Format::Json) {
+        if to_stdout > 0 && (prints || style.format == Format::Json) {
             bail!(
                 "stdout is what the command itself prints; name a file for the report, as in `--report sarif=FILE`"
             );

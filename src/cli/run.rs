@@ -1,8 +1,9 @@
 //! What `compile`, `validate` and `list` do first.
 
 use super::input::{Input, Texts};
+use super::output::{Format, OutputStyle};
 use super::report::Reports;
-use super::{Format, Look, show};
+use super::show;
 use hcb_compile::compile::{Options, Output, Timings};
 use hcb_compile::manifest::Templates;
 use hcb_compile::memo::Memo;
@@ -68,9 +69,9 @@ impl Run {
     }
 
     /// Shows the findings; where they are all that there is, as JSON too, if that is asked for.
-    pub(super) fn show_findings(&self, look: Look) -> anyhow::Result<()> {
-        show::findings(&self.diagnostics, &self.texts.sources, look);
-        if self.output.is_none() && look.format == Format::Json {
+    pub(super) fn show_findings(&self, style: OutputStyle) -> anyhow::Result<()> {
+        show::findings(&self.diagnostics, &self.texts.sources, style);
+        if self.output.is_none() && style.format == Format::Json {
             show::json_data(&json!({ "valid": false, "findings": self.findings() }))?;
         }
         Ok(())

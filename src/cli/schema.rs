@@ -1,6 +1,7 @@
 //! `hcb schema`.
 
-use super::{Outcome, show};
+use super::output::Outcome;
+use super::show;
 
 /// Print the JSON Schema of the spec, for editors.
 #[derive(Debug, clap::Args)]

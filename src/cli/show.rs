@@ -1,6 +1,6 @@
 //! What commands print.
 
-use super::{Colour, Format, Look};
+use super::output::{Colour, Format, OutputStyle};
 use comfy_table::{Table, presets};
 use hcb_source::diag::{Diagnostics, Severity, json, text};
 use hcb_source::source::Sources;
@@ -55,20 +55,20 @@ pub(super) fn count(many: usize, one: &str) -> String {
 
 /// Shows findings: as text on stderr, with a count. In JSON they are part of the document that the
 /// command prints, by [`findings_json`].
-pub(super) fn findings(diagnostics: &Diagnostics, sources: &Sources, look: Look) {
-    let Some(counts) = counts(diagnostics).filter(|_| look.format == Format::Text) else {
+pub(super) fn findings(diagnostics: &Diagnostics, sources: &Sources, style: OutputStyle) {
+    let Some(counts) = counts(diagnostics).filter(|_| style.format == Format::Text) else {
         return;
     };
     let first = diagnostics.sorted()[0].code.id();
-    let text = rendered(diagnostics, sources, look);
+    let text = rendered(diagnostics, sources, style);
     say(&format!(
         "{text}{counts}; `hcb explain-code {first}` says more"
     ));
 }
 
 /// Findings as text for stderr.
-pub(super) fn rendered(diagnostics: &Diagnostics, sources: &Sources, look: Look) -> String {
-    let colour = has_colour(look, std::io::stderr().is_terminal());
+pub(super) fn rendered(diagnostics: &Diagnostics, sources: &Sources, style: OutputStyle) -> String {
+    let colour = has_colour(style, std::io::stderr().is_terminal());
     text::render(&diagnostics.sorted(), sources, colour, terminal_width())
 }
 
@@ -93,8 +93,8 @@ pub(super) fn counts(diagnostics: &Diagnostics) -> Option<String> {
 }
 
 /// Whether a stream gets colour.
-pub(super) fn has_colour(look: Look, is_terminal: bool) -> bool {
-    match look.color {
+pub(super) fn has_colour(style: OutputStyle, is_terminal: bool) -> bool {
+    match style.color {
         Colour::Always => true,
         Colour::Never => false,
         Colour::Auto => {
@@ -126,9 +126,9 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(look: Look) -> Self {
+    pub(super) fn new(style: OutputStyle) -> Self {
         Self {
-            shown: look.format == Format::Text && std::io::stderr().is_terminal(),
+            shown: style.format == Format::Text && std::io::stderr().is_terminal(),
         }
     }
 

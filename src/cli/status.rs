@@ -1,9 +1,11 @@
 //! `hcb status`.
 
 use super::access::{Access, ask, span, time};
-use super::{Format, Look, Outcome, show};
+use super::output::{Format, Outcome, OutputStyle};
+use super::show;
 use anyhow::{Context, bail};
 use comfy_table::{CellAlignment, Table};
+use hcb_api::labels::SYSTEM_NAMESPACE;
 use hcb_reconciler::act::read_status;
 use hcb_reconciler::status::{ClusterStatus, Cost, Status};
 use jiff::Timestamp;
@@ -22,7 +24,7 @@ const BAR: usize = 20;
 
 /// Show what the reconciler sees: clusters, tiers, pods that wait and why, and what bursting costs.
 ///
-/// Exit 1 where the status is old, which says that no reconciler runs.
+/// Exit 1 if the status is old: no reconciler runs.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hcb status                          once\n  hcb status --watch                  live, until Ctrl-C\n  hcb status --context private        of another context of the kubeconfig\n  hcb status --format json            for a program"
@@ -31,14 +33,14 @@ pub(super) struct Args {
     #[command(flatten)]
     access: Access,
     /// The namespace of the reconciler.
-    #[arg(long, short, value_name = "NAME", default_value = "hcb-system")]
+    #[arg(long, short, value_name = "NAME", default_value = SYSTEM_NAMESPACE)]
     namespace: String,
-    /// Draw it again every two seconds.
+    /// Redraw every two seconds.
     #[arg(long, short)]
     watch: bool,
 }
 
-pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &Args, style: OutputStyle) -> anyhow::Result<Outcome> {
     ask(async {
         let client = args.access.client().await?;
         let maps: Api<ConfigMap> = Api::namespaced(client, &args.namespace);
@@ -54,7 +56,7 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
             };
             let now = Timestamp::now();
             let is_stale = status.at.duration_until(now).as_secs() > STALE_AFTER;
-            match look.format {
+            match style.format {
                 Format::Json => show::json_data(&serde_json::to_value(&status)?)?,
                 Format::Text => {
                     let is_terminal = std::io::stdout().is_terminal();

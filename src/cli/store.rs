@@ -1,8 +1,8 @@
 //! How commands reach the object store, and how they show what moves.
 
-use super::{Format, Look};
-use crate::submission::ENDPOINT;
+use super::output::{Format, OutputStyle};
 use anyhow::bail;
+use hcb_api::labels::OBJECT_STORE;
 use hcb_spec::model::{Model, ObjectStore, ObjectStoreKind};
 use hcb_spec::spec::Addressing;
 use hcb_transfer::layout::human;
@@ -35,7 +35,7 @@ pub(super) struct StoreAccess {
 
 /// Where the store is, for this machine.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Known {
+pub(super) struct StoreLocation {
     /// Its URL, where anything but the chain says so.
     pub(super) endpoint: Option<String>,
     region: Option<String>,
@@ -44,7 +44,11 @@ pub(super) struct Known {
 
 impl StoreAccess {
     /// Where the store of a spec is.
-    pub(super) fn of_spec(&self, model: &Model, store: &ObjectStore) -> anyhow::Result<Known> {
+    pub(super) fn of_spec(
+        &self,
+        model: &Model,
+        store: &ObjectStore,
+    ) -> anyhow::Result<StoreLocation> {
         let (outside, cluster) = match &store.kind {
             ObjectStoreKind::External(url) => (Some(url.as_str().to_owned()), None),
             ObjectStoreKind::InCluster { cluster, service } => (
@@ -52,14 +56,14 @@ impl StoreAccess {
                 Some((&model.clusters[*cluster].name, service)),
             ),
         };
-        let endpoint = self.told().or(outside);
+        let endpoint = self.named_endpoint().or(outside);
         if let (None, Some((cluster, service))) = (&endpoint, cluster) {
             let (namespace, name, port) = (&service.namespace, &service.service, service.port);
             bail!(
                 "how does this machine reach the object store, which is in the cluster `{cluster}`? Say it with --endpoint, with AWS_ENDPOINT_URL_S3, or for everybody with `objectStore.inCluster.externalUrl` in the spec; to try it: `kubectl --context {cluster} -n {namespace} port-forward svc/{name} {port}` and `--endpoint http://127.0.0.1:{port}`"
             );
         }
-        Ok(Known {
+        Ok(StoreLocation {
             endpoint,
             region: Some(store.region.clone()),
             is_virtual: store.addressing == Addressing::Virtual,
@@ -67,13 +71,13 @@ impl StoreAccess {
     }
 
     /// Where the store of a job is.
-    pub(super) fn of_job(&self, job: &Job) -> anyhow::Result<Known> {
+    pub(super) fn of_job(&self, job: &Job) -> anyhow::Result<StoreLocation> {
         let variable = |name: &str| variable(job, name);
         let inside = variable("AWS_ENDPOINT_URL_S3");
         let is_local = |url: &String| url.contains(".svc.") || url.contains(".svc:");
         let told = self
-            .told()
-            .or_else(|| job.annotations().get(ENDPOINT).cloned());
+            .named_endpoint()
+            .or_else(|| job.annotations().get(OBJECT_STORE).cloned());
         let endpoint = told.or_else(|| inside.clone().filter(|url| !is_local(url)));
         if endpoint.is_none()
             && let Some(url) = inside
@@ -82,7 +86,7 @@ impl StoreAccess {
                 "how does this machine reach the object store, which the job reaches at {url}? Say it with --endpoint or with AWS_ENDPOINT_URL_S3"
             );
         }
-        Ok(Known {
+        Ok(StoreLocation {
             endpoint,
             region: variable("AWS_REGION"),
             is_virtual: variable("HCB_S3_ADDRESSING").as_deref()
@@ -90,7 +94,7 @@ impl StoreAccess {
         })
     }
 
-    fn told(&self) -> Option<String> {
+    fn named_endpoint(&self) -> Option<String> {
         let from = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let told = self
             .endpoint
@@ -100,13 +104,13 @@ impl StoreAccess {
     }
 
     /// Connects.
-    pub(super) async fn connect(&self, known: &Known) -> anyhow::Result<Client> {
+    pub(super) async fn connect(&self, location: &StoreLocation) -> anyhow::Result<Client> {
         let bundle = || std::env::var_os("AWS_CA_BUNDLE").filter(|value| !value.is_empty());
         let options = Options {
-            endpoint: known.endpoint.clone(),
-            region: known.region.clone(),
+            endpoint: location.endpoint.clone(),
+            region: location.region.clone(),
             profile: self.profile.clone(),
-            is_virtual: known.is_virtual,
+            is_virtual: location.is_virtual,
             authorities: self
                 .ca_bundle
                 .clone()
@@ -146,8 +150,8 @@ pub(super) struct Bar {
 }
 
 impl Bar {
-    pub(super) fn new(look: Look, what: &str, bytes: u64) -> Self {
-        let is_shown = look.format == Format::Text && std::io::stderr().is_terminal();
+    pub(super) fn new(style: OutputStyle, what: &str, bytes: u64) -> Self {
+        let is_shown = style.format == Format::Text && std::io::stderr().is_terminal();
         let target = if is_shown {
             ProgressDrawTarget::stderr()
         } else {

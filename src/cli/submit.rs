@@ -4,13 +4,15 @@ mod data;
 mod record;
 
 use super::access::{Access, ask_many};
-use super::follow::{LogAccess, Watched, outcome};
+use super::follow::{FollowedJob, LogAccess, outcome};
 use super::input::Input;
-use super::store::{Bar, Known, StoreAccess};
-use super::{Format, Look, Outcome, show};
+use super::output::{Format, Outcome, OutputStyle};
+use super::show;
+use super::store::{Bar, StoreAccess, StoreLocation};
 use crate::submission::{self, Variables};
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use data::Data;
+use hcb_api::labels::SYSTEM_NAMESPACE;
 use hcb_spec::model::Workload;
 use hcb_transfer::Client as Store;
 use hcb_transfer::layout::{Place, human};
@@ -62,11 +64,11 @@ pub(super) struct Args {
     #[command(flatten)]
     store: StoreAccess,
     /// The namespace of the reconciler.
-    #[arg(long, value_name = "NAME", default_value = "hcb-system")]
+    #[arg(long, value_name = "NAME", default_value = SYSTEM_NAMESPACE)]
     system_namespace: String,
 }
 
-pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &Args, style: OutputStyle) -> anyhow::Result<Outcome> {
     args.logs.check()?;
     let input = Input {
         spec: args.spec.clone(),
@@ -75,19 +77,18 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
         today: None,
     };
     let run = super::run::run(&input)?;
-    run.show_findings(look)?;
+    run.show_findings(style)?;
     let Some(output) = &run.output else {
         return Ok(Outcome::Findings);
     };
-    let words = |problem: String| anyhow!("{problem}");
-    let workload = submission::workload(output, &args.workload).map_err(words)?;
-    let parameters = submission::parameters(workload, &args.parameters).map_err(words)?;
+    let workload = submission::workload(output, &args.workload)?;
+    let parameters = submission::parameters(workload, &args.parameters)?;
     let compiled = submission::compiled(output, workload)
         .with_context(|| format!("the templates make no Job of `{}`", workload.name))?;
     let data = match &args.data {
         Some(path) => {
-            let input = submission::input(workload, args.input.as_deref()).map_err(words)?;
-            Some((Data::look(path)?, input))
+            let input = submission::input(workload, args.input.as_deref())?;
+            Some((Data::find(path)?, input))
         }
         None if args.input.is_some() => {
             bail!("--input says which input the data is, and there is no data")
@@ -102,7 +103,7 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
     };
     let submit = Submit {
         args,
-        look,
+        style,
         workload,
         compiled,
         parameters,
@@ -113,11 +114,11 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
 
 struct Submit<'a> {
     args: &'a Args,
-    look: Look,
+    style: OutputStyle,
     workload: &'a Workload,
     compiled: Value,
     parameters: Variables,
-    known: Option<Known>,
+    known: Option<StoreLocation>,
 }
 
 impl Submit<'_> {
@@ -180,16 +181,16 @@ impl Submit<'_> {
         record: &mut Record,
     ) -> anyhow::Result<()> {
         if record.goes_on() {
-            show::say(&format!("going on with the upload of {}", record.run()));
+            show::say(&format!("resuming the upload of {}", record.run()));
         }
-        let bar = Bar::new(self.look, "uploading", data.bytes());
+        let bar = Bar::new(self.style, "uploading", data.bytes());
         let result = data.upload(store, folder, record, &bar).await;
         let said = bar.finish();
         if let Err(error) = result {
             let (sent, there) = bar.moved();
             let all = human(data.bytes());
             return Err(error.context(format!(
-                "the data is not uploaded: {} of {all} are there; the same command goes on from there",
+                "the upload is incomplete: {} of {all} are uploaded; run the same command again to resume it",
                 human(sent + there)
             )));
         }
@@ -222,10 +223,7 @@ impl Submit<'_> {
                     403 => "; ask the platform team for the right to create Jobs there".to_owned(),
                     _ => String::new(),
                 };
-                bail!(
-                    "the cluster does not take the Job: {}{hint}",
-                    status.message
-                )
+                bail!("the cluster refuses the Job: {}{hint}", status.message)
             }
             Err(error) => Err(error).context("creating the Job"),
         }
@@ -246,14 +244,14 @@ impl Submit<'_> {
             "variables": variables,
         });
         if self.args.detach {
-            match self.look.format {
+            match self.style.format {
                 Format::Json => show::json_data(&described)?,
                 // The name alone, for scripts.
                 Format::Text => show::data(&format!("{name}\n"))?,
             }
             return Ok(Outcome::Ok);
         }
-        let watched = Watched {
+        let watched = FollowedJob {
             client,
             access: self.args.access.clone(),
             logs: self.args.logs.clone(),
@@ -262,9 +260,9 @@ impl Submit<'_> {
             system_namespace: self.args.system_namespace.clone(),
         };
         let seen = tokio::select! {
-            seen = watched.follow(self.look) => seen?,
+            seen = watched.follow(self.style) => seen?,
             _ = tokio::signal::ctrl_c() => {
-                show::say(&format!("not followed any more; the job goes on: `hcb logs {name} -n {namespace} -f`, `hcb cancel {name} -n {namespace}`"));
+                show::say(&format!("no longer following; the job goes on: `hcb logs {name} -n {namespace} -f`, `hcb cancel {name} -n {namespace}`"));
                 return Ok(Outcome::Ok);
             }
         };
@@ -272,7 +270,7 @@ impl Submit<'_> {
         if outcome == Outcome::Ok && !self.workload.spec.data.outputs.is_empty() {
             show::say(&format!("its results: `hcb fetch {name} -n {namespace}`"));
         }
-        if self.look.format == Format::Json {
+        if self.style.format == Format::Json {
             let mut described = described;
             let pods: Vec<_> = seen.pods.iter().collect();
             described["state"] = crate::jobs::state(&seen.job, &pods).0.word().into();

@@ -1,9 +1,10 @@
 //! `hcb validate`.
 
 use super::input::Input;
+use super::output::{Format, Outcome, OutputStyle};
 use super::report::Reports;
-use super::watch::Made;
-use super::{Format, Look, Outcome, show};
+use super::show;
+use super::watch::RoundResult;
 use hcb_compile::compile::Output;
 use serde_json::json;
 
@@ -23,25 +24,25 @@ pub(super) struct Args {
     watch: bool,
 }
 
-pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
-    args.reports.check(look, args.watch)?;
+pub(super) fn run(args: &Args, style: OutputStyle) -> anyhow::Result<Outcome> {
+    args.reports.check(style, args.watch)?;
     if args.watch {
-        return super::watch::watch(&args.input, look, |run| {
+        return super::watch::watch(&args.input, style, |run| {
             run.report(&args.reports, &args.input)?;
-            let said = run.output.iter().map(valid).collect();
-            Ok(Made {
-                said,
-                ..Made::default()
+            let messages = run.output.iter().map(valid).collect();
+            Ok(RoundResult {
+                messages,
+                ..RoundResult::default()
             })
         });
     }
     let run = super::run::run(&args.input)?;
     run.report(&args.reports, &args.input)?;
-    run.show_findings(look)?;
+    run.show_findings(style)?;
     let Some(output) = &run.output else {
         return Ok(Outcome::Findings);
     };
-    match look.format {
+    match style.format {
         Format::Json => show::json_data(&json!({ "valid": true, "findings": run.findings() }))?,
         Format::Text => show::say(&valid(output)),
     }

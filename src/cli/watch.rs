@@ -1,14 +1,15 @@
 //! `--watch`: the same command again after each change to what it reads.
 //!
-//! What the system tells of changes decides when to look; what is read decides whether anything changed. So
+//! What the system tells of changes decides when to check; what is read decides whether anything changed. So
 //! no change is lost, whatever an editor does to a file, and what a round writes starts no other.
 
 mod debounce;
 mod folders;
 
 use super::input::{Input, Overrides, Texts, templates};
+use super::output::{Format, Outcome, OutputStyle};
 use super::run::{self, Run};
-use super::{Format, Look, Outcome, show};
+use super::show;
 use debounce::{Debounce, changes};
 use folders::{Folders, Stamps};
 use hcb_compile::compile::Timings;
@@ -24,27 +25,27 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// How often it is looked for changes that nobody told of.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often it is looked whether Git is done.
+/// How often files are checked for changes of which no event came.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
+/// How often the lock of Git is checked.
 const GIT_EVERY: Duration = Duration::from_millis(10);
-/// A lock of Git that is older is a forgotten one, or waits for a person.
+/// An older lock of Git is left over, or Git waits for a person.
 const GIT_AT_MOST: Duration = Duration::from_secs(10);
 /// Clears a terminal; what was there can be scrolled back to.
 const CLEAR: &str = "\x1b[2J\x1b[H";
 
-/// What a command makes of a round.
+/// What a command reports of a round.
 #[derive(Debug, Default)]
-pub(super) struct Made {
+pub(super) struct RoundResult {
     /// What it says, beside the findings.
-    pub(super) said: Vec<String>,
+    pub(super) messages: Vec<String>,
     /// What its JSON document has, beside the findings.
     pub(super) data: Map<String, Value>,
     /// Whether what is there is not what the spec says.
     pub(super) drifted: bool,
 }
 
-/// What may come.
+/// What wakes the watch.
 enum Message {
     Event(notify::Event),
     /// Events were lost.
@@ -66,8 +67,8 @@ struct Inputs {
 /// begin with is a failure: it is a slip of the keyboard, as a rule.
 pub(super) fn watch(
     input: &Input,
-    look: Look,
-    mut finish: impl FnMut(&mut Run) -> anyhow::Result<Made>,
+    style: OutputStyle,
+    mut finish: impl FnMut(&mut Run) -> anyhow::Result<RoundResult>,
 ) -> anyhow::Result<Outcome> {
     input.find()?;
     let (sender, receiver) = channel();
@@ -82,7 +83,7 @@ pub(super) fn watch(
         stamps: Stamps::default(),
         debounce: Debounce::default(),
     };
-    if look.format == Format::Text {
+    if style.format == Format::Text {
         show::say(&format!(
             "watching `{}`; Ctrl-C ends it",
             input.spec.display()
@@ -106,14 +107,14 @@ pub(super) fn watch(
                 Ok(inputs) => compile(&mut kept, input, inputs).map_err(told),
                 Err(problem) => Err(problem.clone()),
             };
-            let (run, made) = match run {
+            let (run, result) = match run {
                 Ok(mut run) => {
-                    let made = finish(&mut run).map_err(told);
-                    (Some(run), made)
+                    let result = finish(&mut run).map_err(told);
+                    (Some(run), result)
                 }
                 Err(problem) => (None, Err(problem)),
             };
-            outcome = show_round(run.as_ref(), made, begun, look)?;
+            outcome = show_round(run.as_ref(), result, begun, style)?;
             last = Some(read);
             // Nobody waits for that.
             if let Some(kept) = &mut kept {
@@ -168,9 +169,9 @@ impl Watch {
     /// Waits for changes until they are over: since when they are, and what they are of. `None` when it is
     /// to end.
     fn wait(&mut self, spec: &Path) -> Option<(Instant, BTreeSet<PathBuf>)> {
-        let mut look = Instant::now() + LOOK_EVERY;
+        let mut next_check = Instant::now() + CHECK_EVERY;
         loop {
-            let until = self.debounce.due().unwrap_or(look);
+            let until = self.debounce.due().unwrap_or(next_check);
             let message = self
                 .receiver
                 .recv_timeout(until.saturating_duration_since(Instant::now()));
@@ -196,7 +197,7 @@ impl Watch {
                         self.folders.note(&debounce::Change::Missed);
                         return Some((now, BTreeSet::new()));
                     }
-                    look = now + LOOK_EVERY;
+                    next_check = now + CHECK_EVERY;
                 }
             }
         }
@@ -278,25 +279,25 @@ fn compile(kept: &mut Option<Kept>, input: &Input, inputs: &Inputs) -> anyhow::R
 /// Shows a round, at once as a whole, and says how it ended.
 fn show_round(
     run: Option<&Run>,
-    made: Result<Made, String>,
+    result: Result<RoundResult, String>,
     begun: Instant,
-    look: Look,
+    style: OutputStyle,
 ) -> anyhow::Result<Outcome> {
-    let is_fine = made.is_ok() && run.is_some_and(|run| run.output.is_some());
-    let drifted = made.as_ref().is_ok_and(|made| made.drifted);
+    let is_fine = result.is_ok() && run.is_some_and(|run| run.output.is_some());
+    let drifted = result.as_ref().is_ok_and(|round| round.drifted);
     let outcome = if is_fine && !drifted {
         Outcome::Ok
     } else {
         Outcome::Findings
     };
     let now = jiff::Zoned::now();
-    if look.format == Format::Json {
+    if style.format == Format::Json {
         let mut document = Map::from_iter([
             ("time".to_owned(), format!("{:.3}", now.timestamp()).into()),
             ("valid".to_owned(), is_fine.into()),
         ]);
-        match made {
-            Ok(made) => document.extend(made.data),
+        match result {
+            Ok(round) => document.extend(round.data),
             Err(problem) => {
                 document.insert("error".to_owned(), problem.into());
             }
@@ -313,14 +314,14 @@ fn show_round(
         text.push_str(CLEAR);
     }
     if let Some(run) = run {
-        text.push_str(&show::rendered(&run.diagnostics, &run.texts.sources, look));
+        text.push_str(&show::rendered(&run.diagnostics, &run.texts.sources, style));
     }
-    let said = made.map_or_else(
+    let messages = result.map_or_else(
         |problem| vec![format!("error: {problem}")],
-        |made| made.said,
+        |round| round.messages,
     );
-    for said in said {
-        text.push_str(&said);
+    for message in messages {
+        text.push_str(&message);
         text.push('\n');
     }
     let counts = match run {

@@ -7,3 +7,26 @@ pub const TARGET: &str = "multicluster.admiralty.io/cluster-target-name";
 /// The annotation that says to which clusters a pod may go. Source: `pkg/common/constants.go` of
 /// Admiralty 0.17.0.
 pub const CONSTRAINTS: &str = "multicluster.admiralty.io/proxy-pod-scheduling-constraints";
+/// The label by which an object made of a workload names it.
+pub const WORKLOAD: &str = "hcb.dev/workload";
+/// The annotation of a Job that was submitted: the URL at which its submitter reached the object store.
+pub const OBJECT_STORE: &str = "hcb.dev/object-store";
+/// The annotation of a Job that was cancelled: when that was, as RFC 3339 says it.
+pub const CANCELLED_AT: &str = "hcb.dev/cancelled-at";
+/// The label by which the pod in a target cluster names the uid of its pod in the source cluster. Source:
+/// `pkg/common/constants.go` of Admiralty 0.17.0.
+pub const PARENT_UID: &str = "multicluster.admiralty.io/parent-uid";
+/// The label by which Admiralty takes the pods of a namespace. Source: `pkg/common/constants.go` of Admiralty
+/// 0.17.0.
+pub const SCHEDULED_NAMESPACE: &str = "multicluster-scheduler";
+/// The label by which Istio puts sidecars into the pods of a namespace.
+pub const SIDECAR_INJECTION: &str = "istio-injection";
+/// The label by which a pod names its Job.
+pub const JOB_NAME: &str = "batch.kubernetes.io/job-name";
+
+/// The namespace of the reconciler, in the source cluster.
+pub const SYSTEM_NAMESPACE: &str = "hcb-system";
+/// The name of the reconciler's objects: its Deployment, `ConfigMap`, Lease and account.
+pub const RECONCILER: &str = "hcb-reconciler";
+/// The key of the reconciler's `ConfigMap` that holds its configuration.
+pub const CONFIG_KEY: &str = "config.yaml";

@@ -3,44 +3,43 @@
 //! It is read from the reconciler's configuration in the tree, so a committed tree can be asked
 //! as well as a spec.
 
-use super::read::{Object, Side, objects};
+use crate::kinds;
+use crate::read::{Object, Side, objects};
 use hcb_api::config::Config;
 use hcb_api::config::Pool;
+use hcb_api::labels::{CONFIG_KEY, RECONCILER, SYSTEM_NAMESPACE};
 use hcb_api::node_pool::fits_empty;
 use hcb_api::requirements::Shape;
 use hcb_api::shape::shape_of_template;
 use hcb_source::diag::Diagnostics;
 use hcb_source::source::Sources;
 use rayon::prelude::*;
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The clusters and workloads of a tree.
 #[derive(Debug, Clone)]
-pub struct Cloud {
+pub(crate) struct Cloud {
     /// What the reconciler goes by.
     pub config: Config,
     /// The workloads, where they were asked for.
-    pub workloads: Vec<Placed>,
+    pub workloads: Vec<WorkloadPlacement>,
 }
 
 /// A workload with where it may run.
 #[derive(Debug, Clone)]
-pub struct Placed {
+pub(crate) struct WorkloadPlacement {
     /// Its namespace.
     pub namespace: String,
     /// Its name.
     pub name: String,
     /// What a pod asks of a cluster.
     pub shape: Shape,
-    /// Pods at the same time.
-    pub pods: u32,
     /// The clusters that it may run in and that have a node on which it fits, in their order.
     pub clusters: Vec<String>,
 }
 
 /// The clusters that have a folder in a tree.
-pub fn clusters(side: &Side) -> BTreeSet<String> {
+pub(crate) fn clusters(side: &Side) -> BTreeSet<String> {
     let cluster = |path: &String| {
         let rest = path.strip_prefix("clusters/")?;
         Some(rest.split_once('/')?.0.to_owned())
@@ -50,7 +49,7 @@ pub fn clusters(side: &Side) -> BTreeSet<String> {
 
 /// Reads both sides. Workloads are read only where something that places them differs: most changes
 /// have nothing to do with it, and there may be thousands.
-pub fn read(before: &Side, after: &Side) -> [Option<Cloud>; 2] {
+pub(crate) fn read(before: &Side, after: &Side) -> [Option<Cloud>; 2] {
     let decides =
         |path: &str| is_config(path) || is_workload(path) || path.contains("/resourcequota-");
     let changed = |one: &Side, other: &Side| {
@@ -71,7 +70,9 @@ pub fn read(before: &Side, after: &Side) -> [Option<Cloud>; 2] {
 
 fn is_config(path: &str) -> bool {
     path.starts_with("clusters/")
-        && path.ends_with("/reconciler/hcb-system/configmap-hcb-reconciler.yaml")
+        && path.ends_with(&format!(
+            "/reconciler/{SYSTEM_NAMESPACE}/configmap-{RECONCILER}.yaml"
+        ))
 }
 
 fn is_workload(path: &str) -> bool {
@@ -84,18 +85,15 @@ fn is_workload(path: &str) -> bool {
 fn config(side: &Side) -> Option<Config> {
     let (path, bytes) = side.files.iter().find(|(path, _)| is_config(path))?;
     let (objects, _) = objects(side, path, bytes);
-    let text = objects
-        .first()?
-        .value
-        .pointer("/data/config.yaml")?
-        .as_str()?;
+    let data = objects.first()?.value.get("data")?;
+    let text = data.get(CONFIG_KEY)?.as_str()?;
     let mut sources = Sources::default();
     let file = sources.add(path.as_str(), text);
     // One that this hcb does not understand is none: then nothing is said of clusters and costs.
     Config::read(file, text, &mut Diagnostics::default())
 }
 
-fn workloads(side: &Side, config: &Config) -> Vec<Placed> {
+fn workloads(side: &Side, config: &Config) -> Vec<WorkloadPlacement> {
     let files: Vec<_> = side
         .files
         .iter()
@@ -108,10 +106,10 @@ fn workloads(side: &Side, config: &Config) -> Vec<Placed> {
         .collect()
 }
 
-fn placed(object: &Object, config: &Config) -> Option<Placed> {
-    let spec = match object.kind() {
-        "Job" => object.value.get("spec")?,
-        "CronJob" => object.value.pointer("/spec/jobTemplate/spec")?,
+fn placed(object: &Object, config: &Config) -> Option<WorkloadPlacement> {
+    let spec = match object.group_kind() {
+        kinds::JOB => object.value.get("spec")?,
+        kinds::CRON_JOB => object.value.pointer("/spec/jobTemplate/spec")?,
         _ => return None,
     };
     let names: Vec<_> = config.clusters.iter().map(|c| c.name.clone()).collect();
@@ -123,11 +121,9 @@ fn placed(object: &Object, config: &Config) -> Option<Placed> {
         .filter(|cluster| shape.clusters.contains(&cluster.name) && fits(&cluster.pools))
         .map(|cluster| cluster.name.clone())
         .collect();
-    let pods = spec.get("parallelism").and_then(Value::as_u64).unwrap_or(1);
-    Some(Placed {
+    Some(WorkloadPlacement {
         namespace: object.namespace().to_owned(),
         name: object.known_as().to_owned(),
-        pods: u32::try_from(pods).unwrap_or(u32::MAX),
         shape,
         clusters,
     })
@@ -135,7 +131,7 @@ fn placed(object: &Object, config: &Config) -> Option<Placed> {
 
 impl Cloud {
     /// The cluster of this name.
-    pub fn cluster(&self, name: &str) -> Option<&hcb_api::config::Cluster> {
+    pub(crate) fn cluster(&self, name: &str) -> Option<&hcb_api::config::Cluster> {
         self.config
             .clusters
             .iter()
@@ -143,7 +139,7 @@ impl Cloud {
     }
 
     /// The share of a cluster among those of its tier, in percent.
-    pub fn share(&self, name: &str) -> Option<f64> {
+    pub(crate) fn share(&self, name: &str) -> Option<f64> {
         let cluster = self.cluster(name)?;
         let tier = self
             .config
@@ -155,7 +151,7 @@ impl Cloud {
     }
 
     /// The workloads by namespace and name.
-    pub fn by_name(&self) -> BTreeMap<(&str, &str), &Placed> {
+    pub(crate) fn by_name(&self) -> BTreeMap<(&str, &str), &WorkloadPlacement> {
         self.workloads
             .iter()
             .map(|workload| {

@@ -1,12 +1,12 @@
 //! What the clusters of a tree cost a month: from the fewest nodes to the most.
 
-use super::cloud::Cloud;
+use crate::cloud::Cloud;
 use hcb_api::config::{Cluster, Pool};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Hours of an average month: 365 days of 24 hours, by 12.
-pub const HOURS: f64 = 730.0;
+pub(crate) const HOURS: f64 = 730.0;
 
 /// What the nodes with a price cost a month, in the currency of the budget.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
@@ -36,7 +36,7 @@ pub struct CostChange {
 }
 
 /// What the clusters of a tree cost a month.
-pub fn of(cloud: &Cloud) -> CostRange {
+pub(crate) fn of(cloud: &Cloud) -> CostRange {
     let mut range = CostRange::default();
     for cluster in &cloud.config.clusters {
         for pool in &cluster.pools {
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_is_within_every_limit() {
+    fn the_highest_cost_respects_every_limit() {
         let limits = |nodes, cpu: i128| {
             Some(Limits {
                 nodes,

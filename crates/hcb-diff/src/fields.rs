@@ -6,116 +6,22 @@
 
 mod lists;
 mod patch;
+mod path;
 
 pub use lists::ListShape;
 pub use patch::{NotThere, apply};
+pub use path::{FieldChange, Path, Segment, plain};
 
+use crate::object::{GroupKind, ObjectView};
 use lists::Schema;
 use serde_json::{Map, Value};
-use std::fmt;
-
-/// One step into an object.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Segment {
-    /// Into the value of a key.
-    Key(String),
-    /// To the item of a list that has these values; `null` where the field is left out.
-    Item(Vec<(String, Value)>),
-    /// To the item of a list that is this value as a whole, before the change.
-    Element(Value),
-    /// To an item by its number, from zero.
-    Index(usize),
-}
-
-/// The way from an object to one of its fields.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Path(pub Vec<Segment>);
-
-/// A field that is not the same.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FieldChange {
-    /// Where it is.
-    pub path: Path,
-    /// What it was; `None` where it was not there.
-    pub before: Option<Value>,
-    /// What it is; `None` where it is no longer there.
-    pub after: Option<Value>,
-}
-
-impl Path {
-    /// Whether the path begins with these keys; steps to items of lists are passed over.
-    pub fn begins_with(&self, keys: &[&str]) -> bool {
-        let mut rest = keys.iter();
-        for segment in &self.0 {
-            let Segment::Key(key) = segment else { continue };
-            match rest.next() {
-                Some(expected) if expected == key => {}
-                Some(_) => return false,
-                None => return true,
-            }
-        }
-        rest.next().is_none()
-    }
-
-    /// The last key on the way.
-    pub fn last_key(&self) -> Option<&str> {
-        self.0.iter().rev().find_map(|segment| match segment {
-            Segment::Key(key) => Some(key.as_str()),
-            _ => None,
-        })
-    }
-
-    fn with(&self, segment: Segment) -> Self {
-        let mut segments = self.0.clone();
-        segments.push(segment);
-        Self(segments)
-    }
-
-    fn key(&self, key: &str) -> Self {
-        self.with(Segment::Key(key.to_owned()))
-    }
-}
-
-impl fmt::Display for Path {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, segment) in self.0.iter().enumerate() {
-            match segment {
-                Segment::Key(key) if key.is_empty() || key.contains(['.', '/', '[', ' ']) => {
-                    write!(formatter, "[{key:?}]")?;
-                }
-                Segment::Key(key) if index == 0 => formatter.write_str(key)?,
-                Segment::Key(key) => write!(formatter, ".{key}")?,
-                Segment::Item(keys) => {
-                    let keys: Vec<_> = keys
-                        .iter()
-                        .filter(|(_, value)| !value.is_null())
-                        .map(|(key, value)| format!("{key}={}", plain(value)))
-                        .collect();
-                    write!(formatter, "[{}]", keys.join(","))?;
-                }
-                Segment::Element(_) => formatter.write_str("[]")?,
-                Segment::Index(item) => write!(formatter, "[{item}]")?,
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A scalar without quotes; a collection as JSON.
-pub fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
 
 /// What differs between two objects of one kind, in the order of the fields.
 pub fn compare(before: &Value, after: &Value) -> Vec<FieldChange> {
     let text = |field: &str| after.get(field).and_then(Value::as_str).unwrap_or_default();
-    let kind = text("kind").to_owned();
-    let schema = hcb_kubernetes::schema::definition(text("apiVersion"), &kind);
+    let schema = hcb_kubernetes::schema::definition(text("apiVersion"), text("kind"));
     let mut comparison = Comparison {
-        kind: &kind,
+        kind: ObjectView(after).group_kind(),
         changes: Vec::new(),
     };
     let schema = schema.as_deref().map(Schema::new);
@@ -124,7 +30,7 @@ pub fn compare(before: &Value, after: &Value) -> Vec<FieldChange> {
 }
 
 struct Comparison<'a> {
-    kind: &'a str,
+    kind: GroupKind<'a>,
     changes: Vec<FieldChange>,
 }
 
@@ -272,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn items_are_told_apart_by_their_keys() {
+    fn list_items_are_paired_by_their_keys() {
         let before = pod(&json!({ "containers": [
             { "name": "a", "image": "x:1", "env": [{ "name": "A", "value": "1" }, { "name": "B", "value": "2" }] },
             { "name": "b", "image": "y:1", "ports": [{ "containerPort": 80 }] },
@@ -293,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn order_counts_where_it_means_something() {
+    fn the_order_of_a_list_is_a_difference_only_where_it_has_a_meaning() {
         let with = |field: &str, list: Value| {
             let mut container = json!({ "name": "a" });
             container[field] = list;
@@ -319,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn sets_have_no_order() {
+    fn the_order_of_a_set_is_no_difference() {
         let role = |rules: Value| json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "rules": rules });
         let rule =
             |verbs: &[&str]| json!({ "apiGroups": [""], "resources": ["pods"], "verbs": verbs });

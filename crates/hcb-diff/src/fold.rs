@@ -1,14 +1,18 @@
 //! The same change to many objects, told once.
 
-use super::fields::Segment;
-use super::impact::{Context, Effect};
-use super::pair::Pair;
-use super::{Action, Cause, Change, Field, Impact, Level, ObjectRef};
+use crate::cause::Cause;
+use crate::context::{Context, Effect};
+use crate::fields::Segment;
+use crate::kinds;
+use crate::pair::Action;
+use crate::pair::Pair;
+use crate::report::{Change, Field, Impact, Level, ObjectRef};
+use crate::words::{abbreviated, subject};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Folds the pairs to changes, and what the rules say to impacts.
-pub fn fold(context: &Context<'_>, effects: &[Effect]) -> (Vec<Change>, Vec<Impact>) {
+pub(crate) fn fold(context: &Context<'_>, effects: &[Effect]) -> (Vec<Change>, Vec<Impact>) {
     let mut levels: Vec<Option<Level>> = vec![None; context.pairs.len()];
     for effect in effects {
         for pair in &effect.pairs {
@@ -25,6 +29,7 @@ fn reference(pair: &Pair) -> ObjectRef {
     let object = pair.object();
     ObjectRef {
         cluster: object.cluster.clone(),
+        group: object.group().to_owned(),
         kind: object.kind().to_owned(),
         namespace: object.namespace().to_owned(),
         name: object.known_as().to_owned(),
@@ -41,7 +46,7 @@ fn changes(context: &Context<'_>, levels: &[Option<Level>]) -> (Vec<Change>, Vec
             levels[index].map(Level::word),
             pair.action,
             whole_cluster(context, pair).map_or_else(
-                || pair.object().kind().to_owned(),
+                || kinds::display_name(pair.object().group_kind()),
                 |name| format!("cluster {name}")
             ),
             if whole_cluster(context, pair).is_some() {
@@ -147,7 +152,8 @@ fn fields(pair: &Pair, folded: bool) -> Vec<Field> {
 
 /// Whether a field holds what nobody may read.
 fn is_secret(pair: &Pair, path: &str) -> bool {
-    pair.object().kind() == "Secret" && (path.starts_with("data") || path.starts_with("stringData"))
+    pair.object().group_kind() == kinds::SECRET
+        && (path.starts_with("data") || path.starts_with("stringData"))
 }
 
 fn joins(left: &Field, right: &Field) -> bool {
@@ -221,26 +227,22 @@ fn impacts(context: &Context<'_>, effects: &[Effect], change_of: &[usize]) -> Ve
                 .map_or(subject.as_str(), |(sort, _)| sort)
                 .to_owned(),
             // These say the same of every kind.
-            None if effect.effect == "deleted"
-                || effect.effect.starts_with("takes effect only") =>
-            {
+            None if effect.text == "deleted" || effect.text.starts_with("takes effect only") => {
                 String::new()
             }
             None => effect
                 .pairs
                 .first()
-                .map(|pair| context.pairs[*pair].object().kind().to_owned())
+                .map(|pair| context.pairs[*pair].object().group_kind().to_string())
                 .unwrap_or_default(),
         };
-        let key = format!("{} {about} {}", effect.rule, effect.effect);
-        let rule = super::impact::RULES
+        let key = format!("{} {about} {}", effect.rule, effect.text);
+        let rule = crate::impact::RULES
             .iter()
             .position(|rule| rule.id == effect.rule)
             .unwrap_or(usize::MAX);
         let first = effects.iter().position(|other| {
-            other.rule == effect.rule
-                && other.level == effect.level
-                && other.effect == effect.effect
+            other.rule == effect.rule && other.level == effect.level && other.text == effect.text
         });
         // Within a rule, impacts are told in the order in which they were found.
         let order = rule * effects.len() + first.unwrap_or(index);
@@ -285,7 +287,7 @@ fn impacts(context: &Context<'_>, effects: &[Effect], change_of: &[usize]) -> Ve
                 rule: first.rule.to_owned(),
                 level: first.level,
                 subject,
-                effect: first.effect.clone(),
+                effect: first.text.clone(),
                 details,
                 objects,
                 causes,
@@ -328,86 +330,7 @@ fn things(group: &[&Effect]) -> String {
         (*only).to_owned()
     } else {
         let names: Vec<_> = split.iter().map(|(_, name)| (*name).to_owned()).collect();
-        format!("{}s {}", split[0].0, some(&names, 6))
-    }
-}
-
-/// The first of some names, and how many there are more.
-pub fn some(names: &[String], most: usize) -> String {
-    if names.len() <= most + 1 {
-        return names.join(", ");
-    }
-    format!(
-        "{} and {} more",
-        names[..most].join(", "),
-        names.len() - most
-    )
-}
-
-/// What some objects are called together: `Job ml/train (private)`, `3 Roles hcb-reader in a, b, c`.
-pub fn subject(objects: &[ObjectRef]) -> String {
-    let distinct = |of: &dyn Fn(&ObjectRef) -> String| -> Vec<String> {
-        let all: BTreeSet<_> = objects.iter().map(of).collect();
-        all.into_iter().collect()
-    };
-    let kinds = distinct(&|object| object.kind.clone());
-    let clusters = distinct(&|object| object.cluster.clone());
-    let place = match clusters.as_slice() {
-        [one] if one.is_empty() => String::new(),
-        [one] => format!(" ({one})"),
-        many => format!(" in {} clusters ({})", many.len(), some(many, 3)),
-    };
-    if kinds.len() > 1 {
-        let named = distinct(&|object| format!("{} {}", object.kind, full_name(object)));
-        if named.len() <= 4 {
-            return format!("{}{place}", named.join(", "));
-        }
-        let counted: Vec<_> = kinds
-            .iter()
-            .map(|kind| {
-                let count = objects.iter().filter(|object| object.kind == *kind).count();
-                if count == 1 {
-                    format!("1 {kind}")
-                } else {
-                    format!("{count} {}", plural(kind))
-                }
-            })
-            .collect();
-        return format!("{} objects{place}: {}", objects.len(), some(&counted, 5));
-    }
-    let kind = &kinds[0];
-    let names = distinct(&full_name);
-    if let [name] = names.as_slice() {
-        return format!("{kind} {name}{place}");
-    }
-    let namespaces = distinct(&|object| object.namespace.clone());
-    let short = distinct(&|object| object.name.clone());
-    let listed = match (namespaces.as_slice(), short.as_slice()) {
-        // One name in many namespaces.
-        (many, [name]) => format!("{name} in {}", some(many, 4)),
-        ([namespace], all) if !namespace.is_empty() => format!("in {namespace}: {}", some(all, 4)),
-        _ => some(&names, 4),
-    };
-    format!("{} {} {listed}{place}", objects.len(), plural(kind))
-}
-
-fn full_name(object: &ObjectRef) -> String {
-    if object.namespace.is_empty() {
-        object.name.clone()
-    } else {
-        format!("{}/{}", object.namespace, object.name)
-    }
-}
-
-/// Several objects of a kind: `NetworkPolicies`, `StorageClasses`.
-fn plural(kind: &str) -> String {
-    let stem = kind
-        .strip_suffix('y')
-        .filter(|stem| !stem.ends_with(['a', 'e', 'o', 'u']));
-    match stem {
-        Some(stem) => format!("{stem}ies"),
-        None if kind.ends_with('s') => format!("{kind}es"),
-        None => format!("{kind}s"),
+        format!("{}s {}", split[0].0, abbreviated(&names, 6))
     }
 }
 
@@ -415,40 +338,8 @@ fn plural(kind: &str) -> String {
 mod tests {
     use super::*;
 
-    fn object(cluster: &str, namespace: &str, name: &str) -> ObjectRef {
-        ObjectRef {
-            cluster: cluster.to_owned(),
-            kind: "Job".to_owned(),
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-            path: String::new(),
-        }
-    }
-
     #[test]
-    fn objects_are_called_as_people_would() {
-        for (objects, expected) in [
-            (vec![object("a", "ml", "x")], "Job ml/x (a)"),
-            (
-                vec![object("a", "ml", "x"), object("b", "ml", "x")],
-                "Job ml/x in 2 clusters (a, b)",
-            ),
-            (
-                vec![object("a", "ml", "x"), object("a", "ml", "y")],
-                "2 Jobs in ml: x, y (a)",
-            ),
-            (
-                vec![object("a", "ml", "x"), object("a", "dl", "x")],
-                "2 Jobs x in dl, ml (a)",
-            ),
-            (vec![object("", "", "x")], "Job x"),
-        ] {
-            assert_eq!(subject(&objects), expected);
-        }
-    }
-
-    #[test]
-    fn names_are_replaced_as_words_only() {
+    fn placeholders_replace_whole_words_only() {
         let names = [("a", "{name}"), ("public", "{cluster}")];
         assert_eq!(
             replaced_text("a public-a: apublic, public/x {a}", &names),

@@ -1,7 +1,7 @@
 //! Which object after is which object before.
 
-use super::fields::{self, FieldChange, Segment};
-use super::read::{Area, Differing, Object};
+use crate::fields::{self, FieldChange, Segment};
+use crate::read::{Area, Differing, Object};
 use std::collections::BTreeMap;
 
 /// What happens to an object.
@@ -24,7 +24,7 @@ pub enum Action {
 
 /// An object before and after. One of the two is always there.
 #[derive(Debug, Clone)]
-pub struct Pair {
+pub(crate) struct Pair {
     /// What happens to it.
     pub action: Action,
     /// Before.
@@ -37,7 +37,7 @@ pub struct Pair {
 
 impl Pair {
     /// The object after, or before where it is removed.
-    pub fn object(&self) -> &Object {
+    pub(crate) fn object(&self) -> &Object {
         match (&self.after, &self.before) {
             (Some(object), _) | (None, Some(object)) => object,
             (None, None) => unreachable!("a pair has one side at least"),
@@ -45,19 +45,27 @@ impl Pair {
     }
 
     /// Both objects, where it is there before and after.
-    pub fn both(&self) -> Option<(&Object, &Object)> {
+    pub(crate) fn both(&self) -> Option<(&Object, &Object)> {
         Some((self.before.as_ref()?, self.after.as_ref()?))
     }
 
+    /// Whether it is there before and after as one object.
+    pub(crate) fn stays(&self) -> bool {
+        matches!(self.action, Action::Change | Action::Move)
+    }
+
     /// The fields below these keys that differ; steps to items of lists are passed over.
-    pub fn fields_at<'a>(&'a self, keys: &'a [&str]) -> impl Iterator<Item = &'a FieldChange> {
+    pub(crate) fn fields_at<'a>(
+        &'a self,
+        keys: &'a [&str],
+    ) -> impl Iterator<Item = &'a FieldChange> {
         self.fields
             .iter()
             .filter(move |field| field.path.begins_with(keys))
     }
 
     /// Whether anything below these keys differs, or something above them as a whole.
-    pub fn touches(&self, keys: &[&str]) -> bool {
+    pub(crate) fn touches(&self, keys: &[&str]) -> bool {
         (1..=keys.len()).any(|depth| {
             self.fields.iter().any(|field| {
                 let is_above = field.path.0.len() == depth
@@ -85,7 +93,7 @@ fn identity(object: &Object) -> Identity {
 }
 
 /// Pairs the objects that differ. Pairs without a difference (a comment changed) are counted only.
-pub fn pair(differing: Differing) -> (Vec<Pair>, usize) {
+pub(crate) fn pair(differing: Differing) -> (Vec<Pair>, usize) {
     let mut by_identity: BTreeMap<Identity, (Vec<Object>, Vec<Object>)> = BTreeMap::new();
     for object in differing.before {
         by_identity

@@ -1,5 +1,8 @@
 //! Two trees to the objects that differ. Files of the same bytes are never parsed.
 
+use crate::kinds;
+use crate::object::{GroupKind, ObjectView};
+use hcb_api::labels::WORKLOAD;
 use hcb_compile::tree::HEADER;
 use hcb_source::diag::{Diagnostic, Diagnostics, codes};
 use hcb_source::source::{Location, Sources};
@@ -73,48 +76,49 @@ pub struct Object {
 }
 
 impl Object {
-    fn text(&self, pointer: &str) -> &str {
-        let text = self.value.pointer(pointer).and_then(Value::as_str);
-        text.unwrap_or_default()
+    fn view(&self) -> ObjectView<'_> {
+        ObjectView(&self.value)
     }
 
     /// `kind`.
     pub fn kind(&self) -> &str {
-        self.text("/kind")
+        self.view().kind()
     }
 
     /// The API group, empty for the core.
     pub fn group(&self) -> &str {
-        let version = self.text("/apiVersion");
-        version.split_once('/').map_or("", |(group, _)| group)
+        self.view().group()
+    }
+
+    /// The group and the kind.
+    pub fn group_kind(&self) -> GroupKind<'_> {
+        self.view().group_kind()
     }
 
     /// `metadata.name`.
     pub fn name(&self) -> &str {
-        self.text("/metadata/name")
+        self.view().name()
     }
 
     /// `metadata.namespace`; empty for what has none.
     pub fn namespace(&self) -> &str {
-        self.text("/metadata/namespace")
+        self.view().namespace()
+    }
+
+    /// The annotation of this name.
+    pub fn annotation(&self, name: &str) -> &str {
+        self.view().annotation(name)
     }
 
     /// The workload of a Job whose name changes with its content.
     pub fn workload(&self) -> Option<&str> {
-        let workload = self.text("/metadata/labels/hcb.dev~1workload");
-        (self.kind() == "Job" && !workload.is_empty()).then_some(workload)
+        let workload = self.view().label(WORKLOAD);
+        (self.group_kind() == kinds::JOB && !workload.is_empty()).then_some(workload)
     }
 
     /// What a reader calls it: the workload's name for a Job, else its own.
     pub fn known_as(&self) -> &str {
         self.workload().unwrap_or_else(|| self.name())
-    }
-
-    /// The annotation of this name.
-    pub fn annotation(&self, name: &str) -> &str {
-        let annotations = self.value.pointer("/metadata/annotations");
-        let annotation = annotations.and_then(|all| all.get(name)?.as_str());
-        annotation.unwrap_or_default()
     }
 }
 

@@ -7,8 +7,10 @@ pub mod markdown;
 pub mod overview;
 pub mod terminal;
 
-use super::cost::CostRange;
-use super::{Action, Cause, Counts, Level, Report};
+use crate::cause::Cause;
+use crate::cost::CostRange;
+use crate::pair::Action;
+use crate::report::{Counts, Level, Report};
 use std::fmt::Write as _;
 
 /// `1 danger, 2 cautions`; nothing where there is no impact.
@@ -79,7 +81,7 @@ pub fn cost(report: &Report) -> Option<String> {
         let _ = write!(text, " (without a budget {:.2})", last.without_budget);
     }
     if !last.unpriced.is_empty() {
-        let names = super::fold::some(&last.unpriced, 3);
+        let names = crate::words::abbreviated(&last.unpriced, 3);
         let _ = write!(text, "; no price: {names}");
     }
     Some(text)
@@ -105,7 +107,7 @@ fn place(cause: &Cause) -> String {
 }
 
 /// Of two long lines, the part in which they differ.
-fn middle(before: &str, after: &str) -> (String, String) {
+fn differing_part(before: &str, after: &str) -> (String, String) {
     const SHORT: usize = 90;
     if before.len() + after.len() <= SHORT {
         return (before.to_owned(), after.to_owned());
@@ -135,10 +137,10 @@ fn middle(before: &str, after: &str) -> (String, String) {
 
 #[cfg(test)]
 mod tests {
-    use super::middle;
+    use super::differing_part;
 
     #[test]
-    fn long_lines_are_cut_to_what_differs() {
+    fn long_lines_are_cut_to_the_part_that_differs() {
         let line = |max: &str, end: &str| {
             format!(
                 "- {{name: spot, min: 0, max: {max}, cpu: 15, memory: 58Gi, instanceType: m7a.4xlarge{end}}}"
@@ -161,7 +163,7 @@ mod tests {
             ),
             ("a: 1".to_owned(), "a: 2".to_owned(), ("a: 1", "a: 2")),
         ] {
-            let (left, right) = middle(&before, &after);
+            let (left, right) = differing_part(&before, &after);
             assert_eq!((left.as_str(), right.as_str()), expected);
         }
     }

@@ -4,12 +4,13 @@
 //! answers is compared with what it has. So defaults and what admission adds are on both sides and differ
 //! on neither, and what the API server refuses is known before it is merged.
 
-use super::super::access::connect;
-use super::sides::Made;
+use super::side::ComparedSide;
+use crate::cli::access::connect;
 use anyhow::{Context, bail};
 use futures::{StreamExt, stream};
-use hcb_diff::Side;
+use hcb_api::labels::POOL;
 use hcb_diff::read::objects;
+use hcb_diff::{GroupKind, ObjectView, Side};
 use hcb_spec::spec::GitOpsEngine;
 use k8s_openapi::api::core::v1::Node;
 use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams, ValidationDirective};
@@ -32,19 +33,19 @@ pub(super) struct Reach<'a> {
 /// Requests to one API server at the same time.
 const AT_ONCE: usize = 8;
 
-/// What an API server answers.
-enum Answer {
+/// What an API server answers to a server-side dry run.
+enum DryRun {
     /// What it has, and what it would have.
-    Both(Option<Value>, Value),
+    Accepted(Option<Value>, Value),
     /// What it has, and why it refuses the change.
     Refused(Option<Value>, String),
     /// It does not know the kind or the namespace yet; so nothing is there.
-    NotYet(Option<String>),
+    Unknown(Option<String>),
 }
 
 /// The live side, and the side as it would be. Notes say what could not be asked.
 pub(super) async fn sides(
-    after: &Made,
+    after: &ComparedSide,
     reach: Reach<'_>,
 ) -> anyhow::Result<(Side, Side, Vec<String>)> {
     let output = after.run.as_ref().and_then(|run| run.output.as_ref());
@@ -98,8 +99,9 @@ pub(super) async fn sides(
     Ok((live, wanted, notes))
 }
 
+/// What one cluster answers: what it has, what it would have, and what it refuses.
 #[derive(Default)]
-struct Asked {
+struct ClusterState {
     live: BTreeMap<String, Vec<u8>>,
     wanted: BTreeMap<String, Vec<u8>>,
     refusals: BTreeMap<String, String>,
@@ -112,9 +114,9 @@ async fn of_cluster(
     name: &str,
     cloud: &str,
     manager: &str,
-    after: &Made,
+    after: &ComparedSide,
     reach: &Reach<'_>,
-) -> anyhow::Result<Asked> {
+) -> anyhow::Result<ClusterState> {
     let context = reach.contexts.iter().find(|(cluster, _)| cluster == name);
     let context = context.map_or(name, |(_, context)| context);
     let client = connect(reach.kubeconfig, Some(context)).await?;
@@ -132,7 +134,7 @@ async fn of_cluster(
             segments.next() != Some("submit") && segments.next() == Some(name)
         })
         .collect();
-    let mut asked = Asked::default();
+    let mut state = ClusterState::default();
     let mut unknown = BTreeSet::new();
     let answers: Vec<_> = stream::iter(mine)
         .map(|(path, bytes)| {
@@ -142,7 +144,7 @@ async fn of_cluster(
                 let object = found.into_iter().next().map(|object| object.value);
                 let answer = match &object {
                     Some(object) => ask(client, discovery, manager, object).await?,
-                    None => Answer::NotYet(None),
+                    None => DryRun::Unknown(None),
                 };
                 anyhow::Ok((path.clone(), bytes.clone(), object, answer))
             }
@@ -158,52 +160,44 @@ async fn of_cluster(
         }
         let write = |value: Value| hcb_source::yaml::to_string(&cleaned(value)).into_bytes();
         match answer {
-            Answer::Both(live, would) => {
+            DryRun::Accepted(live, would) => {
                 if let Some(live) = live {
-                    asked.jobs.extend(runs(&path, &live));
-                    asked.live.insert(path.clone(), write(live));
+                    state.jobs.extend(runs(&path, &live));
+                    state.live.insert(path.clone(), write(live));
                 }
-                asked.wanted.insert(path, write(would));
+                state.wanted.insert(path, write(would));
             }
-            Answer::Refused(live, why) => {
+            DryRun::Refused(live, why) => {
                 if let Some(live) = live {
-                    asked.jobs.extend(runs(&path, &live));
-                    asked.live.insert(path.clone(), write(live));
+                    state.jobs.extend(runs(&path, &live));
+                    state.live.insert(path.clone(), write(live));
                 }
-                asked.wanted.insert(path.clone(), bytes);
-                asked.refusals.insert(path, why);
+                state.wanted.insert(path.clone(), bytes);
+                state.refusals.insert(path, why);
             }
-            Answer::NotYet(kind) => {
+            DryRun::Unknown(kind) => {
                 unknown.extend(kind);
-                asked.wanted.insert(path, bytes);
+                state.wanted.insert(path, bytes);
             }
         }
     }
     for kind in unknown {
-        asked.notes.push(format!(
+        state.notes.push(format!(
             "{name} does not know {kind} yet: what is said of it is not from the cluster"
         ));
     }
-    owned(&client, &discovery, name, cloud, &known, &mut asked).await?;
-    in_use(&client, name, after, &mut asked).await?;
-    Ok(asked)
+    owned(&client, &discovery, name, cloud, &known, &mut state).await?;
+    in_use(&client, name, after, &mut state).await?;
+    Ok(state)
 }
 
 fn identity(object: &Value) -> (String, String, String, String) {
-    let text = |pointer: &str| {
-        object
-            .pointer(pointer)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
-    };
-    let version = text("/apiVersion");
-    let group = version.split_once('/').map_or("", |(group, _)| group);
+    let view = ObjectView(object);
     (
-        group.to_owned(),
-        text("/kind"),
-        text("/metadata/namespace"),
-        text("/metadata/name"),
+        view.group().to_owned(),
+        view.kind().to_owned(),
+        view.namespace().to_owned(),
+        view.name().to_owned(),
     )
 }
 
@@ -225,26 +219,17 @@ async fn ask(
     discovery: &Discovery,
     manager: &str,
     object: &Value,
-) -> anyhow::Result<Answer> {
-    let text = |pointer: &str| {
-        object
-            .pointer(pointer)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-    };
-    let (api_version, kind) = (text("/apiVersion"), text("/kind"));
-    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    let gvk = GroupVersionKind::gvk(group, version, kind);
+) -> anyhow::Result<DryRun> {
+    let view = ObjectView(object);
+    let (kind, name) = (view.kind(), view.name());
+    let gvk = GroupVersionKind::gvk(view.group(), view.version(), kind);
     let Some((resource, capabilities)) = discovery.resolve_gvk(&gvk) else {
-        return Ok(Answer::NotYet(Some(format!("{api_version} {kind}"))));
+        return Ok(DryRun::Unknown(Some(format!(
+            "{} {kind}",
+            gvk.api_version()
+        ))));
     };
-    let api = api(
-        client,
-        &resource,
-        &capabilities,
-        text("/metadata/namespace"),
-    );
-    let name = text("/metadata/name");
+    let api = api(client, &resource, &capabilities, view.namespace());
     let live = api
         .get_opt(name)
         .await
@@ -257,10 +242,10 @@ async fn ask(
         field_validation: Some(ValidationDirective::Strict),
     };
     match api.patch(name, &parameters, &Patch::Apply(object)).await {
-        Ok(would) => Ok(Answer::Both(live, serde_json::to_value(would)?)),
+        Ok(would) => Ok(DryRun::Accepted(live, serde_json::to_value(would)?)),
         // The namespace comes with the same change.
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(Answer::NotYet(None)),
-        Err(kube::Error::Api(status)) => Ok(Answer::Refused(live, status.message.clone())),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(DryRun::Unknown(None)),
+        Err(kube::Error::Api(status)) => Ok(DryRun::Refused(live, status.message.clone())),
         Err(error) => Err(error).with_context(|| format!("trying {kind} {name}")),
     }
 }
@@ -274,7 +259,12 @@ fn runs(path: &str, object: &Value) -> Option<(String, bool)> {
         matches!(condition["type"].as_str(), Some("Complete" | "Failed"))
             && condition["status"] == "True"
     });
-    (object["kind"] == "Job").then(|| (path.to_owned(), !has_ended))
+    is_job(object).then(|| (path.to_owned(), !has_ended))
+}
+
+/// Whether an object is a Job of Kubernetes.
+fn is_job(object: &Value) -> bool {
+    ObjectView(object).group_kind() == GroupKind::new("batch", "Job")
 }
 
 /// What the API server writes into a Job and its pods, to tell them from those of other Jobs.
@@ -287,7 +277,7 @@ const JOB_LABELS: [&str; 4] = [
 
 /// An object without what the API server and controllers keep in it.
 fn cleaned(mut object: Value) -> Value {
-    if object["kind"] == "Job" {
+    if is_job(&object) {
         if let Some(spec) = object["spec"].as_object_mut() {
             spec.shift_remove("selector");
         }
@@ -330,7 +320,7 @@ async fn owned(
     cluster: &str,
     cloud: &str,
     known: &BTreeSet<(String, String, String, String)>,
-    asked: &mut Asked,
+    state: &mut ClusterState,
 ) -> anyhow::Result<()> {
     let labels = format!("app.kubernetes.io/managed-by=hcb,app.kubernetes.io/part-of={cloud}");
     let parameters = ListParams::default().labels(&labels);
@@ -360,7 +350,7 @@ async fn owned(
             Ok(list) => list,
             // What may not be listed, or answers to no list, is said and left out.
             Err(kube::Error::Api(status)) => {
-                asked.notes.push(format!(
+                state.notes.push(format!(
                     "{cluster}: {} cannot be listed ({}), so nothing is said of those that would be deleted",
                     resource.plural, status.reason
                 ));
@@ -390,8 +380,8 @@ async fn owned(
                 "clusters/{cluster}/live/{folder}/{}-{name}.yaml",
                 resource.kind.to_lowercase()
             );
-            asked.jobs.extend(runs(&path, &value));
-            asked.live.insert(
+            state.jobs.extend(runs(&path, &value));
+            state.live.insert(
                 path,
                 hcb_source::yaml::to_string(&cleaned(value)).into_bytes(),
             );
@@ -404,8 +394,8 @@ async fn owned(
 async fn in_use(
     client: &Client,
     cluster: &str,
-    after: &Made,
-    asked: &mut Asked,
+    after: &ComparedSide,
+    state: &mut ClusterState,
 ) -> anyhow::Result<()> {
     let output = after.run.as_ref().and_then(|run| run.output.as_ref());
     let pools = output.and_then(|output| {
@@ -432,9 +422,9 @@ async fn in_use(
             continue;
         }
         // Nodes that were there before hcb carry no label of its.
-        let pool = node.labels().get("hcb.dev/pool").or(only.as_ref());
+        let pool = node.labels().get(POOL).or(only.as_ref());
         if let Some(pool) = pool {
-            *asked.in_use.entry(format!("{cluster}/{pool}")).or_default() += 1;
+            *state.in_use.entry(format!("{cluster}/{pool}")).or_default() += 1;
         }
     }
     Ok(())

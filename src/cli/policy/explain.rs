@@ -2,7 +2,8 @@
 
 use super::list;
 use crate::cli::input::Input;
-use crate::cli::{Format, Look, Outcome, show};
+use crate::cli::output::{Format, Outcome, OutputStyle};
+use crate::cli::show;
 use serde_json::json;
 
 /// Print the page of a policy: what it asks for and why, an example, how to change it.
@@ -17,8 +18,8 @@ pub(super) struct Args {
     input: Input,
 }
 
-pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
-    let Some(known) = list::known(&args.input, look)? else {
+pub(super) fn run(args: &Args, style: OutputStyle) -> anyhow::Result<Outcome> {
+    let Some(known) = list::policies(&args.input, style)? else {
         return Ok(Outcome::Findings);
     };
     let policies = known.policies();
@@ -30,7 +31,7 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
         };
         anyhow::bail!("there is no policy `{}`; {hint}", args.name);
     };
-    if look.format == Format::Json {
+    if style.format == Format::Json {
         show::json_data(&json!({
             "name": policy.name,
             "title": policy.rule.title,

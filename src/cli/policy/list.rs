@@ -1,7 +1,8 @@
 //! `hcb policy list`.
 
 use crate::cli::input::Input;
-use crate::cli::{Format, Look, Outcome, show};
+use crate::cli::output::{Format, Outcome, OutputStyle};
+use crate::cli::show;
 use hcb_compile::policy::settings::InForce;
 use hcb_compile::policy::{Policy, library};
 use hcb_source::diag::Diagnostics;
@@ -22,12 +23,12 @@ pub(super) struct Args {
 }
 
 /// The policies of a spec, or the built-in ones where there is none.
-pub(super) enum Known {
+pub(super) enum PolicySet {
     OfSpec(Box<Model>, Vec<InForce>),
     BuiltIn(&'static [Arc<Policy>]),
 }
 
-impl Known {
+impl PolicySet {
     pub(super) fn policies(&self) -> Vec<&Arc<Policy>> {
         match self {
             Self::OfSpec(_, all) => all.iter().map(|in_force| &in_force.policy).collect(),
@@ -37,33 +38,33 @@ impl Known {
 }
 
 /// Reads them. `None` where the spec has findings, which were shown.
-pub(super) fn known(input: &Input, look: Look) -> anyhow::Result<Option<Known>> {
+pub(super) fn policies(input: &Input, style: OutputStyle) -> anyhow::Result<Option<PolicySet>> {
     if input.is_absent() {
-        return Ok(Some(Known::BuiltIn(library::built_in())));
+        return Ok(Some(PolicySet::BuiltIn(library::built_in())));
     }
     let mut diagnostics = Diagnostics::default();
     let texts = input.read(&mut diagnostics)?;
     let found = hcb_compile::compile::policies(&texts.sources, input.options(), &mut diagnostics);
-    show::findings(&diagnostics, &texts.sources, look);
+    show::findings(&diagnostics, &texts.sources, style);
     if diagnostics.has_errors() {
-        if look.format == Format::Json {
+        if style.format == Format::Json {
             let findings = show::findings_json(&diagnostics, &texts.sources);
             show::json_data(&json!({ "valid": false, "findings": findings }))?;
         }
         return Ok(None);
     }
-    Ok(found.map(|(model, policies)| Known::OfSpec(Box::new(model), policies)))
+    Ok(found.map(|(model, policies)| PolicySet::OfSpec(Box::new(model), policies)))
 }
 
-pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
-    let Some(known) = known(&args.input, look)? else {
+pub(super) fn run(args: &Args, style: OutputStyle) -> anyhow::Result<Outcome> {
+    let Some(known) = policies(&args.input, style)? else {
         return Ok(Outcome::Findings);
     };
-    match look.format {
+    match style.format {
         Format::Json => show::json_data(&to_json(&known))?,
         Format::Text => {
             show::data(&format!("{}\n", table(&known)))?;
-            if let Known::BuiltIn(_) = known {
+            if let PolicySet::BuiltIn(_) = known {
                 show::say(
                     "There is no spec here: these are the built-in policies, with what they do by default.",
                 );
@@ -73,7 +74,7 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
     Ok(Outcome::Ok)
 }
 
-fn to_json(known: &Known) -> Value {
+fn to_json(known: &PolicySet) -> Value {
     let row = |policy: &Policy| {
         json!({
             "name": policy.name,
@@ -84,8 +85,8 @@ fn to_json(known: &Known) -> Value {
         })
     };
     match known {
-        Known::BuiltIn(policies) => policies.iter().map(|policy| row(policy)).collect(),
-        Known::OfSpec(model, policies) => policies
+        PolicySet::BuiltIn(policies) => policies.iter().map(|policy| row(policy)).collect(),
+        PolicySet::OfSpec(model, policies) => policies
             .iter()
             .map(|in_force| {
                 let mut row = row(&in_force.policy);
@@ -105,11 +106,11 @@ fn to_json(known: &Known) -> Value {
     }
 }
 
-fn table(known: &Known) -> String {
+fn table(known: &PolicySet) -> String {
     let mut table = show::table();
     table.set_header(["name", "scope", "action", "title"]);
     match known {
-        Known::BuiltIn(policies) => {
+        PolicySet::BuiltIn(policies) => {
             for policy in *policies {
                 table.add_row([
                     &policy.name,
@@ -119,7 +120,7 @@ fn table(known: &Known) -> String {
                 ]);
             }
         }
-        Known::OfSpec(model, policies) => {
+        PolicySet::OfSpec(model, policies) => {
             for in_force in policies {
                 let policy = &in_force.policy;
                 let other: Vec<_> = model

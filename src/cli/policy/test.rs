@@ -1,7 +1,8 @@
 //! `hcb policy test`.
 
 use crate::cli::input::files_below;
-use crate::cli::{Format, Look, Outcome, show};
+use crate::cli::output::{Format, Outcome, OutputStyle};
+use crate::cli::show;
 use anyhow::{Context, bail};
 use hcb_compile::policy::library;
 use hcb_compile::policy::suite::{self, Suite};
@@ -30,7 +31,7 @@ pub(super) struct Args {
     junit: Option<PathBuf>,
 }
 
-pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &Args, style: OutputStyle) -> anyhow::Result<Outcome> {
     let files = if args.built_in {
         library::built_in_files()
             .map(|(path, text)| (PathBuf::from(path), text))
@@ -51,7 +52,7 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
         crate::cli::report::write_file(file, &junit(&suites)?)?;
     }
     let failed = diagnostics.has_errors();
-    match look.format {
+    match style.format {
         Format::Json => show::json_data(&json!({
             "passed": !failed,
             "policies": suites.iter().map(to_json).collect::<Vec<_>>(),
@@ -75,7 +76,7 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
                     suite.cases.len()
                 ))?;
             }
-            show::findings(&diagnostics, &sources, look);
+            show::findings(&diagnostics, &sources, style);
         }
     }
     Ok(if failed {

@@ -25,7 +25,7 @@ pub(super) struct Data {
 
 impl Data {
     /// Looks at what there is, and sees to it that all of it can be read.
-    pub(super) fn look(path: &Path) -> anyhow::Result<Self> {
+    pub(super) fn find(path: &Path) -> anyhow::Result<Self> {
         let name = || format!("the data `{}`", path.display());
         let metadata = fs::metadata(path).with_context(name)?;
         let path = path.canonicalize().with_context(name)?;
@@ -143,19 +143,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_told_by_its_name_and_a_folder_as_one() {
+    fn the_job_gets_the_path_of_a_single_file_and_the_folder_of_several() {
         let folder = tempfile::tempdir().expect("a folder");
         fs::create_dir(folder.path().join("a")).expect("a folder");
         fs::write(folder.path().join("a/x.npz"), "x").expect("a file");
         fs::write(folder.path().join("y.npz"), "yy").expect("a file");
         let run = Place::parse("s3://data/digits/run-1/").expect("a place");
 
-        let whole = Data::look(folder.path()).expect("data");
+        let whole = Data::find(folder.path()).expect("data");
         let keys: Vec<_> = whole.files.iter().map(|(_, key, _)| key.as_str()).collect();
         assert_eq!((keys, whole.bytes()), (vec!["a/x.npz", "y.npz"], 3));
         assert_eq!(whole.target(&run), run);
 
-        let file = Data::look(&folder.path().join("a/x.npz")).expect("data");
+        let file = Data::find(&folder.path().join("a/x.npz")).expect("data");
         assert_eq!(
             file.target(&run).to_string(),
             "s3://data/digits/run-1/x.npz"
@@ -163,9 +163,9 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_uploaded_is_told() {
+    fn data_that_cannot_be_uploaded_is_an_error() {
         let folder = tempfile::tempdir().expect("a folder");
-        let told = |path: &Path| format!("{:#}", Data::look(path).expect_err("no data"));
+        let told = |path: &Path| format!("{:#}", Data::find(path).expect_err("no data"));
         assert!(told(&folder.path().join("none")).contains("No such file"));
         assert!(told(folder.path()).contains("there is no file in"));
         std::os::unix::fs::symlink(".", folder.path().join("circle")).expect("a link");

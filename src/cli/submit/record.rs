@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub(super) struct Record {
     path: PathBuf,
-    kept: Kept,
+    kept: StoredRecord,
     goes_on: bool,
     /// Held as long as this runs: another hcb with the same command makes another run.
     _lock: File,
@@ -26,7 +26,7 @@ pub(super) struct Record {
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Kept {
+struct StoredRecord {
     run: String,
     /// Ids of unfinished uploads by the URLs that they are for.
     uploads: BTreeMap<String, String>,
@@ -57,13 +57,13 @@ impl Record {
         }
         let path = folder.join(format!("{name}.json"));
         // A record that cannot be read is none: it names nothing that could be lost.
-        let kept: Option<Kept> = fs::read(&path)
+        let kept: Option<StoredRecord> = fs::read(&path)
             .ok()
             .and_then(|text| serde_json::from_slice(&text).ok());
         let goes_on = kept.is_some();
         let record = Self {
             path,
-            kept: kept.unwrap_or_else(|| Kept {
+            kept: kept.unwrap_or_else(|| StoredRecord {
                 run,
                 uploads: BTreeMap::new(),
             }),
@@ -134,7 +134,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_same_command_goes_on_until_it_is_done() {
+    fn the_same_command_resumes_its_upload_until_the_job_is_created() {
         let folder = tempfile::tempdir().expect("a folder");
         let open =
             |asked: &str| Record::open_in(folder.path(), &json!(asked), "train").expect("a record");
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_record_is_none() {
+    fn a_broken_upload_record_is_ignored() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = Record::open_in(folder.path(), &json!("a"), "train")
             .expect("a record")

@@ -151,7 +151,7 @@ mod tests {
     type Happening<'a> = (u64, EventKind, &'a str);
 
     #[test]
-    fn a_change_is_over_when_it_is() {
+    fn a_change_is_complete_after_a_quiet_moment() {
         let (quiet, writing) = (8, 500);
         let swap = "spec/.cloud.yaml.swp";
         let cases: [(&str, &[Happening<'_>], Option<u64>); 12] = [
@@ -224,19 +224,19 @@ mod tests {
     }
 
     #[test]
-    fn changes_without_end_are_not_waited_for() {
+    fn endless_changes_are_delivered_after_a_limit() {
         let events: Vec<_> = (0..1000).map(|at| (at * 5, CLOSED, "a.yaml")).collect();
         assert_eq!(over(&events), Some(2000));
     }
 
     #[test]
-    fn what_was_missed_is_a_change() {
+    fn lost_events_count_as_a_change() {
         let event = Event::new(EventKind::Other).set_flag(Flag::Rescan);
         assert_eq!(changes(&event), [Change::Missed]);
     }
 
     #[test]
-    fn what_is_over_is_told_once() {
+    fn a_complete_change_is_delivered_once() {
         let now = Instant::now();
         let mut debounce = Debounce::default();
         debounce.note(Change::Done("a.yaml".into()), now);

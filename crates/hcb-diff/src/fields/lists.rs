@@ -1,6 +1,8 @@
 //! How the items of a list are told apart, and whether their order means something.
 
-use super::{Path, Segment};
+use super::path::{Path, Segment};
+use crate::kinds;
+use crate::object::GroupKind;
 use serde_json::Value;
 
 /// What a list is.
@@ -129,7 +131,11 @@ const KEYED: &[(&str, &[&str])] = &[
 ];
 
 /// Kinds whose `rules` are all looked at, in no order. Elsewhere the first that matches is taken.
-const UNORDERED_RULES: [&str; 3] = ["Role", "ClusterRole", "AuthorizationPolicy"];
+const UNORDERED_RULES: [GroupKind<'static>; 3] = [
+    kinds::ROLE,
+    kinds::CLUSTER_ROLE,
+    kinds::ISTIO_AUTHORIZATION_POLICY,
+];
 
 /// Lists whose items have names, and are gone through in their order all the same.
 const ORDERED: [&str; 4] = ["initContainers", "http", "tcp", "tls"];
@@ -143,7 +149,7 @@ pub(super) fn key_of(item: &Value, keys: &[String]) -> Vec<(String, Value)> {
 
 /// What the list at `path` is, in an object of `kind`.
 pub(super) fn shape(
-    kind: &str,
+    kind: GroupKind<'_>,
     path: &Path,
     schema: Option<Schema<'_>>,
     before: &[Value],

@@ -1,6 +1,6 @@
 //! The changes of a comparison, applied.
 
-use super::{FieldChange, Path, Segment};
+use super::path::{FieldChange, Path, Segment};
 use serde_json::Value;
 
 /// A change that does not belong to the object: what it changes is not there.

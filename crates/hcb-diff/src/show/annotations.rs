@@ -1,6 +1,7 @@
 //! For the reports of findings: what a change does, on the lines of the spec that lead to it.
 
-use super::super::{Cause, Impact, Level, Report};
+use crate::cause::Cause;
+use crate::report::{Impact, Level, Report};
 use hcb_source::diag::{Diagnostic, Diagnostics, Rule, codes};
 use hcb_source::source::{Location, Sources};
 use std::path::Path;
@@ -36,7 +37,7 @@ pub fn of(report: &Report, root: &Path, sources: &Sources) -> Diagnostics {
 }
 
 fn rule(impact: &Impact) -> Arc<Rule> {
-    let known = super::super::impact::RULES
+    let known = crate::impact::RULES
         .iter()
         .find(|rule| rule.id == impact.rule);
     Arc::new(Rule {

@@ -1,8 +1,10 @@
 //! One HTML page: no script, nothing that is loaded from elsewhere, for light and dark screens.
 
 use super::lines::{self, Line};
-use super::{cost, counts, levels, middle, overview, place, sign};
-use crate::{Action, Cause, Change, Field, Impact, Level, Report};
+use super::{cost, counts, differing_part, levels, overview, place, sign};
+use crate::cause::Cause;
+use crate::pair::Action;
+use crate::report::{Change, Field, Impact, Level, Report};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment};
@@ -26,12 +28,12 @@ struct Page<'a> {
     notes: &'a [String],
     /// Markup: it is written by [`overview`], which escapes what it is given.
     overview: Option<String>,
-    impacts: Vec<Shown<'a>>,
+    impacts: Vec<ShownImpact<'a>>,
     changes: Vec<ShownChange<'a>>,
 }
 
 #[derive(Serialize)]
-struct Shown<'a> {
+struct ShownImpact<'a> {
     level: Option<&'static str>,
     subject: &'a str,
     effect: &'a str,
@@ -128,11 +130,11 @@ fn title(report: &Report) -> String {
     format!("{} → {}", report.before, report.after)
 }
 
-fn impact<'a>(impact: &'a Impact, seen: &mut BTreeSet<&'a Cause>) -> Shown<'a> {
+fn impact<'a>(impact: &'a Impact, seen: &mut BTreeSet<&'a Cause>) -> ShownImpact<'a> {
     let rule = crate::impact::RULES
         .iter()
         .find(|rule| rule.id == impact.rule);
-    Shown {
+    ShownImpact {
         level: Some(impact.level.word()),
         subject: &impact.subject,
         effect: &impact.effect,
@@ -163,14 +165,14 @@ fn change<'a>(change: &'a Change, seen: &mut BTreeSet<&'a Cause>) -> ShownChange
     }
 }
 
-fn objects(objects: &[crate::ObjectRef]) -> Vec<String> {
+fn objects(objects: &[crate::report::ObjectRef]) -> Vec<String> {
     objects.iter().map(|object| object.path.clone()).collect()
 }
 
 fn cause<'a>(cause: &'a Cause, shown: &mut BTreeSet<&'a Cause>) -> ShownCause {
     let (before, after) = match (cause.before.as_slice(), cause.after.as_slice()) {
         ([before], [after]) => {
-            let (before, after) = middle(before, after);
+            let (before, after) = differing_part(before, after);
             (vec![before], vec![after])
         }
         (before, after) => (before.to_vec(), after.to_vec()),

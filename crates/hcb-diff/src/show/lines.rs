@@ -1,6 +1,6 @@
 //! What changed in a value, line by line.
 
-use crate::Field;
+use crate::report::Field;
 use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 
@@ -107,7 +107,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn long_values_are_shown_where_they_differ() {
+    fn long_values_are_shown_around_their_differences() {
         let text = |odd: &str| {
             (0..30)
                 .map(|n| {

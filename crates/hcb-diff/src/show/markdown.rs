@@ -5,7 +5,8 @@
 
 use super::lines::{self, Line};
 use super::{cost, counts, levels, place, sign};
-use crate::{Cause, Change, Impact, Level, Report};
+use crate::cause::Cause;
+use crate::report::{Change, Impact, Level, Report};
 use std::fmt::Write as _;
 
 /// The most characters that a comment may have on GitHub. GitLab allows more.

@@ -1,7 +1,7 @@
 //! The clusters as a picture: tiers from left to right in the order in which they are filled, and what
 //! changes marked by colour, line and word.
 
-use crate::{ClusterChange, ClusterFacts, Report};
+use crate::report::{ClusterChange, ClusterFacts, Report};
 use std::fmt::Write as _;
 
 const COLUMN: usize = 264;
@@ -128,14 +128,17 @@ fn draw(svg: &mut String, cluster: &ClusterChange, x: usize, y: usize) {
         ""
     };
     line(41, "small", source);
-    let (nodes, nodes_differ) = told(cluster, |facts| match (facts.min_nodes, facts.max_nodes) {
-        (min, max) if min == max => format!("{max} nodes"),
-        (min, max) => format!("{min} to {max} nodes"),
-    });
+    let (nodes, nodes_differ) =
+        before_and_after(cluster, |facts| match (facts.min_nodes, facts.max_nodes) {
+            (min, max) if min == max => format!("{max} nodes"),
+            (min, max) => format!("{min} to {max} nodes"),
+        });
     line(60, if nodes_differ { "differs" } else { "fact" }, &nodes);
-    let (weight, weight_differs) = told(cluster, |facts| format!("weight {}", facts.weight));
+    let (weight, weight_differs) =
+        before_and_after(cluster, |facts| format!("weight {}", facts.weight));
     line(77, if weight_differs { "differs" } else { "fact" }, &weight);
-    let (share, share_differs) = told(cluster, |facts| format!("{:.0}% of its tier", facts.share));
+    let (share, share_differs) =
+        before_and_after(cluster, |facts| format!("{:.0}% of its tier", facts.share));
     line(94, if share_differs { "differs" } else { "fact" }, &share);
     let word = if level.is_empty() {
         word
@@ -147,20 +150,24 @@ fn draw(svg: &mut String, cluster: &ClusterChange, x: usize, y: usize) {
 }
 
 /// A fact before and after, and whether it differs.
-fn told(cluster: &ClusterChange, fact: impl Fn(&ClusterFacts) -> String) -> (String, bool) {
+fn before_and_after(
+    cluster: &ClusterChange,
+    fact: impl Fn(&ClusterFacts) -> String,
+) -> (String, bool) {
     let before = cluster.before.as_ref().map(&fact);
     let after = cluster.after.as_ref().map(&fact);
     match (before, after) {
-        (Some(before), Some(after)) if before != after => {
-            (format!("{} → {after}", first(&before, &after)), true)
-        }
+        (Some(before), Some(after)) if before != after => (
+            format!("{} → {after}", without_common_end(&before, &after)),
+            true,
+        ),
         (_, Some(fact)) | (Some(fact), None) => (fact, false),
         (None, None) => (String::new(), false),
     }
 }
 
 /// A fact without the words at its end that another has too: `4` of `4 nodes`.
-fn first<'a>(before: &'a str, after: &str) -> &'a str {
+fn without_common_end<'a>(before: &'a str, after: &str) -> &'a str {
     let mut cut = before;
     let mut rest = after;
     while let (Some((head, word)), Some((other, same))) =

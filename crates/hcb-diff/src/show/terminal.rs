@@ -1,8 +1,10 @@
 //! For a terminal: what it does first, then what differs.
 
 use super::lines::{self, Line};
-use super::{cost, counts, levels, middle, place, sign};
-use crate::{Action, Cause, Change, Field, Impact, Level, Report};
+use super::{cost, counts, differing_part, levels, place, sign};
+use crate::cause::Cause;
+use crate::pair::Action;
+use crate::report::{Change, Field, Impact, Level, Report};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -109,9 +111,14 @@ pub fn render(report: &Report, terminal: Terminal) -> String {
     text
 }
 
-type Shown<'a> = BTreeSet<&'a Cause>;
+type PrintedCauses<'a> = BTreeSet<&'a Cause>;
 
-fn impact<'a>(text: &mut String, impact: &'a Impact, terminal: Terminal, shown: &mut Shown<'a>) {
+fn impact<'a>(
+    text: &mut String,
+    impact: &'a Impact,
+    terminal: Terminal,
+    shown: &mut PrintedCauses<'a>,
+) {
     let line = format!("{}: {}", impact.subject, impact.effect);
     let _ = writeln!(
         text,
@@ -132,12 +139,12 @@ fn causes<'a>(
     causes: &'a [Cause],
     margin: &str,
     terminal: Terminal,
-    shown: &mut Shown<'a>,
+    shown: &mut PrintedCauses<'a>,
 ) {
     for cause in causes.iter().take(3) {
         let place = terminal.paint(BLUE, &place(cause));
         if let ([before], [after]) = (cause.before.as_slice(), cause.after.as_slice()) {
-            let (before, after) = middle(before, after);
+            let (before, after) = differing_part(before, after);
             let (before, after) = (terminal.paint(RED, &before), terminal.paint(GREEN, &after));
             let _ = writeln!(text, "{margin}{place}  {before} -> {after}");
             continue;
@@ -178,7 +185,12 @@ fn causes<'a>(
     }
 }
 
-fn change<'a>(text: &mut String, change: &'a Change, terminal: Terminal, shown: &mut Shown<'a>) {
+fn change<'a>(
+    text: &mut String,
+    change: &'a Change,
+    terminal: Terminal,
+    shown: &mut PrintedCauses<'a>,
+) {
     let style = match change.action {
         Action::Add => GREEN,
         Action::Remove => RED,

@@ -171,7 +171,7 @@ async fn an_upload_goes_on(
         &told,
         &[
             "the data is not uploaded: ",
-            "of 100.0 MiB are there; the same command goes on from there",
+            "of 100.0 MiB are uploaded; run the same command again to resume it",
             "no connection to the store",
         ],
     )?;
@@ -185,7 +185,7 @@ async fn an_upload_goes_on(
     says(
         &told,
         &[
-            "going on with the upload of train-digits-",
+            "resuming the upload of train-digits-",
             "were there already",
             "the store has confirmed the checksums",
         ],
@@ -250,10 +250,7 @@ async fn an_upload_goes_on_after_hcb_was_killed(
 
     proxy.open_for(u64::MAX);
     let (run, told) = person.said(&submit).await?;
-    says(
-        &told,
-        &["going on with the upload of", "were there already"],
-    )?;
+    says(&told, &["resuming the upload of", "were there already"])?;
     let again = proxy.up();
     ensure!(
         again <= 160 * MEBIBYTE - 16 * MEBIBYTE + OVERHEAD,
