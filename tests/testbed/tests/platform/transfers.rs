@@ -170,7 +170,7 @@ async fn an_upload_goes_on(
     says(
         &told,
         &[
-            "the data is not uploaded: ",
+            "the upload is incomplete: ",
             "of 100.0 MiB are uploaded; run the same command again to resume it",
             "no connection to the store",
         ],
