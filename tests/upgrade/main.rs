@@ -6,7 +6,7 @@
 /// What these tests use of hcb, in one place.
 mod present {
     pub(crate) use hcb::cli::command;
-    pub(crate) use hcb::submission::{CANCELLED, ENDPOINT, WORKLOAD};
+    pub(crate) use hcb_api::labels::{CANCELLED_AT as CANCELLED, OBJECT_STORE as ENDPOINT, WORKLOAD};
     pub(crate) use hcb_api::config::Config;
     pub(crate) use hcb_api::gate::GATE;
     pub(crate) use hcb_api::gate::Gate;
