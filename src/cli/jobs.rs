@@ -6,7 +6,7 @@ use crate::jobs::{JOB_NAME, Summary, summary};
 use crate::submission::WORKLOAD;
 use anyhow::Context;
 use comfy_table::CellAlignment;
-use hcb_api::config::Config;
+use hcb_api::config::ReconcilerConfig;
 use hcb_source::diag::Diagnostics;
 use hcb_source::source::Sources;
 use jiff::Timestamp;
@@ -136,13 +136,13 @@ where
 }
 
 /// The prices: those that the reconciler goes by, where they may be read.
-async fn prices(client: &Client, namespace: &str) -> Option<Config> {
+async fn prices(client: &Client, namespace: &str) -> Option<ReconcilerConfig> {
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     let map = maps.get_opt("hcb-reconciler").await.ok()??;
     let text = map.data?.remove("config.yaml")?;
     let mut sources = Sources::default();
     let file = sources.add("config.yaml", text.clone());
-    Config::read(file, &text, &mut Diagnostics::default())
+    ReconcilerConfig::read(file, &text, &mut Diagnostics::default())
 }
 
 fn text(summaries: &[Summary], currency: Option<&str>) -> String {

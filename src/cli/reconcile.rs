@@ -2,7 +2,7 @@
 
 use super::{Format, Look, Outcome, show};
 use anyhow::{Context, anyhow};
-use hcb_api::config::Config;
+use hcb_api::config::ReconcilerConfig;
 use hcb_reconciler::reasons::described;
 use hcb_reconciler::record::{Replayed, replay};
 use hcb_reconciler::run;
@@ -99,7 +99,7 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
 }
 
 /// Reads a configuration. What is wrong with it is shown as `hcb compile` shows it.
-fn read(path: &Path, look: Look) -> anyhow::Result<Config> {
+fn read(path: &Path, look: Look) -> anyhow::Result<ReconcilerConfig> {
     let mut sources = Sources::default();
     let mut diagnostics = Diagnostics::default();
     let config = parse(path, &mut sources, &mut diagnostics)?;
@@ -111,12 +111,12 @@ fn parse(
     path: &Path,
     sources: &mut Sources,
     diagnostics: &mut Diagnostics,
-) -> anyhow::Result<Option<Config>> {
+) -> anyhow::Result<Option<ReconcilerConfig>> {
     let text =
         fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
     let file = sources.add(path, text);
     let text = &sources.file(file).text;
-    Ok(Config::read(file, text, diagnostics))
+    Ok(ReconcilerConfig::read(file, text, diagnostics))
 }
 
 /// Looks whether the file changed, and reads it where it did.
@@ -138,7 +138,7 @@ fn reload(path: PathBuf) -> run::Reload {
     })
 }
 
-fn play(record: &Path, config: Option<&Config>, look: Look) -> anyhow::Result<Outcome> {
+fn play(record: &Path, config: Option<&ReconcilerConfig>, look: Look) -> anyhow::Result<Outcome> {
     let name = record.display();
     let file = File::open(record).with_context(|| format!("{name} cannot be read"))?;
     let (mut decisions, mut others, mut lines) = (0_usize, Vec::new(), Ok(()));

@@ -7,7 +7,7 @@
 mod present {
     pub(crate) use hcb::cli::command;
     pub(crate) use hcb::submission::{CANCELLED, ENDPOINT, WORKLOAD};
-    pub(crate) use hcb_api::config::Config;
+    pub(crate) use hcb_api::config::ReconcilerConfig;
     pub(crate) use hcb_api::gate::GATE;
     pub(crate) use hcb_api::gate::Gate;
     pub(crate) use hcb_api::labels::TARGET;

@@ -1,7 +1,9 @@
 //! What the reconciler of 0.1.0 keeps in the source cluster: its status, with what was spent this month, and its
 //! notes on pods. Today's goes on from it, and 0.1.0 goes on from what today's writes.
 
-use super::present::{Config, DECISION, Explanation, Fact, GATE, Legacy, State, Status, status};
+use super::present::{
+    DECISION, Explanation, Fact, GATE, Legacy, ReconcilerConfig, State, Status, status,
+};
 use super::reader_0_1_0 as reader;
 use super::records::{self, RECORDS, facts, play};
 use super::{old_json, old_text};
@@ -44,7 +46,7 @@ fn a_status_of_0_1_0_is_read_as_a_whole() {
 }
 
 /// A reconciler of today that sees what 0.1.0 saw last, and has counted nothing yet.
-fn onlooker(config: &Config) -> State {
+fn onlooker(config: &ReconcilerConfig) -> State {
     let mut state = State::new(config);
     for (at, fact) in facts(RECORDS[1]) {
         if !matches!(fact, Fact::TookOver(_)) {
@@ -55,7 +57,7 @@ fn onlooker(config: &Config) -> State {
 }
 
 /// The text of the status that a reconciler of today writes at a time.
-fn written(state: &mut State, config: &Config, now: Timestamp) -> String {
+fn written(state: &mut State, config: &ReconcilerConfig, now: Timestamp) -> String {
     let decision = state.decide(config, now);
     let (observation, memory) = (&state.known.observation, &state.memory);
     let status = status(observation, config, memory, &decision, "today", now);

@@ -4,8 +4,8 @@
 //! as well as a spec.
 
 use super::read::{Object, Side, objects};
-use hcb_api::config::Config;
 use hcb_api::config::Pool;
+use hcb_api::config::ReconcilerConfig;
 use hcb_api::node_pool::fits_empty;
 use hcb_api::requirements::Shape;
 use hcb_api::shape::shape_of_template;
@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Clone)]
 pub struct Cloud {
     /// What the reconciler goes by.
-    pub config: Config,
+    pub config: ReconcilerConfig,
     /// The workloads, where they were asked for.
     pub workloads: Vec<Placed>,
 }
@@ -81,7 +81,7 @@ fn is_workload(path: &str) -> bool {
         && (file.starts_with("job-") || file.starts_with("cronjob-"))
 }
 
-fn config(side: &Side) -> Option<Config> {
+fn config(side: &Side) -> Option<ReconcilerConfig> {
     let (path, bytes) = side.files.iter().find(|(path, _)| is_config(path))?;
     let (objects, _) = objects(side, path, bytes);
     let text = objects
@@ -92,10 +92,10 @@ fn config(side: &Side) -> Option<Config> {
     let mut sources = Sources::default();
     let file = sources.add(path.as_str(), text);
     // One that this hcb does not understand is none: then nothing is said of clusters and costs.
-    Config::read(file, text, &mut Diagnostics::default())
+    ReconcilerConfig::read(file, text, &mut Diagnostics::default())
 }
 
-fn workloads(side: &Side, config: &Config) -> Vec<Placed> {
+fn workloads(side: &Side, config: &ReconcilerConfig) -> Vec<Placed> {
     let files: Vec<_> = side
         .files
         .iter()
@@ -108,7 +108,7 @@ fn workloads(side: &Side, config: &Config) -> Vec<Placed> {
         .collect()
 }
 
-fn placed(object: &Object, config: &Config) -> Option<Placed> {
+fn placed(object: &Object, config: &ReconcilerConfig) -> Option<Placed> {
     let spec = match object.kind() {
         "Job" => object.value.get("spec")?,
         "CronJob" => object.value.pointer("/spec/jobTemplate/spec")?,

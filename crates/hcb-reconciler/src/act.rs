@@ -2,7 +2,7 @@
 
 use super::decision::{Release, Wake};
 use super::fields::{RELEASED, release_note};
-use hcb_api::config::{Cluster, Config};
+use hcb_api::config::{Cluster, ReconcilerConfig};
 use hcb_api::gate::{GATE, Gate};
 
 use super::metrics::Metrics;
@@ -72,7 +72,7 @@ pub(super) async fn release(
 pub(super) async fn open(
     source: &Client,
     pod: &JobPod,
-    config: &Config,
+    config: &ReconcilerConfig,
     now: Timestamp,
 ) -> Result<(), kube::Error> {
     let clusters = config.clusters.iter().filter(|cluster| {

@@ -14,7 +14,7 @@ use super::memory::{Memory, TierState};
 use super::observation::{ARRIVES_WITHIN, JobPod, Observation};
 use super::room::{self, Room, Way};
 use super::weights::live_weights;
-use hcb_api::config::Config;
+use hcb_api::config::ReconcilerConfig;
 use hcb_api::gate::Gate;
 use jiff::Timestamp;
 pub use reminders::{AT_ONCE, IDLE_AFTER};
@@ -57,7 +57,7 @@ pub const WAKE_AFTER: Duration = Duration::from_millis(1200);
 pub const WAKE_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// What the nodes of the tiers after the first cost an hour: what bursting costs.
-pub fn hourly_cost(observation: &Observation, config: &Config) -> f64 {
+pub fn hourly_cost(observation: &Observation, config: &ReconcilerConfig) -> f64 {
     let clusters = config.clusters.iter().zip(&observation.clusters);
     clusters
         .filter(|(cluster, _)| config.tier(cluster) > 0)
@@ -68,7 +68,7 @@ pub fn hourly_cost(observation: &Observation, config: &Config) -> f64 {
 /// Decides.
 pub fn decide(
     observation: &Observation,
-    config: &Config,
+    config: &ReconcilerConfig,
     memory: &Memory,
     now: Timestamp,
 ) -> Decision {
@@ -121,7 +121,7 @@ enum Choice {
 
 struct Deciding<'a> {
     observation: &'a Observation,
-    config: &'a Config,
+    config: &'a ReconcilerConfig,
     memory: &'a Memory,
     now: Timestamp,
     /// What is left where pods are sent to; in the order of the configuration, `None` where unseen.
@@ -152,7 +152,7 @@ struct Deciding<'a> {
 impl<'a> Deciding<'a> {
     fn new(
         observation: &'a Observation,
-        config: &'a Config,
+        config: &'a ReconcilerConfig,
         memory: &'a Memory,
         now: Timestamp,
     ) -> Self {

@@ -4,7 +4,7 @@
 use super::decide::decide;
 use super::decision::Decision;
 use hcb_api::amounts::Amounts;
-use hcb_api::config::Config;
+use hcb_api::config::ReconcilerConfig;
 use hcb_api::gate::Gate;
 use hcb_api::requirements::Shape;
 
@@ -125,7 +125,7 @@ struct Listing {
 
 impl Known {
     /// Nothing, yet.
-    pub fn new(config: &Config) -> Self {
+    pub fn new(config: &ReconcilerConfig) -> Self {
         let count = config.clusters.len();
         Self {
             observation: Observation {
@@ -304,7 +304,7 @@ pub struct State {
 
 impl State {
     /// Nothing, yet.
-    pub fn new(config: &Config) -> Self {
+    pub fn new(config: &ReconcilerConfig) -> Self {
         Self {
             known: Known::new(config),
             memory: Memory::default(),
@@ -312,14 +312,14 @@ impl State {
     }
 
     /// Goes by another configuration. What was seen is seen anew: it may be of other clusters.
-    pub fn configure(&mut self, before: &Config, config: &Config) {
+    pub fn configure(&mut self, before: &ReconcilerConfig, config: &ReconcilerConfig) {
         let legacy = self.memory.legacy(before);
         self.memory.go_on_from(&legacy, config);
         self.known = Known::new(config);
     }
 
     /// Takes in what was seen or done.
-    pub fn take(&mut self, fact: Fact, config: &Config, now: Timestamp) {
+    pub fn take(&mut self, fact: Fact, config: &ReconcilerConfig, now: Timestamp) {
         match &fact {
             Fact::Woken(uid) => self.memory.note_woken(uid.clone(), now),
             Fact::TookOver(legacy) => self.memory.go_on_from(legacy, config),
@@ -329,7 +329,7 @@ impl State {
     }
 
     /// Decides, and remembers it.
-    pub fn decide(&mut self, config: &Config, now: Timestamp) -> Decision {
+    pub fn decide(&mut self, config: &ReconcilerConfig, now: Timestamp) -> Decision {
         self.known.look(now);
         self.memory.see(&self.known.observation, config, now);
         let decision = decide(&self.known.observation, config, &self.memory, now);

@@ -13,7 +13,7 @@ use super::facts::Fact;
 use super::fields::{Chaperons, Kind};
 use super::run::connect;
 use super::serve::Shared;
-use hcb_api::config::Config;
+use hcb_api::config::ReconcilerConfig;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
@@ -32,7 +32,7 @@ const AGAIN: Duration = Duration::from_secs(2);
 
 /// Hands facts on as they come, and forgets failures on the way.
 pub(super) struct Forgetter {
-    pub(super) config: Arc<Config>,
+    pub(super) config: Arc<ReconcilerConfig>,
     /// The client of the source cluster.
     pub(super) source: Client,
     pub(super) shared: Arc<Shared>,

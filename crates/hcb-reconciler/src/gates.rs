@@ -12,7 +12,7 @@
 //! through one by one, as everywhere else.
 
 use super::observation::Observation;
-use hcb_api::config::Config;
+use hcb_api::config::ReconcilerConfig;
 use hcb_api::gate::Gate;
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +39,11 @@ pub struct GateChange {
 
 /// The gates to change, where `crowd` counts for each cluster the pods that would be tried there for
 /// nothing. Of a cluster that cannot be seen, it changes only whether it is drained.
-pub fn changes(observation: &Observation, config: &Config, crowd: &[usize]) -> Vec<GateChange> {
+pub fn changes(
+    observation: &Observation,
+    config: &ReconcilerConfig,
+    crowd: &[usize],
+) -> Vec<GateChange> {
     let clusters = config.clusters.iter().enumerate();
     let changes = clusters.filter_map(|(cluster, of)| {
         let state = &observation.clusters[cluster];

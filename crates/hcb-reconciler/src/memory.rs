@@ -4,7 +4,7 @@ use super::decide::hourly_cost;
 use super::decision::Decision;
 use super::ledger::Ledger;
 use super::observation::{JobPod, Observation};
-use hcb_api::config::Config;
+use hcb_api::config::ReconcilerConfig;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,7 +46,7 @@ pub struct TierState {
 
 impl Memory {
     /// Takes in what is seen before anything is decided of it.
-    pub fn see(&mut self, observation: &Observation, config: &Config, now: Timestamp) {
+    pub fn see(&mut self, observation: &Observation, config: &ReconcilerConfig, now: Timestamp) {
         let waiting = || observation.pods.values().filter(|pod| pod.waits());
         let is_kept = |pod: &&JobPod| observation.keepers(&pod.uid).next().is_some();
         let kept: BTreeSet<_> = waiting().filter(is_kept).map(|pod| &pod.uid).collect();
@@ -89,7 +89,7 @@ impl Memory {
     }
 
     /// What the next leader, or the next configuration, goes on from.
-    pub fn legacy(&self, config: &Config) -> Legacy {
+    pub fn legacy(&self, config: &ReconcilerConfig) -> Legacy {
         let clusters = config.clusters.iter().map(|cluster| cluster.name.clone());
         Legacy {
             ledger: self.ledger.clone(),
@@ -104,7 +104,7 @@ impl Memory {
     }
 
     /// Goes on from what was left. A cluster or a tier that was not there before begins anew.
-    pub fn go_on_from(&mut self, legacy: &Legacy, config: &Config) {
+    pub fn go_on_from(&mut self, legacy: &Legacy, config: &ReconcilerConfig) {
         let credit = |name: &String| legacy.credits.get(name).copied().unwrap_or_default();
         let tier = |name: &String| legacy.tiers.get(name).copied().unwrap_or_default();
         self.ledger = legacy.ledger.clone();

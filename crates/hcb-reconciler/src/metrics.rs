@@ -4,7 +4,7 @@ use super::decision::Decision;
 use super::memory::Memory;
 use super::observation::Observation;
 use super::reasons::word;
-use hcb_api::config::Config;
+use hcb_api::config::ReconcilerConfig;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -181,7 +181,7 @@ impl Metrics {
     pub fn decided(
         &self,
         observation: &Observation,
-        config: &Config,
+        config: &ReconcilerConfig,
         memory: &Memory,
         decision: &Decision,
         now: jiff::Timestamp,

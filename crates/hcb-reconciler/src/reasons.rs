@@ -5,7 +5,7 @@ use super::decision::{Outcome, Period};
 use super::observation::{ClusterState, JobPod, NodeState, Observation};
 use super::room::{Room, Way};
 use hcb_api::amounts::Amounts;
-use hcb_api::config::Config;
+use hcb_api::config::ReconcilerConfig;
 use hcb_api::requirements::Shape;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -52,7 +52,7 @@ pub struct Considered {
 #[derive(Debug)]
 pub struct Reasons<'a> {
     observation: &'a Observation,
-    config: &'a Config,
+    config: &'a ReconcilerConfig,
     /// Made when first asked for: of most decisions there is nothing new to tell.
     rooms: Vec<Option<Room<'a>>>,
     /// The roomiest nodes, by cluster and what is asked for.
@@ -61,7 +61,7 @@ pub struct Reasons<'a> {
 
 impl<'a> Reasons<'a> {
     /// Of what is seen.
-    pub fn new(observation: &'a Observation, config: &'a Config) -> Self {
+    pub fn new(observation: &'a Observation, config: &'a ReconcilerConfig) -> Self {
         Self {
             observation,
             config,

@@ -2,7 +2,7 @@
 
 use super::decision::Decision;
 use super::facts::{Fact, State};
-use hcb_api::config::Config;
+use hcb_api::config::ReconcilerConfig;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -14,7 +14,7 @@ use std::path::Path;
 #[serde(rename_all = "camelCase")]
 pub enum Line {
     /// What was gone by from here on.
-    Config(Box<Config>),
+    Config(Box<ReconcilerConfig>),
     /// A fact.
     Fact(Timestamp, Fact),
     /// A decision.
@@ -74,10 +74,10 @@ pub struct Replayed {
 /// Where the record cannot be read, with the number of the line.
 pub fn replay(
     record: impl BufRead,
-    other: Option<&Config>,
-    mut see: impl FnMut(&State, &Config, Replayed),
+    other: Option<&ReconcilerConfig>,
+    mut see: impl FnMut(&State, &ReconcilerConfig, Replayed),
 ) -> Result<(), String> {
-    let mut current: Option<(Config, State)> = None;
+    let mut current: Option<(ReconcilerConfig, State)> = None;
     for (number, line) in record.lines().enumerate() {
         let number = number + 1;
         let line = line.map_err(|error| format!("line {number}: {error}"))?;
@@ -86,7 +86,7 @@ pub fn replay(
         let early = || format!("line {number}: the record does not begin with a configuration");
         match line {
             Line::Config(config) => {
-                let names = |config: &Config| -> Vec<String> {
+                let names = |config: &ReconcilerConfig| -> Vec<String> {
                     config
                         .clusters
                         .iter()

@@ -15,7 +15,7 @@ use super::tell::Teller;
 use super::watch::{Connect, follow};
 use anyhow::{Context, Result};
 use futures::{FutureExt, StreamExt, stream};
-use hcb_api::config::Config;
+use hcb_api::config::ReconcilerConfig;
 use hcb_api::config::WhenReconcilerDown;
 use hcb_api::gate::Gate;
 use jiff::Timestamp;
@@ -73,13 +73,13 @@ pub struct Opened {
 }
 
 /// Reads the configuration anew.
-pub type Reload = Box<dyn FnMut() -> Option<Result<Config, String>> + Send>;
+pub type Reload = Box<dyn FnMut() -> Option<Result<ReconcilerConfig, String>> + Send>;
 
 /// Runs until it is told to stop.
 ///
 /// # Errors
 /// Where the source cluster cannot be reached at all, an address is taken, or a record cannot be made.
-pub async fn run(config: Config, reload: Reload, options: Options) -> Result<()> {
+pub async fn run(config: ReconcilerConfig, reload: Reload, options: Options) -> Result<()> {
     let source = Client::try_default()
         .await
         .context("the API server of the source cluster")?;
@@ -138,7 +138,7 @@ pub async fn run(config: Config, reload: Reload, options: Options) -> Result<()>
 }
 
 struct Reconciler {
-    config: Arc<Config>,
+    config: Arc<ReconcilerConfig>,
     state: State,
     source: Client,
     /// Whether what is decided is done here, and then who is held back.
@@ -271,7 +271,7 @@ impl Reconciler {
 
     fn record_config(&mut self) {
         let config = Arc::clone(&self.config);
-        self.record(|| Line::Config(Box::new(Config::clone(&config))));
+        self.record(|| Line::Config(Box::new(ReconcilerConfig::clone(&config))));
     }
 
     fn record(&mut self, line: impl FnOnce() -> Line) {
@@ -321,7 +321,7 @@ impl Reconciler {
     }
 
     /// A configuration that changed and is understood. Of one that is not, nothing is taken over.
-    fn reload(&mut self, reload: &mut Reload) -> Option<Config> {
+    fn reload(&mut self, reload: &mut Reload) -> Option<ReconcilerConfig> {
         let read = reload()?;
         self.shared.metrics.config(read.is_ok());
         match read {
@@ -478,7 +478,7 @@ impl Reconciler {
 /// # Errors
 /// Where the source cluster does not answer.
 pub async fn open_if_down(
-    config: &Config,
+    config: &ReconcilerConfig,
     namespace: &str,
     patience: Duration,
 ) -> Result<Option<Opened>> {

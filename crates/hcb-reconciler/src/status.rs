@@ -7,7 +7,7 @@ use super::observation::{ClusterState, JobPod, Observation};
 use super::reasons::{Explanation, Reasons, Written, human, word};
 use super::weights::LiveWeight;
 use hcb_api::amounts::{Amounts, add};
-use hcb_api::config::Config;
+use hcb_api::config::ReconcilerConfig;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -124,7 +124,7 @@ pub struct Cost {
 /// The status after a decision.
 pub fn status(
     observation: &Observation,
-    config: &Config,
+    config: &ReconcilerConfig,
     memory: &Memory,
     decision: &Decision,
     leader: &str,
@@ -186,7 +186,11 @@ pub fn status(
     }
 }
 
-fn clusters(observation: &Observation, config: &Config, decision: &Decision) -> Vec<ClusterStatus> {
+fn clusters(
+    observation: &Observation,
+    config: &ReconcilerConfig,
+    decision: &Decision,
+) -> Vec<ClusterStatus> {
     let mut running: BTreeMap<&str, usize> = BTreeMap::new();
     let mut coming: BTreeMap<&str, usize> = BTreeMap::new();
     for pod in observation.pods.values() {

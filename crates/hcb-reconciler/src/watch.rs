@@ -5,7 +5,7 @@ use super::fields::{Chaperons, Kind, Nodes, Pods, Quotas, Reader, Seen};
 use super::observation::JobPod;
 use futures::StreamExt;
 use futures::future::BoxFuture;
-use hcb_api::config::Config;
+use hcb_api::config::ReconcilerConfig;
 use kube::api::{Api, ListParams};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event};
@@ -32,7 +32,7 @@ pub(super) type Connect =
 /// Watches one cluster until the receiver is dropped. A cluster that does not answer is connected to
 /// anew once it does: a watch of before may hang without a word, and what it said last may be wrong.
 pub(super) async fn follow(
-    config: Arc<Config>,
+    config: Arc<ReconcilerConfig>,
     cluster: usize,
     connect: Connect,
     facts: Sender<Fact>,
@@ -87,7 +87,7 @@ async fn ask(client: &kube::Client) -> Result<(), String> {
 }
 
 fn start(
-    config: &Config,
+    config: &ReconcilerConfig,
     cluster: usize,
     client: &kube::Client,
     facts: &Sender<Fact>,
@@ -149,7 +149,7 @@ async fn watch<K: Kind>(
 /// The pods of jobs in the source cluster, once.
 pub(super) async fn job_pods(
     source: &kube::Client,
-    config: &Config,
+    config: &ReconcilerConfig,
 ) -> anyhow::Result<Vec<JobPod>> {
     let api: Api<Seen<Pods>> = Api::all(source.clone());
     let mut reader = reader(config, config.source());
@@ -165,7 +165,7 @@ pub(super) async fn job_pods(
     Ok(pods.collect())
 }
 
-fn reader(config: &Config, cluster: usize) -> Reader {
+fn reader(config: &ReconcilerConfig, cluster: usize) -> Reader {
     Reader {
         cluster,
         is_source: cluster == config.source(),

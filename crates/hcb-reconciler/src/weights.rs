@@ -2,7 +2,7 @@
 
 use super::observation::{ClusterState, Observation};
 use super::room::node_counts;
-use hcb_api::config::{Cluster, Config};
+use hcb_api::config::{Cluster, ReconcilerConfig};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -27,7 +27,11 @@ pub struct LiveWeight {
 }
 
 /// The weights of all clusters, in the order of the configuration.
-pub fn live_weights(config: &Config, observation: &Observation, now: Timestamp) -> Vec<LiveWeight> {
+pub fn live_weights(
+    config: &ReconcilerConfig,
+    observation: &Observation,
+    now: Timestamp,
+) -> Vec<LiveWeight> {
     let prices: Vec<_> = config.clusters.iter().map(price).collect();
     let of = |(index, cluster): (usize, &Cluster)| {
         let state = &observation.clusters[index];

@@ -202,7 +202,7 @@ fn first_seen(record: &Path) -> Result<BTreeMap<String, Value>> {
 
 /// Who is kept a place for by the end of a record, by their names, and in which cluster they have candidates.
 fn places(record: &Path) -> Result<BTreeMap<String, (Vec<usize>, Vec<usize>)>> {
-    let mut current: Option<(Config, State)> = None;
+    let mut current: Option<(ReconcilerConfig, State)> = None;
     for line in fs::read_to_string(record)?.lines() {
         match (serde_json::from_str(line)?, &mut current) {
             (Line::Config(config), current) => {

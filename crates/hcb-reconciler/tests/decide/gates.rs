@@ -141,7 +141,7 @@ fn who_was_let_go_is_called_back_to_room_that_came_free() {
 }
 
 /// The plain cloud with clusters drained.
-fn drained(names: &[&str]) -> Config {
+fn drained(names: &[&str]) -> ReconcilerConfig {
     let mut config = plain();
     for cluster in &mut config.clusters {
         cluster.drain = names.contains(&cluster.name.as_str());
@@ -183,7 +183,7 @@ fn a_cluster_that_is_drained_has_a_gate_that_nobody_passes() {
 
 #[test]
 fn nobody_is_let_go_to_a_cluster_that_is_drained() {
-    let go = |config: &Config, pod: JobPod| {
+    let go = |config: &ReconcilerConfig, pod: JobPod| {
         let seen = observation([4, 4], vec![pod]);
         let decision = decide(&seen, config, &Memory::default(), START);
         let releases = decision.releases.into_iter();

@@ -1,7 +1,7 @@
 //! The core of the reconciler: who may leave, and who not.
 
 use hcb_api::amounts::take;
-use hcb_api::config::Config;
+use hcb_api::config::ReconcilerConfig;
 use hcb_api::requirements::Shape;
 use hcb_reconciler::clock::Clock;
 use hcb_reconciler::decide::{ON_THEIR_WAY, decide};
@@ -27,7 +27,7 @@ mod reminders;
 const START: Timestamp = Timestamp::UNIX_EPOCH;
 
 /// 4-CPU nodes everywhere: `public` buys up to 3 at 1 an hour, `spare` up to 2 at 2 an hour.
-fn config(extra: &str) -> Config {
+fn config(extra: &str) -> ReconcilerConfig {
     let cluster = |name: &str,
                    tier: &str,
                    weight: u32,
@@ -56,18 +56,18 @@ fn config(extra: &str) -> Config {
 }
 
 /// The configuration in a text, and what is said of it.
-fn read(text: &str) -> (Option<Config>, String) {
+fn read(text: &str) -> (Option<ReconcilerConfig>, String) {
     let mut sources = Sources::default();
     let mut diagnostics = Diagnostics::default();
     let file = sources.add("config.yaml", text);
-    let config = Config::read(file, text, &mut diagnostics);
+    let config = ReconcilerConfig::read(file, text, &mut diagnostics);
     (
         config,
         hcb_source::diag::text::render(&diagnostics.sorted(), &sources, false, 100),
     )
 }
 
-fn plain() -> Config {
+fn plain() -> ReconcilerConfig {
     config("burst: {after: 0s}\n")
 }
 
@@ -159,13 +159,13 @@ fn keep(state: &mut ClusterState, parent: &str, cpu: i128) {
     state.keep(key(parent), true, false);
 }
 
-fn outcomes(observation: &Observation, config: &Config) -> Vec<Outcome> {
+fn outcomes(observation: &Observation, config: &ReconcilerConfig) -> Vec<Outcome> {
     outcomes_after(observation, config, &Memory::default(), START)
 }
 
 fn outcomes_after(
     observation: &Observation,
-    config: &Config,
+    config: &ReconcilerConfig,
     memory: &Memory,
     now: Timestamp,
 ) -> Vec<Outcome> {
@@ -181,7 +181,7 @@ fn at(seconds: i64) -> Timestamp {
 
 /// Decides and does what was decided, with a scheduler that tries what was released, until nothing is
 /// left to do. Returns all releases and the last decision.
-fn settle(seen: &mut Observation, config: &Config) -> (Vec<Release>, Decision) {
+fn settle(seen: &mut Observation, config: &ReconcilerConfig) -> (Vec<Release>, Decision) {
     let mut memory = Memory::default();
     let mut releases = Vec::new();
     loop {
@@ -218,7 +218,7 @@ fn settle(seen: &mut Observation, config: &Config) -> (Vec<Release>, Decision) {
 }
 
 /// How many may go to public, other and spare.
-fn released(seen: &mut Observation, config: &Config) -> (usize, usize, usize) {
+fn released(seen: &mut Observation, config: &ReconcilerConfig) -> (usize, usize, usize) {
     let (releases, _) = settle(seen, config);
     let count = |name: &str| {
         releases
