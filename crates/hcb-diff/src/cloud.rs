@@ -7,8 +7,8 @@ use super::read::{Object, Side, objects};
 use hcb_api::config::Pool;
 use hcb_api::config::ReconcilerConfig;
 use hcb_api::node_pool::fits_empty;
-use hcb_api::requirements::Shape;
-use hcb_api::shape::shape_of_template;
+use hcb_api::requirements::PodRequirements;
+use hcb_api::pod_spec::requirements_of_template;
 use hcb_source::diag::Diagnostics;
 use hcb_source::source::Sources;
 use rayon::prelude::*;
@@ -32,7 +32,7 @@ pub struct Placed {
     /// Its name.
     pub name: String,
     /// What a pod asks of a cluster.
-    pub shape: Shape,
+    pub shape: PodRequirements,
     /// Pods at the same time.
     pub pods: u32,
     /// The clusters that it may run in and that have a node on which it fits, in their order.
@@ -115,7 +115,7 @@ fn placed(object: &Object, config: &ReconcilerConfig) -> Option<Placed> {
         _ => return None,
     };
     let names: Vec<_> = config.clusters.iter().map(|c| c.name.clone()).collect();
-    let shape = shape_of_template(spec.get("template")?, &names)?;
+    let shape = requirements_of_template(spec.get("template")?, &names)?;
     let fits = |pools: &[Pool]| pools.iter().any(|pool| fits_empty(pool, &shape));
     let clusters = config
         .clusters

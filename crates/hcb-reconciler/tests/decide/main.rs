@@ -2,7 +2,7 @@
 
 use hcb_api::amounts::take;
 use hcb_api::config::ReconcilerConfig;
-use hcb_api::requirements::Shape;
+use hcb_api::requirements::PodRequirements;
 use hcb_reconciler::clock::Clock;
 use hcb_reconciler::decide::{ON_THEIR_WAY, decide};
 use hcb_reconciler::decision::{Decision, Outcome, Period, Release, Verdict};
@@ -103,9 +103,9 @@ fn pod(name: &str, cpu: i128) -> JobPod {
         job: None,
         created: START,
         priority: 0,
-        shape: Arc::new(Shape {
+        shape: Arc::new(PodRequirements {
             requests: cpus(cpu),
-            ..Shape::default()
+            ..PodRequirements::default()
         }),
         released: BTreeMap::new(),
         placed: None,
@@ -282,10 +282,10 @@ fn a_place_that_is_kept_for_another_is_no_room() {
 #[test]
 fn a_pod_that_may_only_run_in_private_waits() {
     let mut only = pod("a", 1);
-    only.shape = Arc::new(Shape {
+    only.shape = Arc::new(PodRequirements {
         requests: cpus(1),
         clusters: BTreeSet::from(["private".into()]),
-        ..Shape::default()
+        ..PodRequirements::default()
     });
     assert_eq!(
         outcomes(&observation([4, 4], vec![only]), &plain()),

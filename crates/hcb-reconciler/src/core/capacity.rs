@@ -4,7 +4,7 @@ use super::observation::{ClusterState, JobPod, NodeState};
 use hcb_api::amounts::{Amounts, suffices, take};
 use hcb_api::config::{Cluster, Pool};
 use hcb_api::node_pool::{admits, whole};
-use hcb_api::requirements::Shape;
+use hcb_api::requirements::PodRequirements;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ pub struct Room<'a> {
     /// What is free on nodes that something was given away of.
     taken: HashMap<usize, Amounts>,
     /// Where to go on looking for a node, by what is asked for: what was too little stays so.
-    looked: HashMap<*const Shape, usize>,
+    looked: HashMap<*const PodRequirements, usize>,
     planned: Vec<(usize, Amounts)>,
     /// Nodes by pool, planned ones too.
     counts: Vec<u32>,
@@ -162,7 +162,7 @@ impl<'a> Room<'a> {
         }
     }
 
-    fn growth(&self, shape: &Shape) -> Option<usize> {
+    fn growth(&self, shape: &PodRequirements) -> Option<usize> {
         let pools = self.cluster.pools.iter().enumerate();
         let able = pools.filter(|(index, pool)| {
             self.counts[*index] < pool.max

@@ -5,8 +5,8 @@ use super::facts::{Fact, Watched};
 use hcb_api::amounts::Amounts;
 use hcb_api::gate::{GATE, Gate};
 use hcb_api::labels::TARGET;
-use hcb_api::requirements::{Shape, Taint};
-use hcb_api::shape::{PodSpec, affinity, amounts, requests, shape};
+use hcb_api::requirements::{PodRequirements, Taint};
+use hcb_api::pod_spec::{PodSpec, affinity, amounts, requests, shape};
 
 use super::observation::{HeldPod, JobName, JobPod, NodeState};
 
@@ -136,7 +136,7 @@ pub(super) struct Reader {
     /// The clusters' names by those of their virtual nodes.
     pub(super) virtual_nodes: HashMap<String, String>,
     /// What pods ask for, by their uids: it never changes, and is costly to read.
-    pub(super) shapes: HashMap<String, Arc<Shape>>,
+    pub(super) shapes: HashMap<String, Arc<PodRequirements>>,
 }
 
 /// Nodes.
@@ -306,7 +306,7 @@ impl Reader {
 
     /// What the pod asks of a cluster, from the pod as it was before Admiralty made it a proxy; where it
     /// may go, from the proxy, which carries the spec's rules of placement.
-    fn shape(&self, proxy: &Seen<Pods>) -> Shape {
+    fn shape(&self, proxy: &Seen<Pods>) -> PodRequirements {
         #[derive(Deserialize)]
         struct Original {
             spec: PodSpec,

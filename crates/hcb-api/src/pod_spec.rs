@@ -2,7 +2,7 @@
 
 use crate::amounts::{Amounts, add};
 use crate::labels::{CONSTRAINTS, TARGET};
-use crate::requirements::{Requirement, Shape, Toleration};
+use crate::requirements::{Requirement, PodRequirements, Toleration};
 use hcb_kubernetes::Quantity;
 use k8s_openapi::api::core::v1::{Affinity, ResourceRequirements, Toleration as PodToleration};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as KubernetesQuantity;
@@ -52,12 +52,12 @@ struct Container {
 }
 
 /// What a pod asks of a cluster, and to which of the clusters `rules` let it go.
-pub fn shape(
+pub fn requirements(
     spec: &PodSpec,
     annotations: &BTreeMap<String, String>,
     rules: &[Vec<Requirement>],
     names: &[String],
-) -> Shape {
+) -> PodRequirements {
     let is_allowed = |name: &&String| {
         let labels = BTreeMap::from([(TARGET.to_owned(), (*name).clone())]);
         let is_about_clusters = |group: &Vec<Requirement>| {
@@ -67,7 +67,7 @@ pub fn shape(
         };
         rules.is_empty() || rules.iter().any(is_about_clusters)
     };
-    Shape {
+    PodRequirements {
         requests: requests(spec, annotations),
         tolerations: spec.tolerations.iter().map(toleration).collect(),
         node_selector: spec.node_selector.clone(),
@@ -78,7 +78,7 @@ pub fn shape(
 
 /// What the pods of a template ask of the clusters of these names, as the reconciler will see them.
 /// `None` where it is no template of pods.
-pub fn shape_of_template(template: &Value, names: &[String]) -> Option<Shape> {
+pub fn requirements_of_template(template: &Value, names: &[String]) -> Option<PodRequirements> {
     let spec = PodSpec::deserialize(template.get("spec")?).ok()?;
     let annotations = template.pointer("/metadata/annotations");
     let annotations = annotations.and_then(|all| BTreeMap::deserialize(all).ok());
@@ -87,7 +87,7 @@ pub fn shape_of_template(template: &Value, names: &[String]) -> Option<Shape> {
         Some(text) => serde_saphyr::from_str(text).ok()?,
         None => PodSpec::default(),
     };
-    Some(shape(&spec, &annotations, &affinity(&rules), names))
+    Some(requirements(&spec, &annotations, &affinity(&rules), names))
 }
 
 /// What a pod asks for: its containers and sidecars together, or its largest step of initialization; with
@@ -205,8 +205,8 @@ mod tests {
                 "containers": [{"name": "main", "resources": {"requests": {"cpu": "2"}}}],
             },
         });
-        let shape = shape_of_template(&template, &[]).expect("a template");
-        shape.requests["cpu"]
+        let asked = requirements_of_template(&template, &[]).expect("a template");
+        asked.requests["cpu"]
     }
 
     #[test]

@@ -6,47 +6,11 @@ use super::observation::{ClusterState, JobPod, NodeState, Observation};
 use super::room::{Room, Way};
 use hcb_api::amounts::Amounts;
 use hcb_api::config::ReconcilerConfig;
-use hcb_api::requirements::Shape;
+use hcb_api::requirements::PodRequirements;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-
-/// Amounts by resource as people write them, such as `3.5` CPUs or `12Gi`.
-pub type Written = BTreeMap<String, String>;
-
-/// What was decided of a pod, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Explanation {
-    /// When it was decided.
-    pub at: Timestamp,
-    /// The outcome in one word, such as `Released`.
-    pub outcome: String,
-    /// The outcome in words.
-    pub why: String,
-    /// What the pod asks for.
-    pub requested: Written,
-    /// Every cluster, in the order in which they are considered.
-    pub clusters: Vec<Considered>,
-}
-
-/// What was decided of a cluster for a pod.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Considered {
-    /// The cluster.
-    pub cluster: String,
-    /// Its tier.
-    pub tier: String,
-    /// Whether the pod goes there.
-    pub chosen: bool,
-    /// Why, or why not.
-    pub why: String,
-    /// What is free on the roomiest node that would let the pod in, of what it asks for.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub free: Written,
-}
 
 /// Explains decisions of one observation.
 #[derive(Debug)]
@@ -56,7 +20,7 @@ pub struct Reasons<'a> {
     /// Made when first asked for: of most decisions there is nothing new to tell.
     rooms: Vec<Option<Room<'a>>>,
     /// The roomiest nodes, by cluster and what is asked for.
-    roomiest: HashMap<(usize, *const Shape), Option<Written>>,
+    roomiest: HashMap<(usize, *const PodRequirements), Option<Written>>,
 }
 
 impl<'a> Reasons<'a> {
@@ -186,7 +150,7 @@ impl<'a> Reasons<'a> {
         }
     }
 
-    fn roomiest(&mut self, index: usize, shape: &Arc<Shape>) -> Option<Written> {
+    fn roomiest(&mut self, index: usize, shape: &Arc<PodRequirements>) -> Option<Written> {
         let state = &self.observation.clusters[index];
         let found = self.roomiest.entry((index, Arc::as_ptr(shape)));
         found.or_insert_with(|| roomiest(state, shape)).clone()
@@ -194,7 +158,7 @@ impl<'a> Reasons<'a> {
 }
 
 /// What is free of the requests on the node that comes closest to them.
-fn roomiest(state: &ClusterState, shape: &Shape) -> Option<Written> {
+fn roomiest(state: &ClusterState, shape: &PodRequirements) -> Option<Written> {
     let admits =
         |node: &&NodeState| node.takes_pods && shape.is_admitted(&node.labels, &node.taints);
     let closeness = |node: &NodeState| {

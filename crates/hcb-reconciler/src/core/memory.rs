@@ -32,18 +32,6 @@ pub struct Memory {
     pub tiers: Vec<TierState>,
 }
 
-/// Whether pods may leave for a tier at once.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TierState {
-    /// Whether they may: otherwise each must have waited as long as the spec says.
-    pub is_open: bool,
-    /// Since when it is so.
-    pub since: Option<Timestamp>,
-    /// When a pod last waited for it.
-    pub wanted: Option<Timestamp>,
-}
-
 impl Memory {
     /// Takes in what is seen before anything is decided of it.
     pub fn see(&mut self, observation: &Observation, config: &ReconcilerConfig, now: Timestamp) {
@@ -122,16 +110,4 @@ fn remember<K: Ord>(since: &mut BTreeMap<K, Timestamp>, what: K, now: Timestamp)
     let before = since.len();
     since.entry(what).or_insert(now);
     since.len() > before
-}
-
-/// What outlives a leader and a configuration, by the names of clusters and tiers.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Legacy {
-    /// What was spent this month.
-    pub ledger: Ledger,
-    /// By how much each cluster is behind its share.
-    pub credits: BTreeMap<String, f64>,
-    /// The tiers, as they were left.
-    pub tiers: BTreeMap<String, TierState>,
 }

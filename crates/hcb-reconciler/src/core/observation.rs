@@ -5,7 +5,7 @@
 use super::weights::REMEMBERED_FOR;
 use hcb_api::amounts::{Amounts, add, take};
 use hcb_api::gate::Gate;
-use hcb_api::requirements::{Shape, Taint};
+use hcb_api::requirements::{PodRequirements, Taint};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -141,7 +141,7 @@ impl ClusterState {
 
     /// When the last node came of those that have room for a pod of this shape, if one did of late. Its taints
     /// are not looked at: providers take theirs off while it gets ready.
-    pub fn arrival_for(&self, shape: &Shape, now: Timestamp) -> Option<Timestamp> {
+    pub fn arrival_for(&self, shape: &PodRequirements, now: Timestamp) -> Option<Timestamp> {
         let arrived = self.arrived.iter();
         arrived
             .filter(|(_, arrived)| arrived.duration_until(now).unsigned_abs() < ARRIVES_WITHIN)
@@ -320,7 +320,7 @@ pub struct JobPod {
     /// Higher goes first.
     pub priority: i32,
     /// What it asks for, shared by all pods that ask for the same.
-    pub shape: Arc<Shape>,
+    pub shape: Arc<PodRequirements>,
     /// The clusters whose gates it may pass, with the time since when.
     pub released: BTreeMap<String, Timestamp>,
     /// The cluster that it was bound to.

@@ -12,20 +12,6 @@ const SPARE: f64 = 0.25;
 /// How long a failure is held against a cluster.
 pub const REMEMBERED_FOR: Duration = Duration::from_secs(900);
 
-/// The weight of a cluster now, and what made it so. Factors are multiplied; 1 changes nothing.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct LiveWeight {
-    /// The weight that pods are shared out by.
-    pub weight: f64,
-    /// More than 1 where nodes are cheaper than the tier's mean, by CPU.
-    pub price: f64,
-    /// Less than 1 where little is left of what the cluster may grow to.
-    pub load: f64,
-    /// Less than 1 where pods were lost with their nodes of late.
-    pub failures: f64,
-}
-
 /// The weights of all clusters, in the order of the configuration.
 pub fn live_weights(
     config: &ReconcilerConfig,

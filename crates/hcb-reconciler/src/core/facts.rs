@@ -6,7 +6,7 @@ use super::decision::Decision;
 use hcb_api::amounts::Amounts;
 use hcb_api::config::ReconcilerConfig;
 use hcb_api::gate::Gate;
-use hcb_api::requirements::Shape;
+use hcb_api::requirements::PodRequirements;
 
 use super::memory::{Legacy, Memory};
 use super::observation::{ClusterState, HeldPod, JobPod, NodeState, Observation};
@@ -110,7 +110,7 @@ pub struct Known {
     pub observation: Observation,
     source: usize,
     names: Vec<String>,
-    shapes: HashSet<Arc<Shape>>,
+    shapes: HashSet<Arc<PodRequirements>>,
     requests: HashSet<Arc<Amounts>>,
     listings: Vec<[Listing; 4]>,
     alive: Vec<Option<Timestamp>>,
