@@ -2,7 +2,7 @@
 
 use crate::amounts::{Amounts, add};
 use crate::labels::{CONSTRAINTS, TARGET};
-use crate::requirements::{Requirement, PodRequirements, Toleration};
+use crate::requirements::{PodRequirements, Requirement, Toleration};
 use hcb_kubernetes::Quantity;
 use k8s_openapi::api::core::v1::{Affinity, ResourceRequirements, Toleration as PodToleration};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as KubernetesQuantity;

@@ -1,6 +1,7 @@
-//! Where a pod fits: on nodes that are there, or on nodes that an autoscaler would add.
+//! What is free: where a demand fits on nodes that are there, or on nodes that an autoscaler would add.
 
-use super::observation::{ClusterState, JobPod, NodeState};
+use super::demand::Demand;
+use super::observation::{ClusterState, NodeState};
 use hcb_api::amounts::{Amounts, suffices, take};
 use hcb_api::config::{Cluster, Pool};
 use hcb_api::node_pool::{admits, whole};
@@ -8,9 +9,9 @@ use hcb_api::requirements::PodRequirements;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-/// How a pod would be taken in.
+/// How a demand would be placed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum Placement {
     /// A node has room.
     Node(usize),
     /// A node that is being added for other pods has room.
@@ -21,7 +22,7 @@ pub enum Way {
 
 /// What is left of a cluster while decisions are made: what is seen, less what was given away since.
 #[derive(Debug, Clone)]
-pub struct Room<'a> {
+pub struct Capacity<'a> {
     /// The cluster.
     pub cluster: &'a Cluster,
     state: &'a ClusterState,
@@ -37,10 +38,10 @@ pub struct Room<'a> {
     quotas: BTreeMap<&'a (String, String), Amounts>,
 }
 
-impl<'a> Room<'a> {
+impl<'a> Capacity<'a> {
     /// What is free in a cluster as it is seen.
     pub fn new(cluster: &'a Cluster, state: &'a ClusterState) -> Self {
-        let mut room = Self {
+        let mut capacity = Self {
             cluster,
             state,
             nodes: state.nodes.values().collect(),
@@ -52,58 +53,58 @@ impl<'a> Room<'a> {
         };
         for requests in state.reserved() {
             let fits = |node: &&NodeState| suffices(&node.free, requests);
-            if let Some(index) = room.nodes.iter().position(fits) {
-                room.take(index, requests);
+            if let Some(index) = capacity.nodes.iter().position(fits) {
+                capacity.take(index, requests);
             }
         }
-        room
+        capacity
     }
 
     /// A node that is there and has room.
-    pub fn fits(&mut self, pod: &JobPod) -> Option<Way> {
+    pub fn fits(&mut self, pod: &Demand) -> Option<Placement> {
         if !self.is_within_quotas(pod) {
             return None;
         }
-        let shape = &pod.shape;
-        let key = Arc::as_ptr(shape);
+        let requirements = &pod.requirements;
+        let key = Arc::as_ptr(requirements);
         let from = self.looked.get(&key).copied().unwrap_or_default();
         let fits = |(index, node): (usize, &&NodeState)| {
             node.takes_pods
-                && shape.fits(self.taken.get(&index).unwrap_or(&node.free))
-                && shape.is_admitted(&node.labels, &node.taints)
+                && requirements.fits(self.taken.get(&index).unwrap_or(&node.free))
+                && requirements.is_admitted(&node.labels, &node.taints)
         };
         let mut nodes = self.nodes.iter().enumerate().skip(from);
         let found = nodes.find(|entry| fits(*entry)).map(|(index, _)| index);
         self.looked.insert(key, found.unwrap_or(self.nodes.len()));
-        found.map(Way::Node)
+        found.map(Placement::Node)
     }
 
     /// A way to take the pod in: a node that is there, one that is coming, or one more of the cheapest
     /// pool that may still grow.
-    pub fn find(&mut self, pod: &JobPod) -> Option<Way> {
+    pub fn find(&mut self, pod: &Demand) -> Option<Placement> {
         self.fits(pod).or_else(|| self.grows(pod))
     }
 
     /// A way to take the pod in on a node that is not there yet.
-    pub fn grows(&self, pod: &JobPod) -> Option<Way> {
+    pub fn grows(&self, pod: &Demand) -> Option<Placement> {
         if !self.is_within_quotas(pod) {
             return None;
         }
-        let shape = &pod.shape;
+        let requirements = &pod.requirements;
         let coming = |(pool, free): &(usize, Amounts)| {
-            shape.fits(free) && admits(&self.cluster.pools[*pool], shape)
+            requirements.fits(free) && admits(&self.cluster.pools[*pool], requirements)
         };
-        let planned = self.planned.iter().position(coming).map(Way::Planned);
-        planned.or_else(|| self.growth(shape).map(Way::Grow))
+        let planned = self.planned.iter().position(coming).map(Placement::Planned);
+        planned.or_else(|| self.growth(requirements).map(Placement::Grow))
     }
 
     /// Takes the pod in, so that the room is not given away twice.
-    pub fn reserve(&mut self, pod: &JobPod, way: Way) {
-        let requests = &pod.shape.requests;
-        match way {
-            Way::Node(index) => self.take(index, requests),
-            Way::Planned(index) => take(&mut self.planned[index].1, requests),
-            Way::Grow(pool) => {
+    pub fn reserve(&mut self, pod: &Demand, placement: Placement) {
+        let requests = &pod.requirements.requests;
+        match placement {
+            Placement::Node(index) => self.take(index, requests),
+            Placement::Planned(index) => take(&mut self.planned[index].1, requests),
+            Placement::Grow(pool) => {
                 let mut free = whole(&self.cluster.pools[pool]);
                 take(&mut free, requests);
                 self.planned.push((pool, free));
@@ -122,11 +123,11 @@ impl<'a> Room<'a> {
     }
 
     /// Whether the quotas of its namespace let a candidate of the pod be made.
-    pub fn is_within_quotas(&self, pod: &JobPod) -> bool {
+    pub fn is_within_quotas(&self, pod: &Demand) -> bool {
         let leaves_enough = |(key, left): (&'a (String, String), &'a Amounts)| {
             let left = self.quotas.get(key).unwrap_or(left);
             left.iter().all(|(resource, left)| {
-                let requested = pod.shape.requests.get(resource).copied();
+                let requested = pod.requirements.requests.get(resource).copied();
                 requested.is_none_or(|requested| requested <= *left)
             })
         };
@@ -155,20 +156,20 @@ impl<'a> Room<'a> {
     }
 
     /// What a way costs an hour more.
-    pub fn price(&self, way: Way) -> f64 {
-        match way {
-            Way::Grow(pool) => self.cluster.pools[pool].price_per_hour.unwrap_or_default(),
-            Way::Node(_) | Way::Planned(_) => 0.0,
+    pub fn price(&self, placement: Placement) -> f64 {
+        match placement {
+            Placement::Grow(pool) => self.cluster.pools[pool].price_per_hour.unwrap_or_default(),
+            Placement::Node(_) | Placement::Planned(_) => 0.0,
         }
     }
 
-    fn growth(&self, shape: &PodRequirements) -> Option<usize> {
+    fn growth(&self, requirements: &PodRequirements) -> Option<usize> {
         let pools = self.cluster.pools.iter().enumerate();
         let able = pools.filter(|(index, pool)| {
             self.counts[*index] < pool.max
                 && pool.max > pool.min
-                && shape.fits(&whole(pool))
-                && admits(pool, shape)
+                && requirements.fits(&whole(pool))
+                && admits(pool, requirements)
                 && self.is_within_limits(pool)
         });
         let price = |pool: &Pool| pool.price_per_hour.unwrap_or_default();

@@ -1,43 +1,42 @@
-//! What is decided: the words between the core, which chooses them, and the shell, which acts on them.
+//! What is decided: the core says it, the runtime has the engine do it.
 
+use super::demand::Demand;
 use super::gates::GateChange;
-use super::memory::TierState;
-use super::observation::JobPod;
-use super::weights::LiveWeight;
+use hcb_api::status::{LiveWeight, TierState};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// A pod that may pass a gate.
+/// A demand that may leave for a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Release {
-    /// The pod's namespace.
+    /// Its namespace.
     pub namespace: String,
-    /// The pod's name.
+    /// Its name.
     pub name: String,
-    /// The pod's uid.
+    /// Its uid.
     pub uid: String,
-    /// The version of the pod that this was decided of.
+    /// The version of it that this was decided of.
     pub version: String,
-    /// The cluster whose gate it may pass.
+    /// The cluster that it is released to.
     pub cluster: String,
 }
 
-/// A pod that the scheduler should look at again: a place is kept for it, or is free, which nothing tells
-/// the scheduler. By itself it looks a minute later.
+/// A demand that the engine should look at again: a place is reserved for it, or is free, which nothing else
+/// tells the engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wake {
-    /// The pod's namespace.
+pub struct Nudge {
+    /// Its namespace.
     pub namespace: String,
-    /// The pod's name.
+    /// Its name.
     pub name: String,
-    /// The pod's uid.
+    /// Its uid.
     pub uid: String,
 }
 
-impl Wake {
-    /// Of this pod.
-    pub fn of(pod: &JobPod) -> Self {
+impl Nudge {
+    /// Of this demand.
+    pub fn of(pod: &Demand) -> Self {
         Self {
             namespace: pod.namespace.clone(),
             name: pod.name.clone(),
@@ -46,29 +45,36 @@ impl Wake {
     }
 }
 
-/// A pod that stands for one of the source: the index of its cluster, its namespace and its name.
+/// A pod that an engine made of a demand in a cluster: the index of the cluster, its namespace and its name.
 pub type Candidate = (usize, (String, String));
 
-/// Why a pod waits, or where it may go.
+/// Why a demand waits, or where it may go. Aliases are what 0.1.0 wrote into records.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Outcome {
-    /// A cluster keeps a place for it; the scheduler takes that.
-    Kept(String),
-    /// A cluster of the first tier has room; the scheduler places it there.
-    Fits(String),
+    /// A cluster has reserved a place for it; the engine binds it there.
+    #[serde(alias = "kept")]
+    PlaceReserved(String),
+    /// A cluster of the first tier has room; the engine places it there.
+    #[serde(alias = "fits")]
+    FitsFirstTier(String),
     /// A cluster of the first tier is adding a node for it.
-    Grows(String),
+    #[serde(alias = "grows")]
+    AwaitingScaleUp(String),
     /// It has not waited for as long as the spec asks for; it has until then.
-    Waits(Timestamp),
+    #[serde(alias = "waits")]
+    BurstDelayed(Timestamp),
     /// It may go to this cluster.
     Released(String),
-    /// It may go to a cluster of this tier as soon as the scheduler has seen to those before it.
-    Next(String),
-    /// A cluster that it may run in cannot be seen; nothing is opened blindly.
-    Unseen(String),
+    /// It is released to a cluster of this tier as soon as the engine is done with those before it.
+    #[serde(alias = "next")]
+    QueuedForBurst(String),
+    /// A cluster that it may run in cannot be reached; nothing is opened blindly.
+    #[serde(alias = "unseen")]
+    ClusterUnreachable(String),
     /// There is room to be bought, but not for the budget.
-    Budget {
+    #[serde(alias = "budget")]
+    OverBudget {
         /// The cluster that would grow.
         cluster: String,
         /// The period that the budget is for.
@@ -90,10 +96,10 @@ pub enum Period {
     Month,
 }
 
-/// What was decided of a waiting pod.
+/// What was decided of a demand that waits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// The pod's uid.
+    /// Its uid.
     pub uid: String,
     /// What was decided.
     pub outcome: Outcome,
@@ -108,24 +114,26 @@ pub struct Decision {
     /// Gates to change.
     #[serde(default)]
     pub gates: Vec<GateChange>,
-    /// Whom to wake.
-    pub wakes: Vec<Wake>,
-    /// Candidates of pods that an earlier tier has room for: what is kept for them is not theirs to take.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub held: BTreeSet<Candidate>,
-    /// One verdict for each pod that waits.
+    /// What the engine should look at again.
+    #[serde(rename = "wakes")]
+    pub nudges: Vec<Nudge>,
+    /// Candidates of demands that were recalled to an earlier tier, which has room for them by now: they must not
+    /// take the places that are reserved for them.
+    #[serde(rename = "held", default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub recalled: BTreeSet<Candidate>,
+    /// One verdict for each demand that waits.
     pub verdicts: Vec<Verdict>,
     /// What the nodes of the later tiers cost an hour, with those that were decided on.
     pub hourly_cost: f64,
     /// When time alone changes the decision.
     pub look_again: Option<Timestamp>,
-    /// The weights that pods were shared out by.
+    /// The weights that demands were shared out by.
     pub weights: Vec<LiveWeight>,
     /// By how much each cluster is behind its share after it.
     pub credits: Vec<f64>,
     /// The tiers after it.
     pub tiers: Vec<TierState>,
-    /// When it was made, where a pod was let go or could have been since the scheduler has nothing to do.
-    #[serde(default)]
-    pub turn: Option<Timestamp>,
+    /// When it was made, where the engine's scheduler was free for another demand.
+    #[serde(rename = "turn", default)]
+    pub scheduler_free: Option<Timestamp>,
 }

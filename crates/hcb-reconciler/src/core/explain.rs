@@ -1,29 +1,30 @@
-//! Why a pod is where it is: for each cluster whether it was considered and chosen, and what was free
-//! against what was asked for.
+//! Explains decisions: for each cluster whether it was considered and chosen, and what was free against what was
+//! asked for.
 
+use super::capacity::{Capacity, Placement};
 use super::decision::{Outcome, Period};
-use super::observation::{ClusterState, JobPod, NodeState, Observation};
-use super::room::{Room, Way};
+use super::demand::Demand;
+use super::observation::{ClusterState, NodeState, Observation};
 use hcb_api::amounts::Amounts;
 use hcb_api::config::ReconcilerConfig;
+use hcb_api::explanation::{Considered, Explanation, Written};
 use hcb_api::requirements::PodRequirements;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Explains decisions of one observation.
 #[derive(Debug)]
-pub struct Reasons<'a> {
+pub struct Explainer<'a> {
     observation: &'a Observation,
     config: &'a ReconcilerConfig,
     /// Made when first asked for: of most decisions there is nothing new to tell.
-    rooms: Vec<Option<Room<'a>>>,
+    rooms: Vec<Option<Capacity<'a>>>,
     /// The roomiest nodes, by cluster and what is asked for.
     roomiest: HashMap<(usize, *const PodRequirements), Option<Written>>,
 }
 
-impl<'a> Reasons<'a> {
+impl<'a> Explainer<'a> {
     /// Of what is seen.
     pub fn new(observation: &'a Observation, config: &'a ReconcilerConfig) -> Self {
         Self {
@@ -34,24 +35,24 @@ impl<'a> Reasons<'a> {
         }
     }
 
-    /// Why this was decided of a pod.
-    pub fn explain(&mut self, pod: &JobPod, outcome: &Outcome, now: Timestamp) -> Explanation {
+    /// Why this was decided of a demand.
+    pub fn explain(&mut self, pod: &Demand, outcome: &Outcome, now: Timestamp) -> Explanation {
         let clusters =
             (0..self.config.clusters.len()).map(|index| self.considered(index, pod, outcome));
         Explanation {
             clusters: clusters.collect(),
             at: now,
-            outcome: word(outcome).to_owned(),
+            outcome: reason(outcome).to_owned(),
             why: described(outcome),
-            requested: written(&pod.shape.requests, &pod.shape.requests),
+            requested: written(&pod.requirements.requests, &pod.requirements.requests),
         }
     }
 
-    fn considered(&mut self, index: usize, pod: &JobPod, outcome: &Outcome) -> Considered {
+    fn considered(&mut self, index: usize, pod: &Demand, outcome: &Outcome) -> Considered {
         let cluster = &self.config.clusters[index];
         let chosen = chosen(outcome) == Some(&cluster.name);
         let state = &self.observation.clusters[index];
-        let free = self.roomiest(index, &pod.shape);
+        let free = self.roomiest(index, &pod.requirements);
         Considered {
             cluster: cluster.name.clone(),
             tier: cluster.tier.clone(),
@@ -65,20 +66,20 @@ impl<'a> Reasons<'a> {
         &mut self,
         index: usize,
         state: &'a ClusterState,
-        pod: &JobPod,
+        pod: &Demand,
         outcome: &Outcome,
         chosen: bool,
         free: Option<&Written>,
     ) -> String {
         let cluster = &self.config.clusters[index];
-        let room = self.rooms[index].get_or_insert_with(|| Room::new(cluster, state));
-        if !pod.shape.may_run_in(&cluster.name) {
+        let room = self.rooms[index].get_or_insert_with(|| Capacity::new(cluster, state));
+        if !pod.requirements.may_run_in(&cluster.name) {
             return "the workload may not run there".to_owned();
         }
         if !state.is_seen {
             return "cannot be seen".to_owned();
         }
-        if let Outcome::Kept(_) = outcome
+        if let Outcome::PlaceReserved(_) = outcome
             && chosen
         {
             return "keeps a place for it".to_owned();
@@ -107,7 +108,7 @@ impl<'a> Reasons<'a> {
             None => "no node lets it in".to_owned(),
             Some(free) => {
                 let lacking = free.iter().filter_map(|(resource, free)| {
-                    let asked = pod.shape.requests.get(resource)?;
+                    let asked = pod.requirements.requests.get(resource)?;
                     Some(format!("{free} of {} {resource}", human(resource, *asked)))
                 });
                 let lacking: Vec<_> = lacking.collect();
@@ -115,7 +116,7 @@ impl<'a> Reasons<'a> {
             }
         };
         let tier = self.config.tier(cluster);
-        let goes = super::reasons::chosen(outcome);
+        let goes = self::chosen(outcome);
         let goes = self
             .config
             .clusters
@@ -128,15 +129,15 @@ impl<'a> Reasons<'a> {
             return format!("not needed: {} comes before it", goes.name);
         }
         match (way, chosen) {
-            (Some(Way::Node(_)), true) => "has a node with room".to_owned(),
-            (Some(Way::Grow(pool)), true) => format!("{full}; it {}", grows(pool)),
-            (Some(Way::Node(_)), false) => match outcome {
+            (Some(Placement::Node(_)), true) => "has a node with room".to_owned(),
+            (Some(Placement::Grow(pool)), true) => format!("{full}; it {}", grows(pool)),
+            (Some(Placement::Node(_)), false) => match outcome {
                 Outcome::Released(_) => "has room; it is the turn of another".to_owned(),
-                Outcome::Waits(_) => "has room; it has not waited long enough".to_owned(),
+                Outcome::BurstDelayed(_) => "has room; it has not waited long enough".to_owned(),
                 _ => "has room, and is not needed".to_owned(),
             },
-            (Some(Way::Grow(pool)), false) => match outcome {
-                Outcome::Budget { .. } => format!("{}, over the budget", grows(pool)),
+            (Some(Placement::Grow(pool)), false) => match outcome {
+                Outcome::OverBudget { .. } => format!("{}, over the budget", grows(pool)),
                 Outcome::Released(_) if tier > 0 => {
                     format!("{full}; it {}; it is the turn of another", grows(pool))
                 }
@@ -150,19 +151,24 @@ impl<'a> Reasons<'a> {
         }
     }
 
-    fn roomiest(&mut self, index: usize, shape: &Arc<PodRequirements>) -> Option<Written> {
+    fn roomiest(&mut self, index: usize, requirements: &Arc<PodRequirements>) -> Option<Written> {
         let state = &self.observation.clusters[index];
-        let found = self.roomiest.entry((index, Arc::as_ptr(shape)));
-        found.or_insert_with(|| roomiest(state, shape)).clone()
+        let found = self.roomiest.entry((index, Arc::as_ptr(requirements)));
+        found
+            .or_insert_with(|| roomiest(state, requirements))
+            .clone()
     }
 }
 
 /// What is free of the requests on the node that comes closest to them.
-fn roomiest(state: &ClusterState, shape: &PodRequirements) -> Option<Written> {
+fn roomiest(state: &ClusterState, requirements: &PodRequirements) -> Option<Written> {
     let admits =
-        |node: &&NodeState| node.takes_pods && shape.is_admitted(&node.labels, &node.taints);
+        |node: &&NodeState| node.takes_pods && requirements.is_admitted(&node.labels, &node.taints);
     let closeness = |node: &NodeState| {
-        let parts = shape.requests.iter().filter(|(_, asked)| **asked > 0);
+        let parts = requirements
+            .requests
+            .iter()
+            .filter(|(_, asked)| **asked > 0);
         let parts = parts.map(|(resource, asked)| {
             node.free.get(resource).copied().unwrap_or_default() as f64 / *asked as f64
         });
@@ -170,7 +176,7 @@ fn roomiest(state: &ClusterState, shape: &PodRequirements) -> Option<Written> {
     };
     let nodes = state.nodes.values().filter(admits);
     let node = nodes.max_by(|left, right| closeness(left).total_cmp(&closeness(right)))?;
-    Some(written(&node.free, &shape.requests))
+    Some(written(&node.free, &requirements.requests))
 }
 
 /// Amounts of the resources that are asked for, without the number of pods.
@@ -206,32 +212,32 @@ pub fn human(resource: &str, milli: i128) -> String {
     )
 }
 
-/// The cluster that an outcome is for, where it lets the pod go to one.
+/// The cluster that an outcome is for, where it lets the demand go to one.
 pub fn chosen(outcome: &Outcome) -> Option<&String> {
     match outcome {
-        Outcome::Kept(cluster)
-        | Outcome::Fits(cluster)
-        | Outcome::Grows(cluster)
+        Outcome::PlaceReserved(cluster)
+        | Outcome::FitsFirstTier(cluster)
+        | Outcome::AwaitingScaleUp(cluster)
         | Outcome::Released(cluster) => Some(cluster),
-        Outcome::Waits(_)
-        | Outcome::Next(_)
-        | Outcome::Unseen(_)
-        | Outcome::Budget { .. }
+        Outcome::BurstDelayed(_)
+        | Outcome::QueuedForBurst(_)
+        | Outcome::ClusterUnreachable(_)
+        | Outcome::OverBudget { .. }
         | Outcome::NoRoom => None,
     }
 }
 
-/// An outcome in one word, as reasons of Events are written.
-pub fn word(outcome: &Outcome) -> &'static str {
+/// An outcome in one word, as reasons of Events are written. Alerts know `OverBudget` and `NoRoom`.
+pub fn reason(outcome: &Outcome) -> &'static str {
     match outcome {
-        Outcome::Kept(_) => "Kept",
-        Outcome::Fits(_) => "Fits",
-        Outcome::Grows(_) => "Grows",
-        Outcome::Waits(_) => "Waits",
+        Outcome::PlaceReserved(_) => "PlaceReserved",
+        Outcome::FitsFirstTier(_) => "FitsFirstTier",
+        Outcome::AwaitingScaleUp(_) => "AwaitingScaleUp",
+        Outcome::BurstDelayed(_) => "BurstDelayed",
         Outcome::Released(_) => "Released",
-        Outcome::Next(_) => "Next",
-        Outcome::Unseen(_) => "ClusterUnseen",
-        Outcome::Budget { .. } => "OverBudget",
+        Outcome::QueuedForBurst(_) => "QueuedForBurst",
+        Outcome::ClusterUnreachable(_) => "ClusterUnreachable",
+        Outcome::OverBudget { .. } => "OverBudget",
         Outcome::NoRoom => "NoRoom",
     }
 }
@@ -239,21 +245,23 @@ pub fn word(outcome: &Outcome) -> &'static str {
 /// An outcome in words.
 pub fn described(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Kept(cluster) => format!("goes to {cluster}, which keeps a place for it"),
-        Outcome::Fits(cluster) => format!("stays: {cluster} has room for it"),
-        Outcome::Grows(cluster) => format!("stays: {cluster} can add a node for it"),
-        Outcome::Waits(until) => format!("waits until {until:.0} before it may leave"),
+        Outcome::PlaceReserved(cluster) => format!("goes to {cluster}, which keeps a place for it"),
+        Outcome::FitsFirstTier(cluster) => format!("stays: {cluster} has room for it"),
+        Outcome::AwaitingScaleUp(cluster) => format!("stays: {cluster} can add a node for it"),
+        Outcome::BurstDelayed(until) => format!("waits until {until:.0} before it may leave"),
         Outcome::Released(cluster) => format!("may go to {cluster}: nothing before it has room"),
-        Outcome::Next(tier) => format!("waits to be let go to {tier}, after those before it"),
-        Outcome::Unseen(cluster) => format!("waits: {cluster} cannot be seen"),
-        Outcome::Budget {
+        Outcome::QueuedForBurst(tier) => {
+            format!("waits to be let go to {tier}, after those before it")
+        }
+        Outcome::ClusterUnreachable(cluster) => format!("waits: {cluster} cannot be seen"),
+        Outcome::OverBudget {
             cluster,
             period: Period::Hour,
             cost,
         } => format!(
             "waits: with a node more in {cluster}, bursting would cost {cost:.2} an hour, over the budget"
         ),
-        Outcome::Budget {
+        Outcome::OverBudget {
             cluster,
             period: Period::Month,
             cost,

@@ -3,13 +3,16 @@
 
 use super::decide::decide;
 use super::decision::Decision;
+use super::demand::Demand;
 use hcb_api::amounts::Amounts;
 use hcb_api::config::ReconcilerConfig;
 use hcb_api::gate::Gate;
 use hcb_api::requirements::PodRequirements;
 
-use super::memory::{Legacy, Memory};
-use super::observation::{ClusterState, HeldPod, JobPod, NodeState, Observation};
+use super::memory::Memory;
+use super::observation::{ClusterPod, ClusterState, NodeState, Observation};
+use super::pacing::Pacing;
+use hcb_api::status::Handover;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -27,8 +30,9 @@ pub enum Watched {
     Nodes,
     /// Pods.
     Pods,
-    /// What Admiralty has pods made by.
-    Chaperons,
+    /// What says that a place is reserved for a candidate.
+    #[serde(rename = "chaperons")]
+    Reservations,
     /// Resource quotas.
     Quotas,
 }
@@ -51,33 +55,39 @@ pub enum Fact {
     Gate(usize, Gate),
     /// A node that is gone.
     NodeGone(usize, String),
-    /// A pod that holds room, by its uid.
-    Held(usize, String, HeldPod),
-    /// A pod of a job in the source cluster.
-    Job(usize, Box<JobPod>),
-    /// A pod that ended or is gone, by its uid.
+    /// A pod of a cluster, by its uid.
+    #[serde(rename = "held")]
+    Pod(usize, String, ClusterPod),
+    /// What waits or runs in the source cluster.
+    #[serde(rename = "job")]
+    Demand(usize, Box<Demand>),
+    /// A pod or a demand that ended or is gone, by its uid.
     PodGone(usize, String),
-    /// Whether a place is kept for a pod, by its namespace and name.
-    Place {
+    /// Whether a place is reserved for a candidate, by its namespace and name.
+    #[serde(rename = "place")]
+    Reservation {
         /// The cluster.
         cluster: usize,
         /// Namespace and name.
         key: (String, String),
         /// Whether one is.
-        is_kept: bool,
-        /// Whether the pod still says that it fits nowhere.
-        is_outdated: bool,
+        #[serde(rename = "is_kept")]
+        is_reserved: bool,
+        /// Whether the candidate still says that it was refused.
+        #[serde(rename = "is_outdated")]
+        is_stale: bool,
     },
     /// What is left of a quota, by its namespace and name.
     Quota(usize, (String, String), Amounts),
     /// A quota that is gone.
     QuotaGone(usize, (String, String)),
-    /// A pod was released to a cluster.
+    /// A demand was released to a cluster.
     Released(String, usize),
-    /// A pod was told to be looked at again.
-    Woken(String),
+    /// The engine was told to look at a demand again.
+    #[serde(rename = "woken")]
+    Nudged(String),
     /// What the leader before left.
-    TookOver(Box<Legacy>),
+    TookOver(Box<Handover>),
 }
 
 impl Fact {
@@ -91,26 +101,27 @@ impl Fact {
             | Self::Node(cluster, ..)
             | Self::Gate(cluster, _)
             | Self::NodeGone(cluster, _)
-            | Self::Held(cluster, ..)
-            | Self::Job(cluster, _)
+            | Self::Pod(cluster, ..)
+            | Self::Demand(cluster, _)
             | Self::PodGone(cluster, _)
-            | Self::Place { cluster, .. }
+            | Self::Reservation { cluster, .. }
             | Self::Quota(cluster, ..)
             | Self::QuotaGone(cluster, _)
             | Self::Released(_, cluster) => Some(*cluster),
-            Self::Woken(_) | Self::TookOver(_) => None,
+            Self::Nudged(_) | Self::TookOver(_) => None,
         }
     }
 }
 
-/// Everything that is known of the clusters.
-#[derive(Debug, Default)]
-pub struct Known {
+/// Takes facts in and has the observation that they make, with what is listed and which clusters answer.
+#[derive(Debug)]
+pub struct Observer {
     /// What decisions are made of.
     pub observation: Observation,
     source: usize,
     names: Vec<String>,
-    shapes: HashSet<Arc<PodRequirements>>,
+    pacing: Pacing,
+    requirements: HashSet<Arc<PodRequirements>>,
     requests: HashSet<Arc<Amounts>>,
     listings: Vec<[Listing; 4]>,
     alive: Vec<Option<Timestamp>>,
@@ -123,9 +134,9 @@ struct Listing {
     seen: Option<HashSet<String>>,
 }
 
-impl Known {
+impl Observer {
     /// Nothing, yet.
-    pub fn new(config: &ReconcilerConfig) -> Self {
+    pub fn new(config: &ReconcilerConfig, pacing: Pacing) -> Self {
         let count = config.clusters.len();
         Self {
             observation: Observation {
@@ -140,7 +151,9 @@ impl Known {
                 .collect(),
             listings: (0..count).map(|_| Default::default()).collect(),
             alive: vec![None; count],
-            ..Self::default()
+            pacing,
+            requirements: HashSet::new(),
+            requests: HashSet::new(),
         }
     }
 
@@ -167,7 +180,7 @@ impl Known {
                 let state = &mut self.observation.clusters[cluster];
                 // What is listed for the first time was there before.
                 if is_known {
-                    state.note_arrival(&name, &node, now);
+                    state.note_arrival(&name, &node, &self.pacing, now);
                 }
                 state.put_node(&name, node);
             }
@@ -177,41 +190,41 @@ impl Known {
             Fact::NodeGone(cluster, name) => {
                 self.observation.clusters[cluster].lose_node(&name, now);
             }
-            Fact::Held(cluster, uid, mut pod) => {
+            Fact::Pod(cluster, uid, mut pod) => {
                 self.note(cluster, Watched::Pods, || uid.clone());
                 pod.requests = shared(&mut self.requests, pod.requests);
-                self.observation.clusters[cluster].hold(&uid, pod);
+                self.observation.clusters[cluster].put_pod(&uid, pod);
             }
-            Fact::Job(cluster, mut pod) => {
-                self.note(cluster, Watched::Pods, || pod.uid.clone());
-                pod.shape = shared(&mut self.shapes, pod.shape);
+            Fact::Demand(cluster, mut demand) => {
+                self.note(cluster, Watched::Pods, || demand.uid.clone());
+                demand.requirements = shared(&mut self.requirements, demand.requirements);
                 // Clocks of other machines may be ahead; nothing waits for their time to come.
-                pod.created = pod.created.min(now);
-                for since in pod.released.values_mut() {
+                demand.created = demand.created.min(now);
+                for since in demand.released.values_mut() {
                     *since = (*since).min(now);
                 }
-                if let Some(known) = self.observation.pods.get(&pod.uid) {
+                if let Some(known) = self.observation.demands.get(&demand.uid) {
                     // What was released a moment ago may not be in this event yet.
                     for (cluster, since) in &known.released {
-                        pod.released.entry(cluster.clone()).or_insert(*since);
+                        demand.released.entry(cluster.clone()).or_insert(*since);
                     }
                 }
-                self.observation.pods.insert(pod.uid.clone(), *pod);
+                self.observation.demands.insert(demand.uid.clone(), *demand);
             }
             Fact::PodGone(cluster, uid) => {
-                self.observation.clusters[cluster].let_end(&uid, now);
+                self.observation.clusters[cluster].end_pod(&uid, now);
                 if cluster == self.source {
-                    self.observation.pods.remove(&uid);
+                    self.observation.demands.remove(&uid);
                 }
             }
-            Fact::Place {
+            Fact::Reservation {
                 cluster,
                 key,
-                is_kept,
-                is_outdated,
+                is_reserved,
+                is_stale,
             } => {
-                self.note(cluster, Watched::Chaperons, || joined(&key));
-                self.observation.clusters[cluster].keep(key, is_kept, is_outdated);
+                self.note(cluster, Watched::Reservations, || joined(&key));
+                self.observation.clusters[cluster].set_reservation(key, is_reserved, is_stale);
             }
             Fact::Quota(cluster, key, left) => {
                 self.note(cluster, Watched::Quotas, || joined(&key));
@@ -221,11 +234,11 @@ impl Known {
                 self.observation.clusters[cluster].quotas.remove(&key);
             }
             Fact::Released(uid, cluster) => {
-                if let Some(pod) = self.observation.pods.get_mut(&uid) {
+                if let Some(pod) = self.observation.demands.get_mut(&uid) {
                     pod.released.insert(self.names[cluster].clone(), now);
                 }
             }
-            Fact::Woken(_) | Fact::TookOver(_) => {}
+            Fact::Nudged(_) | Fact::TookOver(_) => {}
         }
     }
 
@@ -267,10 +280,10 @@ impl Known {
             Watched::Pods => {
                 state.retain_pods(|uid| seen.contains(uid));
                 if cluster == self.source {
-                    self.observation.pods.retain(|uid, _| seen.contains(uid));
+                    self.observation.demands.retain(|uid, _| seen.contains(uid));
                 }
             }
-            Watched::Chaperons => state.retain_kept(|key| seen.contains(&joined(key))),
+            Watched::Reservations => state.retain_reservations(|key| seen.contains(&joined(key))),
             Watched::Quotas => state.quotas.retain(|key, _| seen.contains(&joined(key))),
         }
     }
@@ -296,44 +309,47 @@ fn joined((namespace, name): &(String, String)) -> String {
 /// All that decisions go by: what is known, and what is remembered of earlier ones.
 #[derive(Debug)]
 pub struct State {
-    /// What is known.
-    pub known: Known,
+    /// What is seen.
+    pub observer: Observer,
     /// What is remembered.
     pub memory: Memory,
+    pacing: Pacing,
 }
 
 impl State {
-    /// Nothing, yet.
-    pub fn new(config: &ReconcilerConfig) -> Self {
+    /// Nothing, yet. Decisions go by the pace of an engine.
+    pub fn new(config: &ReconcilerConfig, pacing: Pacing) -> Self {
         Self {
-            known: Known::new(config),
+            observer: Observer::new(config, pacing),
+            pacing,
             memory: Memory::default(),
         }
     }
 
     /// Goes by another configuration. What was seen is seen anew: it may be of other clusters.
     pub fn configure(&mut self, before: &ReconcilerConfig, config: &ReconcilerConfig) {
-        let legacy = self.memory.legacy(before);
-        self.memory.go_on_from(&legacy, config);
-        self.known = Known::new(config);
+        let handover = self.memory.handover(before);
+        self.memory.resume(&handover, config);
+        self.observer = Observer::new(config, self.pacing);
     }
 
     /// Takes in what was seen or done.
     pub fn take(&mut self, fact: Fact, config: &ReconcilerConfig, now: Timestamp) {
         match &fact {
-            Fact::Woken(uid) => self.memory.note_woken(uid.clone(), now),
-            Fact::TookOver(legacy) => self.memory.go_on_from(legacy, config),
+            Fact::Nudged(uid) => self.memory.note_nudged(uid.clone(), now),
+            Fact::TookOver(handover) => self.memory.resume(handover, config),
             _ => {}
         }
-        self.known.take(fact, now);
+        self.observer.take(fact, now);
     }
 
     /// Decides, and remembers it.
     pub fn decide(&mut self, config: &ReconcilerConfig, now: Timestamp) -> Decision {
-        self.known.look(now);
-        self.memory.see(&self.known.observation, config, now);
-        let decision = decide(&self.known.observation, config, &self.memory, now);
-        self.memory.keep(&decision);
+        self.observer.look(now);
+        let observation = &self.observer.observation;
+        self.memory.observe(observation, config, now);
+        let decision = decide(observation, config, &self.pacing, &self.memory, now);
+        self.memory.remember(&decision);
         decision
     }
 }

@@ -2,28 +2,29 @@
 
 use super::decide::hourly_cost;
 use super::decision::Decision;
-use super::ledger::Ledger;
-use super::observation::{JobPod, Observation};
+use super::demand::Demand;
+use super::observation::Observation;
+use super::spending;
 use hcb_api::config::ReconcilerConfig;
+use hcb_api::status::{Handover, Ledger, TierState};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is remembered between decisions.
 #[derive(Debug, Clone, Default)]
 pub struct Memory {
-    /// When a place was first seen to be kept for a pod.
-    pub kept_since: BTreeMap<String, Timestamp>,
-    /// When the scheduler was last told to look at a pod that waits.
-    pub woken: BTreeMap<String, Timestamp>,
-    /// When the scheduler was last seen at work, was told of a pod, or a pod came or went.
-    pub stirred: Option<Timestamp>,
-    /// How many pods waited.
+    /// When a place was first seen to be reserved for a demand.
+    pub reserved_since: BTreeMap<String, Timestamp>,
+    /// When the engine was last nudged to look at a demand that waits.
+    pub nudged: BTreeMap<String, Timestamp>,
+    /// When the engine was last seen at work, was nudged, or a demand came or went.
+    pub last_active: Option<Timestamp>,
+    /// How many demands waited.
     waited: usize,
-    /// When the candidate in a cluster of a pod that waits was first seen: since then it is tried there.
+    /// When the candidate in a cluster of a demand that waits was first seen: since then it is tried there.
     pub tried_since: BTreeMap<(String, usize), Timestamp>,
-    /// When a pod could last be let go because the scheduler had nothing to do, or was.
-    pub turn: Option<Timestamp>,
+    /// When the engine's scheduler was last free for another demand.
+    pub scheduler_free: Option<Timestamp>,
     /// What was spent this month, in the currency of the budget.
     pub ledger: Ledger,
     /// By how much each cluster is behind its share, in pods times the weights of its tier.
@@ -34,16 +35,21 @@ pub struct Memory {
 
 impl Memory {
     /// Takes in what is seen before anything is decided of it.
-    pub fn see(&mut self, observation: &Observation, config: &ReconcilerConfig, now: Timestamp) {
-        let waiting = || observation.pods.values().filter(|pod| pod.waits());
-        let is_kept = |pod: &&JobPod| observation.keepers(&pod.uid).next().is_some();
-        let kept: BTreeSet<_> = waiting().filter(is_kept).map(|pod| &pod.uid).collect();
-        self.kept_since.retain(|uid, _| kept.contains(uid));
-        let is_waiting = |uid: &String| observation.pods.get(uid).is_some_and(JobPod::waits);
-        self.woken.retain(|uid, _| is_waiting(uid));
+    pub fn observe(
+        &mut self,
+        observation: &Observation,
+        config: &ReconcilerConfig,
+        now: Timestamp,
+    ) {
+        let waiting = || observation.demands.values().filter(|pod| pod.waits());
+        let is_reserved = |pod: &&Demand| observation.reserved_in(&pod.uid).next().is_some();
+        let kept: BTreeSet<_> = waiting().filter(is_reserved).map(|pod| &pod.uid).collect();
+        self.reserved_since.retain(|uid, _| kept.contains(uid));
+        let is_waiting = |uid: &String| observation.demands.get(uid).is_some_and(Demand::waits);
+        self.nudged.retain(|uid, _| is_waiting(uid));
         let mut stirs = std::mem::replace(&mut self.waited, waiting().count()) != self.waited;
         for uid in kept {
-            stirs |= remember(&mut self.kept_since, uid.clone(), now);
+            stirs |= note_since(&mut self.reserved_since, uid.clone(), now);
         }
         let clusters = || observation.clusters.iter().enumerate();
         let tried: BTreeSet<_> = waiting()
@@ -54,32 +60,32 @@ impl Memory {
         self.tried_since
             .retain(|tried_in, _| tried.contains(tried_in));
         for tried_in in tried {
-            stirs |= remember(&mut self.tried_since, tried_in, now);
+            stirs |= note_since(&mut self.tried_since, tried_in, now);
         }
-        if stirs || self.stirred.is_none() {
-            self.stirred = Some(now);
+        if stirs || self.last_active.is_none() {
+            self.last_active = Some(now);
         }
-        self.turn.get_or_insert(now);
-        self.ledger.count(hourly_cost(observation, config), now);
+        self.scheduler_free.get_or_insert(now);
+        spending::count(&mut self.ledger, hourly_cost(observation, config), now);
     }
 
-    /// The scheduler was told to look at a pod.
-    pub fn note_woken(&mut self, uid: String, now: Timestamp) {
-        self.woken.insert(uid, now);
-        self.stirred = Some(now);
+    /// The engine was nudged to look at a demand.
+    pub fn note_nudged(&mut self, uid: String, now: Timestamp) {
+        self.nudged.insert(uid, now);
+        self.last_active = Some(now);
     }
 
     /// Takes in what was decided.
-    pub fn keep(&mut self, decision: &Decision) {
+    pub fn remember(&mut self, decision: &Decision) {
         self.credits.clone_from(&decision.credits);
         self.tiers.clone_from(&decision.tiers);
-        self.turn = decision.turn.or(self.turn);
+        self.scheduler_free = decision.scheduler_free.or(self.scheduler_free);
     }
 
     /// What the next leader, or the next configuration, goes on from.
-    pub fn legacy(&self, config: &ReconcilerConfig) -> Legacy {
+    pub fn handover(&self, config: &ReconcilerConfig) -> Handover {
         let clusters = config.clusters.iter().map(|cluster| cluster.name.clone());
-        Legacy {
+        Handover {
             ledger: self.ledger.clone(),
             credits: clusters.zip(self.credits.iter().copied()).collect(),
             tiers: config
@@ -92,10 +98,10 @@ impl Memory {
     }
 
     /// Goes on from what was left. A cluster or a tier that was not there before begins anew.
-    pub fn go_on_from(&mut self, legacy: &Legacy, config: &ReconcilerConfig) {
-        let credit = |name: &String| legacy.credits.get(name).copied().unwrap_or_default();
-        let tier = |name: &String| legacy.tiers.get(name).copied().unwrap_or_default();
-        self.ledger = legacy.ledger.clone();
+    pub fn resume(&mut self, handover: &Handover, config: &ReconcilerConfig) {
+        let credit = |name: &String| handover.credits.get(name).copied().unwrap_or_default();
+        let tier = |name: &String| handover.tiers.get(name).copied().unwrap_or_default();
+        self.ledger = handover.ledger.clone();
         self.credits = config
             .clusters
             .iter()
@@ -106,7 +112,7 @@ impl Memory {
 }
 
 /// Notes since when something is so, where that is new; says whether it is.
-fn remember<K: Ord>(since: &mut BTreeMap<K, Timestamp>, what: K, now: Timestamp) -> bool {
+fn note_since<K: Ord>(since: &mut BTreeMap<K, Timestamp>, what: K, now: Timestamp) -> bool {
     let before = since.len();
     since.entry(what).or_insert(now);
     since.len() > before

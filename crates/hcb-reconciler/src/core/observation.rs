@@ -1,7 +1,9 @@
-//! What the reconciler sees: of each cluster what is free, of each pod of a job what it asks for. Only
-//! the few fields that decisions need, so that memory stays bounded, and kept up to date fact by fact,
-//! so that a decision copies nothing.
+//! What the reconciler sees: of each cluster what is free, of each demand what it asks for. It holds only the
+//! few fields that decisions need, so that memory stays bounded, and is kept up to date fact by fact, so that a
+//! decision copies nothing.
 
+use super::demand::Demand;
+use super::pacing::Pacing;
 use super::weights::REMEMBERED_FOR;
 use hcb_api::amounts::{Amounts, add, take};
 use hcb_api::gate::Gate;
@@ -12,28 +14,25 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// For so long after a node came or became ready, the pods that wait for it are about to get their places.
-pub const ARRIVES_WITHIN: Duration = Duration::from_secs(4);
-
 /// What is seen at one time.
 #[derive(Debug, Clone, Default)]
 pub struct Observation {
     /// The clusters, in the order of the configuration.
     pub clusters: Vec<ClusterState>,
-    /// Pods of jobs in the source cluster, by uid.
-    pub pods: BTreeMap<String, JobPod>,
+    /// What waits or runs in the source cluster, by uid.
+    pub demands: BTreeMap<String, Demand>,
 }
 
 impl Observation {
-    /// The clusters, by their index, that keep a place for a pod.
-    pub fn keepers(&self, uid: &str) -> impl Iterator<Item = usize> {
+    /// The clusters, by their index, in which a demand has a place.
+    pub fn reserved_in(&self, uid: &str) -> impl Iterator<Item = usize> {
         let clusters = self.clusters.iter().enumerate();
         clusters
-            .filter(|(_, state)| state.keeps(uid))
+            .filter(|(_, state)| state.has_place(uid))
             .map(|(index, _)| index)
     }
 
-    /// Whether the scheduler has tried a pod, which makes candidates for it.
+    /// Whether the engine has tried to place a demand, which makes candidates of it.
     pub fn is_tried(&self, uid: &str) -> bool {
         self.clusters.iter().any(|state| state.has_candidate(uid))
     }
@@ -44,21 +43,21 @@ impl Observation {
 pub struct ClusterState {
     /// Whether it can be seen now. What it last said is not acted on otherwise.
     pub is_seen: bool,
-    /// Its gate: the taint of the node that stands for it.
+    /// Its gate.
     pub gate: Gate,
     /// Its nodes by name, without virtual ones.
     pub nodes: BTreeMap<String, NodeState>,
     /// What is left of each quota, by namespace and name.
     pub quotas: BTreeMap<(String, String), Amounts>,
-    pods: HashMap<String, HeldPod>,
+    pods: HashMap<String, ClusterPod>,
     /// What pods on a node asked for, whether or not the node itself was seen yet.
     used: HashMap<String, Amounts>,
     /// Pods without a node, by uid.
     unbound: BTreeSet<String>,
-    /// The pods that stand for a source pod here, by its uid.
+    /// The candidates of a demand here, by its uid.
     children: HashMap<String, BTreeSet<String>>,
-    /// Pods that Admiralty says a place is kept for, by namespace and name.
-    kept: BTreeMap<(String, String), Kept>,
+    /// Candidates that a place is reserved for, by namespace and name.
+    reservations: BTreeMap<(String, String), Reservation>,
     /// When pods of jobs were lost with their nodes.
     failed: Vec<Timestamp>,
     /// When a pod that was on a node last ended or went.
@@ -68,9 +67,9 @@ pub struct ClusterState {
 }
 
 impl ClusterState {
-    /// A pod that holds room was seen.
-    pub fn hold(&mut self, uid: &str, pod: HeldPod) {
-        self.release(uid);
+    /// A pod was seen.
+    pub fn put_pod(&mut self, uid: &str, pod: ClusterPod) {
+        self.remove_pod(uid);
         if let Some(node) = &pod.node {
             let used = self.used.entry(node.clone()).or_default();
             add(used, &pod.requests);
@@ -88,15 +87,15 @@ impl ClusterState {
     }
 
     /// A pod is gone, or ended.
-    pub fn let_end(&mut self, uid: &str, now: Timestamp) {
+    pub fn end_pod(&mut self, uid: &str, now: Timestamp) {
         if self.pods.get(uid).is_some_and(|pod| pod.node.is_some()) {
             self.freed = Some(now);
         }
-        self.release(uid);
+        self.remove_pod(uid);
     }
 
-    /// A pod holds room no more.
-    pub fn release(&mut self, uid: &str) {
+    /// A pod takes up nothing any more.
+    pub fn remove_pod(&mut self, uid: &str) {
         let Some(pod) = self.pods.remove(uid) else {
             return;
         };
@@ -130,24 +129,29 @@ impl ClusterState {
     }
 
     /// A node was not there before, or was not ready: pods that wait for it will have places in a moment.
-    pub fn note_arrival(&mut self, name: &str, node: &NodeState, now: Timestamp) {
+    pub fn note_arrival(&mut self, name: &str, node: &NodeState, pacing: &Pacing, now: Timestamp) {
         let known = self.nodes.get(name);
         if known.is_none_or(|known| node.takes_pods && !known.takes_pods) {
             self.arrived
-                .retain(|_, arrived| arrived.duration_until(now).unsigned_abs() < ARRIVES_WITHIN);
+                .retain(|_, arrived| is_within(*arrived, pacing.arrival, now));
             self.arrived.insert(name.to_owned(), now);
         }
     }
 
-    /// When the last node came of those that have room for a pod of this shape, if one did of late. Its taints
+    /// When the last node came of those that have room for such a pod, if one did of late. Its taints
     /// are not looked at: providers take theirs off while it gets ready.
-    pub fn arrival_for(&self, shape: &PodRequirements, now: Timestamp) -> Option<Timestamp> {
+    pub fn arrival_for(
+        &self,
+        requirements: &PodRequirements,
+        pacing: &Pacing,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
         let arrived = self.arrived.iter();
         arrived
-            .filter(|(_, arrived)| arrived.duration_until(now).unsigned_abs() < ARRIVES_WITHIN)
+            .filter(|(_, arrived)| is_within(**arrived, pacing.arrival, now))
             .filter(|(name, _)| {
                 let node = self.nodes.get(*name);
-                node.is_some_and(|node| shape.fits(&node.free))
+                node.is_some_and(|node| requirements.fits(&node.free))
             })
             .map(|(_, arrived)| *arrived)
             .max()
@@ -171,7 +175,7 @@ impl ClusterState {
     /// So many pods of jobs were lost here with their nodes.
     pub fn fail(&mut self, count: usize, now: Timestamp) {
         self.failed
-            .retain(|failed| failed.duration_until(now).unsigned_abs() < REMEMBERED_FOR);
+            .retain(|failed| is_within(*failed, REMEMBERED_FOR, now));
         self.failed.extend(std::iter::repeat_n(now, count));
     }
 
@@ -179,28 +183,28 @@ impl ClusterState {
     pub fn failures(&self, now: Timestamp) -> usize {
         let failed = self.failed.iter();
         failed
-            .filter(|failed| failed.duration_until(now).unsigned_abs() < REMEMBERED_FOR)
+            .filter(|failed| is_within(**failed, REMEMBERED_FOR, now))
             .count()
     }
 
-    /// A place is kept for a pod, or is not any more. It may still say that it fits nowhere.
-    pub fn keep(&mut self, key: (String, String), is_kept: bool, is_refused: bool) {
-        if is_kept {
-            let kept = self.kept.entry(key).or_default();
-            kept.was_refused |= is_refused;
-            kept.is_refused = is_refused;
+    /// A place is reserved for a candidate, or is not any more. It may still say that it was refused.
+    pub fn set_reservation(&mut self, key: (String, String), is_reserved: bool, is_refused: bool) {
+        if is_reserved {
+            let reservation = self.reservations.entry(key).or_default();
+            reservation.was_refused |= is_refused;
+            reservation.is_refused = is_refused;
         } else {
-            self.kept.remove(&key);
+            self.reservations.remove(&key);
         }
     }
 
-    /// Whether a place is kept here for a source pod that fitted nowhere when it was tried. The scheduler
-    /// has turned away from such a pod, and would take the place if it looked again now.
-    pub fn keeps_unnoticed(&self, uid: &str) -> bool {
+    /// Whether a place is reserved here for a demand that was refused when it was tried. The engine has turned
+    /// away from it, and would take the place if it looked again now.
+    pub fn has_unnoticed_place(&self, uid: &str) -> bool {
         let mut places = self
             .children_of(uid)
-            .filter_map(|pod| self.kept.get(&pod.key));
-        places.any(|kept| kept.was_refused && !kept.is_refused)
+            .filter_map(|pod| self.reservations.get(&pod.key));
+        places.any(|place| place.was_refused && !place.is_refused)
     }
 
     /// Keeps the pods that `is_there` says are still there.
@@ -212,70 +216,70 @@ impl ClusterState {
             .cloned()
             .collect();
         for uid in gone {
-            self.release(&uid);
+            self.remove_pod(&uid);
         }
     }
 
-    /// Keeps the places that `is_there` says are still there.
-    pub fn retain_kept(&mut self, is_there: impl Fn(&(String, String)) -> bool) {
-        self.kept.retain(|key, _| is_there(key));
+    /// Keeps the reservations that `is_there` says are still there.
+    pub fn retain_reservations(&mut self, is_there: impl Fn(&(String, String)) -> bool) {
+        self.reservations.retain(|key, _| is_there(key));
     }
 
-    /// Whether a pod that stands for this source pod has a place here.
-    pub fn keeps(&self, uid: &str) -> bool {
+    /// Whether a candidate of this demand has a place here.
+    pub fn has_place(&self, uid: &str) -> bool {
         self.children_of(uid)
-            .any(|pod| pod.node.is_some() || self.kept.contains_key(&pod.key))
+            .any(|pod| pod.node.is_some() || self.reservations.contains_key(&pod.key))
     }
 
-    /// Whether a pod that stands for this source pod is here, with a place or without.
+    /// Whether a candidate of this demand is here, with a place or without.
     pub fn has_candidate(&self, uid: &str) -> bool {
         self.children.contains_key(uid)
     }
 
-    /// The pods that stand for a source pod here and have no node yet, by namespace and name.
+    /// The candidates of a demand that have no node yet, by namespace and name.
     pub fn candidates(&self, uid: &str) -> impl Iterator<Item = &(String, String)> {
         let candidates = self.children_of(uid).filter(|pod| pod.node.is_none());
         candidates.map(|pod| &pod.key)
     }
 
-    /// Requests of pods that a place is kept for, on which node is not known yet.
+    /// Requests of candidates that a place is reserved for, on which node is not known yet.
     pub fn reserved(&self) -> impl Iterator<Item = &Arc<Amounts>> {
         let unbound = self.unbound.iter().filter_map(|uid| self.pods.get(uid));
         unbound
-            .filter(|pod| self.kept.contains_key(&pod.key))
+            .filter(|pod| self.reservations.contains_key(&pod.key))
             .map(|pod| &pod.requests)
     }
 
-    /// How many pods stand for source pods here.
+    /// How many demands have candidates here.
     pub fn job_pods(&self) -> usize {
         self.children.len()
     }
 
-    fn children_of(&self, uid: &str) -> impl Iterator<Item = &HeldPod> {
+    fn children_of(&self, uid: &str) -> impl Iterator<Item = &ClusterPod> {
         let children = self.children.get(uid).into_iter().flatten();
         children.filter_map(|child| self.pods.get(child))
     }
 }
 
-/// A place that is kept for a pod.
+/// A place that is reserved for a candidate.
 #[derive(Debug, Clone, Copy, Default)]
-struct Kept {
-    /// Whether the pod said that it fits nowhere when a place was kept for it already.
+struct Reservation {
+    /// Whether the candidate said that it was refused when the place was reserved already.
     was_refused: bool,
     /// Whether it still says so.
     is_refused: bool,
 }
 
-/// A pod that holds room, or would.
+/// A pod of a cluster, which takes up room once it has a node.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HeldPod {
+pub struct ClusterPod {
     /// Its namespace and name.
     pub key: (String, String),
     /// The node that it is bound to.
     pub node: Option<String>,
     /// What it asks for, shared by all pods that ask for the same.
     pub requests: Arc<Amounts>,
-    /// The uid of the source pod that it stands for.
+    /// The uid of the demand that it is a candidate of.
     pub parent: Option<String>,
 }
 
@@ -302,45 +306,7 @@ impl NodeState {
     }
 }
 
-/// A pod of a job, in the source cluster.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct JobPod {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-    /// Its uid.
-    pub uid: String,
-    /// The version of it that was seen: what is done to it holds for no other.
-    pub version: String,
-    /// The Job that made it.
-    pub job: Option<JobName>,
-    /// When it was created.
-    pub created: Timestamp,
-    /// Higher goes first.
-    pub priority: i32,
-    /// What it asks for, shared by all pods that ask for the same.
-    pub shape: Arc<PodRequirements>,
-    /// The clusters whose gates it may pass, with the time since when.
-    pub released: BTreeMap<String, Timestamp>,
-    /// The cluster that it was bound to.
-    pub placed: Option<String>,
-    /// Whether it ended.
-    pub ended: bool,
-}
-
-/// The Job that made a pod.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct JobName {
-    /// Its name.
-    pub name: String,
-    /// Its uid.
-    pub uid: String,
-}
-
-impl JobPod {
-    /// Whether it waits to be placed.
-    pub fn waits(&self) -> bool {
-        self.placed.is_none() && !self.ended
-    }
+/// Whether a time is no longer ago than so.
+fn is_within(time: Timestamp, duration: Duration, now: Timestamp) -> bool {
+    time.duration_until(now).unsigned_abs() < duration
 }

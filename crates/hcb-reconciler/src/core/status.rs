@@ -2,14 +2,15 @@
 
 use super::decide::hourly_cost;
 use super::decision::Decision;
-use super::memory::{Legacy, Memory, TierState};
-use super::observation::{ClusterState, JobPod, Observation};
-use super::reasons::{Explanation, Reasons, Written, human, word};
-use super::weights::LiveWeight;
+use super::demand::Demand;
+use super::explain::{Explainer, human, reason};
+use super::memory::Memory;
+use super::observation::{ClusterState, Observation};
+use super::spending;
 use hcb_api::amounts::{Amounts, add};
 use hcb_api::config::ReconcilerConfig;
+use hcb_api::status::{ClusterStatus, Cost, Status, TierStatus, WaitingPod};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The most pods that are listed one by one: the object must stay small.
@@ -29,12 +30,12 @@ pub fn status(
     let mut waiting = BTreeMap::new();
     for verdict in &decision.verdicts {
         *waiting
-            .entry(word(&verdict.outcome).to_owned())
+            .entry(reason(&verdict.outcome).to_owned())
             .or_default() += 1;
     }
-    let mut reasons = Reasons::new(observation, config);
-    let known = |uid: &str| observation.pods.get(uid);
-    let mut longest: Vec<(&JobPod, _)> = decision
+    let mut explainer = Explainer::new(observation, config);
+    let known = |uid: &str| observation.demands.get(uid);
+    let mut longest: Vec<(&Demand, _)> = decision
         .verdicts
         .iter()
         .filter_map(|verdict| Some((known(&verdict.uid)?, &verdict.outcome)))
@@ -48,7 +49,7 @@ pub fn status(
             name: pod.name.clone(),
             job: pod.job.as_ref().map(|job| job.name.clone()),
             since: pod.created,
-            explanation: reasons.explain(pod, outcome, now),
+            explanation: explainer.explain(pod, outcome, now),
         });
     let longest = longest.collect();
     Status {
@@ -72,11 +73,11 @@ pub fn status(
             currency: budget.map(|budget| budget.currency.clone()),
             hour,
             month: memory.ledger.spent,
-            forecast: memory.ledger.forecast(hour, now),
+            forecast: spending::forecast(&memory.ledger, hour, now),
             hour_limit: budget.and_then(|budget| budget.per_hour),
             month_limit: budget.and_then(|budget| budget.per_month),
         },
-        legacy: memory.legacy(config),
+        handover: memory.handover(config),
     }
 }
 
@@ -87,7 +88,7 @@ fn clusters(
 ) -> Vec<ClusterStatus> {
     let mut running: BTreeMap<&str, usize> = BTreeMap::new();
     let mut coming: BTreeMap<&str, usize> = BTreeMap::new();
-    for pod in observation.pods.values() {
+    for pod in observation.demands.values() {
         if let Some(cluster) = &pod.placed {
             *running.entry(cluster).or_default() += 1;
         } else if pod.waits() {
@@ -137,7 +138,7 @@ fn clusters(
                 .unwrap_or_default(),
             spec_weight: cluster.weight,
             weight: decision.weights.get(index).copied().unwrap_or_default(),
-            hourly_cost: super::room::hourly_cost(cluster, state),
+            hourly_cost: super::capacity::hourly_cost(cluster, state),
         }
     };
     clusters.map(of).collect()

@@ -1,10 +1,10 @@
 //! Live weights: the spec's, adjusted by price, load and failures, within the bounds that it sets.
 
+use super::capacity::node_counts;
 use super::observation::{ClusterState, Observation};
-use super::room::node_counts;
 use hcb_api::config::{Cluster, ReconcilerConfig};
+use hcb_api::status::LiveWeight;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// A cluster with less than this share of its limits left counts as loaded.

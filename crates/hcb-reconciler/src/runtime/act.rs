@@ -1,31 +1,18 @@
-//! What the reconciler does to the clusters: a few patches, each of one object.
-
-use super::decision::{Release, Wake};
-use super::fields::{RELEASED, release_note};
-use hcb_api::config::{Cluster, ReconcilerConfig};
-use hcb_api::gate::{GATE, Gate};
+//! What the reconciler does to the clusters: changes that an engine made, each of one object, and the status.
 
 use super::metrics::Metrics;
-use super::observation::JobPod;
-use super::reasons::Explanation;
-use super::status::{KEY, NAME, Status};
-use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod, Taint};
+use crate::engine::change::{Change, Edit, ObjectRef, Patch};
+use hcb_api::names::{FIELD_MANAGER, RECONCILER};
+use hcb_api::status::{CONFIG_MAP, KEY, Status};
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Client;
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::{Api, DynamicObject, Patch as KubePatch, PatchParams};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::timeout;
 
 /// The most that one request may take.
 pub(super) const REQUEST: Duration = Duration::from_secs(10);
-
-/// The annotation that says when the scheduler was told to look at the pod again.
-const WOKEN: &str = "hcb.dev/woken";
-/// The annotation that says why a pod was released. Once a pod is bound, Admiralty replaces the annotations
-/// of the pod in the source by those of its delegate, but for those of its own domain.
-/// Source: Admiralty 0.17.0, `pkg/controllers/feedback/controller.go`.
-pub const DECISION: &str = "multicluster.admiralty.io/hcb-decision";
 
 /// Does something with an object; what it came to, or none and why it is not done is said. That the object
 /// is gone or changed is no trouble: whoever looks next sees it as it is.
@@ -54,126 +41,51 @@ pub(super) async fn attempt<T>(
     None
 }
 
-/// Lets a pod pass the gate of a cluster, and notes why.
-pub(super) async fn release(
-    source: &Client,
-    release: &Release,
-    pod: &JobPod,
-    why: &Explanation,
-    now: Timestamp,
-) -> Result<(), kube::Error> {
-    let why = serde_json::to_string(why).map_err(kube::Error::SerdeError)?;
-    let note = json!({"op": "add", "path": annotation(DECISION), "value": why});
-    let version = &release.version;
-    let_through(source, pod, version, [&release.cluster], Some(note), now).await
-}
-
-/// Lets a pod pass all gates that it may.
-pub(super) async fn open(
-    source: &Client,
-    pod: &JobPod,
-    config: &ReconcilerConfig,
-    now: Timestamp,
-) -> Result<(), kube::Error> {
-    let clusters = config.clusters.iter().filter(|cluster| {
-        config.tier(cluster) > 0
-            && !cluster.drain
-            && pod.shape.may_run_in(&cluster.name)
-            && !pod.released.contains_key(&cluster.name)
-    });
-    let names = clusters.map(|cluster| &cluster.name);
-    let_through(source, pod, &pod.version, names, None, now).await
-}
-
-/// Lets a pod pass the gates of clusters, unless somebody changed the pod since it had this version:
-/// another reconciler may have let it through another gate.
-async fn let_through(
-    source: &Client,
-    pod: &JobPod,
-    version: &str,
-    clusters: impl IntoIterator<Item = &String>,
-    note: Option<Value>,
-    now: Timestamp,
-) -> Result<(), kube::Error> {
-    let mut releases = pod.released.clone();
-    let mut operations =
-        vec![json!({"op": "test", "path": "/metadata/resourceVersion", "value": version})];
-    for cluster in clusters {
-        releases.insert(cluster.clone(), now);
-        let toleration =
-            json!({"key": GATE, "operator": "Equal", "value": cluster, "effect": "NoSchedule"});
-        operations.push(json!({"op": "add", "path": "/spec/tolerations/-", "value": toleration}));
+/// Makes a change, and says whether there was anything to do.
+pub(super) async fn make(client: &Client, change: &Change) -> Result<bool, kube::Error> {
+    let api = api(client, &change.object);
+    let revision = match &change.edit {
+        Edit::Patch(what) => return patch(&api, change, what).await.map(|()| true),
+        Edit::Revise(revision) => revision,
+        Edit::PatchOrRevise(what, revision) => match patch(&api, change, what).await {
+            Err(kube::Error::Api(status)) if status.code == 422 => revision,
+            done => return done.map(|()| true),
+        },
+    };
+    let object = api.get(&change.object.name).await?;
+    let object = serde_json::to_value(object).map_err(kube::Error::SerdeError)?;
+    match revision.of(&object) {
+        Some(what) => patch(&api, change, &what).await.map(|()| true),
+        None => Ok(false),
     }
-    let releases = release_note(&releases);
-    operations.push(json!({"op": "add", "path": annotation(RELEASED), "value": releases}));
-    operations.extend(note);
-    let patch = json_patch(operations.into())?;
-    let pods: Api<Pod> = Api::namespaced(source.clone(), &pod.namespace);
-    pods.patch(&pod.name, &PatchParams::default(), &patch)
-        .await
-        .map(drop)
 }
 
-/// Makes the gate of a cluster what it is to be: the taint of the node that stands for it. Taints of others stay,
-/// whoever changes them at the same time. Says whether there was anything to do.
-pub(super) async fn set_gate(
-    source: &Client,
-    cluster: &Cluster,
-    gate: Gate,
-) -> Result<bool, kube::Error> {
-    let nodes: Api<Node> = Api::all(source.clone());
-    let node = nodes.get(&cluster.virtual_node).await?;
-    let mut taints = node.spec.and_then(|spec| spec.taints).unwrap_or_default();
-    let value = gate.value(&cluster.name);
-    let found = taints.iter().find(|taint| taint.key == GATE);
-    if found.map(|taint| taint.value.clone()) == value.clone().map(Some) {
-        return Ok(false);
+fn api(client: &Client, object: &ObjectRef) -> Api<DynamicObject> {
+    let client = client.clone();
+    match &object.namespace {
+        Some(namespace) => Api::namespaced_with(client, namespace, &object.resource),
+        None => Api::all_with(client, &object.resource),
     }
-    taints.retain(|taint| taint.key != GATE);
-    if value.is_some() {
-        taints.push(Taint {
-            key: GATE.to_owned(),
-            value,
-            effect: "NoSchedule".to_owned(),
-            ..Taint::default()
-        });
-    }
-    let version = node.metadata.resource_version;
-    let operations = json!([
-        {"op": "test", "path": "/metadata/resourceVersion", "value": version},
-        {"op": "add", "path": "/spec/taints", "value": taints},
-    ]);
-    let patch = json_patch(operations)?;
-    nodes
-        .patch(&cluster.virtual_node, &PatchParams::default(), &patch)
-        .await
-        .map(|_| true)
 }
 
-/// A list of operations as a JSON Patch.
-pub(super) fn json_patch(operations: Value) -> Result<Patch<()>, kube::Error> {
-    serde_json::from_value(operations)
-        .map(Patch::Json)
-        .map_err(kube::Error::SerdeError)
-}
-
-/// An annotation as a JSON pointer.
-fn annotation(name: &str) -> String {
-    format!("/metadata/annotations/{}", name.replace('/', "~1"))
-}
-
-/// Writes a note on a pod, which makes the scheduler look at it again.
-pub(super) async fn wake_up(
-    source: &Client,
-    wake: &Wake,
-    now: Timestamp,
+async fn patch(
+    api: &Api<DynamicObject>,
+    change: &Change,
+    patch: &Patch,
 ) -> Result<(), kube::Error> {
-    let pods: Api<Pod> = Api::namespaced(source.clone(), &wake.namespace);
-    let note = json!({WOKEN: format!("{now:.3}")});
-    let patch = json!({"metadata": {"uid": wake.uid, "annotations": note}});
-    pods.patch(&wake.name, &PatchParams::default(), &Patch::Merge(patch))
-        .await
-        .map(drop)
+    let patch: KubePatch<Value> = match patch.clone() {
+        Patch::Json(operations) => KubePatch::Json(
+            serde_json::from_value(operations.into()).map_err(kube::Error::SerdeError)?,
+        ),
+        Patch::Merge(patch) => KubePatch::Merge(patch),
+        Patch::Strategic(patch) => KubePatch::Strategic(patch),
+    };
+    let (name, parameters) = (&change.object.name, PatchParams::default());
+    if change.is_of_status {
+        api.patch_status(name, &parameters, &patch).await.map(drop)
+    } else {
+        api.patch(name, &parameters, &patch).await.map(drop)
+    }
 }
 
 /// Writes the status.
@@ -185,27 +97,22 @@ pub(super) async fn write_status(
     let map = json!({
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": NAME, "labels": {"app.kubernetes.io/name": "hcb-reconciler"}},
+        "metadata": {"name": CONFIG_MAP, "labels": {"app.kubernetes.io/name": RECONCILER}},
         "data": {KEY: text},
     });
     maps.patch(
-        NAME,
-        &PatchParams::apply("hcb-reconciler").force(),
-        &Patch::Apply(map),
+        CONFIG_MAP,
+        &PatchParams::apply(FIELD_MANAGER).force(),
+        &KubePatch::Apply(map),
     )
     .await
     .map(drop)
 }
 
 /// Reads the status that was written last.
-///
-/// # Errors
-/// Where the API server does not answer, or refuses.
-pub async fn read_status(maps: &Api<ConfigMap>) -> Result<Option<Status>, kube::Error> {
-    let map = maps.get_opt(NAME).await?;
-    let text = map
-        .and_then(|map| map.data)
-        .and_then(|mut data| data.remove(KEY));
-    text.map(|text| serde_json::from_str(&text).map_err(kube::Error::SerdeError))
-        .transpose()
+pub(super) async fn read_status(maps: &Api<ConfigMap>) -> Result<Option<Status>, kube::Error> {
+    let Some(map) = maps.get_opt(CONFIG_MAP).await? else {
+        return Ok(None);
+    };
+    Status::of_map(&map).map_err(kube::Error::SerdeError)
 }

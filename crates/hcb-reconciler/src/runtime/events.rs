@@ -1,79 +1,87 @@
-//! Tells decisions where people look: as Events of Jobs, and in the log.
+//! Writes decisions as Events of Jobs, where people look.
 
-use super::REPORTER;
 use super::metrics::Metrics;
-use super::observation::{JobName, JobPod};
-use super::reasons::Explanation;
 use super::serve::Shared;
+use crate::core::demand::{Demand, JobName};
+use hcb_api::explanation::Explanation;
+use hcb_api::names::REPORTER;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use std::sync::Arc;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-/// Events that wait to be written. More than that are left out: telling must not delay doing.
+/// Events that wait to be written. More than that are left out: writing them must not delay decisions.
 const WAITING: usize = 4096;
 /// The most that an Event may say, in bytes; the API server allows no more.
 const LONGEST: usize = 1024;
 
-/// Something to tell.
+/// A decision to write as an Event.
 #[derive(Debug)]
-struct Told {
+struct Decided {
     namespace: String,
     pod: String,
     job: Option<JobName>,
     explanation: Explanation,
 }
 
-/// Tells decisions, one after another, in the background.
+/// Writes Events, one after another, in the background.
 #[derive(Debug, Clone)]
-pub(super) struct Teller {
-    told: Sender<Told>,
+pub(super) struct EventWriter {
+    queue: Sender<Decided>,
     shared: Arc<Shared>,
 }
 
-impl Teller {
-    /// Starts telling.
+impl EventWriter {
+    /// Starts writing.
     pub(super) fn start(source: Client, identity: String, shared: Arc<Shared>) -> Self {
-        let (told, queue) = channel(WAITING);
+        let (sender, queue) = channel(WAITING);
         tokio::spawn(write(source, identity, queue, Arc::clone(&shared)));
-        Self { told, shared }
+        Self {
+            queue: sender,
+            shared,
+        }
     }
 
-    /// Tells what was decided of a pod.
-    pub(super) fn tell(&self, pod: &JobPod, explanation: Explanation) {
-        let told = Told {
+    /// Writes what was decided of a demand, in a moment.
+    pub(super) fn write(&self, pod: &Demand, explanation: Explanation) {
+        let decided = Decided {
             namespace: pod.namespace.clone(),
             pod: pod.name.clone(),
             job: pod.job.clone(),
             explanation,
         };
-        if self.told.try_send(told).is_err() {
+        if self.queue.try_send(decided).is_err() {
             self.shared.metrics.failed("event-left-out");
         }
     }
 }
 
-async fn write(source: Client, identity: String, mut queue: Receiver<Told>, shared: Arc<Shared>) {
+async fn write(
+    source: Client,
+    identity: String,
+    mut queue: Receiver<Decided>,
+    shared: Arc<Shared>,
+) {
     let reporter = Reporter {
         controller: REPORTER.to_owned(),
         instance: Some(identity),
     };
     let recorder = Recorder::new(source, reporter);
-    while let Some(told) = queue.recv().await {
-        let regarding = match &told.job {
+    while let Some(decided) = queue.recv().await {
+        let regarding = match &decided.job {
             Some(job) => reference(
                 "batch/v1",
                 "Job",
-                &told.namespace,
+                &decided.namespace,
                 &job.name,
                 Some(&job.uid),
             ),
-            None => reference("v1", "Pod", &told.namespace, &told.pod, None),
+            None => reference("v1", "Pod", &decided.namespace, &decided.pod, None),
         };
         let is_trouble = matches!(
-            told.explanation.outcome.as_str(),
-            "OverBudget" | "NoRoom" | "ClusterUnseen"
+            decided.explanation.outcome.as_str(),
+            "OverBudget" | "NoRoom" | "ClusterUnreachable"
         );
         let event = Event {
             type_: if is_trouble {
@@ -81,8 +89,8 @@ async fn write(source: Client, identity: String, mut queue: Receiver<Told>, shar
             } else {
                 EventType::Normal
             },
-            reason: told.explanation.outcome.clone(),
-            note: Some(note(&told)),
+            reason: decided.explanation.outcome.clone(),
+            note: Some(note(&decided)),
             action: "Place".to_owned(),
             secondary: None,
         };
@@ -98,9 +106,9 @@ fn failed(metrics: &Metrics, error: &kube::Error) {
 }
 
 /// The outcome, then every cluster with its reason.
-fn note(told: &Told) -> String {
-    let mut note = format!("{} {}", told.pod, told.explanation.why);
-    for cluster in &told.explanation.clusters {
+fn note(decided: &Decided) -> String {
+    let mut note = format!("{} {}", decided.pod, decided.explanation.why);
+    for cluster in &decided.explanation.clusters {
         let line = format!("\n{}: {}", cluster.cluster, cluster.why);
         if note.len() + line.len() > LONGEST {
             break;

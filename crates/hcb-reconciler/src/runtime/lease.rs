@@ -1,6 +1,7 @@
 //! Who leads: the holder of a Lease. Times are measured here, from when a renewal was seen, so that no
 //! clock but this process's own counts.
 
+use hcb_api::names::LEASE;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
@@ -8,10 +9,8 @@ use kube::api::{Api, ObjectMeta, PostParams};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// The Lease's name.
-pub const NAME: &str = "hcb-reconciler";
 /// How long a holder that renews no more is waited for.
-pub const LASTS: Duration = Duration::from_secs(15);
+const LASTS: Duration = Duration::from_secs(15);
 /// A leader that could not renew for so long steps down, before another may take over.
 const RENEW_WITHIN: Duration = Duration::from_secs(10);
 /// How often it is renewed, or asked for.
@@ -62,13 +61,13 @@ async fn attempt(
     identity: &str,
     seen: &mut Option<(String, Instant)>,
 ) -> Result<bool, kube::Error> {
-    let Some(mut lease) = leases.get_opt(NAME).await? else {
+    let Some(mut lease) = leases.get_opt(LEASE).await? else {
         let lease = Lease {
             metadata: ObjectMeta {
-                name: Some(NAME.to_owned()),
+                name: Some(LEASE.to_owned()),
                 ..ObjectMeta::default()
             },
-            spec: Some(held(identity, None)),
+            spec: Some(renewal(identity, None)),
         };
         return taken(leases.create(&PostParams::default(), &lease).await);
     };
@@ -87,8 +86,8 @@ async fn attempt(
             return Ok(false);
         }
     }
-    lease.spec = Some(held(identity, (holder == identity).then_some(&spec)));
-    taken(leases.replace(NAME, &PostParams::default(), &lease).await)
+    lease.spec = Some(renewal(identity, (holder == identity).then_some(&spec)));
+    taken(leases.replace(LEASE, &PostParams::default(), &lease).await)
 }
 
 /// That another was faster is no error.
@@ -101,16 +100,18 @@ fn taken(result: Result<Lease, kube::Error>) -> Result<bool, kube::Error> {
 }
 
 async fn hand_over(leases: &Api<Lease>, identity: &str) -> Result<(), kube::Error> {
-    let mut lease = leases.get(NAME).await?;
+    let mut lease = leases.get(LEASE).await?;
     let spec = lease.spec.get_or_insert_default();
     if spec.holder_identity.as_deref() == Some(identity) {
         spec.holder_identity = Some(String::new());
-        leases.replace(NAME, &PostParams::default(), &lease).await?;
+        leases
+            .replace(LEASE, &PostParams::default(), &lease)
+            .await?;
     }
     Ok(())
 }
 
-fn held(identity: &str, before: Option<&LeaseSpec>) -> LeaseSpec {
+fn renewal(identity: &str, before: Option<&LeaseSpec>) -> LeaseSpec {
     let now = MicroTime(Timestamp::now());
     let since = before.and_then(|before| before.acquire_time.clone());
     LeaseSpec {

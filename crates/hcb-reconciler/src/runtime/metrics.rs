@@ -1,9 +1,12 @@
 //! What Prometheus reads. Names and units follow its conventions.
 
-use super::decision::Decision;
-use super::memory::Memory;
-use super::observation::Observation;
-use super::reasons::word;
+use crate::core::decide::hourly_cost;
+use crate::core::decision::Decision;
+use crate::core::explain::reason;
+use crate::core::memory::Memory;
+use crate::core::observation::Observation;
+use crate::core::spending;
+use crate::core::status::totals;
 use hcb_api::config::ReconcilerConfig;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -68,7 +71,7 @@ pub struct Metrics {
     forecast: Number,
     budget: Family<Period, Number>,
     releases: Family<Named, Counter>,
-    wakes: Counter,
+    nudges: Counter,
     decisions: Counter,
     duration: Histogram,
     failures: Family<Operation, Counter>,
@@ -146,7 +149,7 @@ impl Default for Metrics {
             ),
             budget: metric!("budget", "The most that bursting may cost, by period"),
             releases: metric!("releases", "Pods that were let go to a cluster"),
-            wakes: metric!("wakes", "Pods that the scheduler was told to look at again"),
+            nudges: metric!("wakes", "Pods that the scheduler was told to look at again"),
             decisions: metric!("decisions", "Decisions made"),
             failures: metric!(
                 "failed_requests",
@@ -208,7 +211,7 @@ impl Metrics {
             if let Some(weight) = decision.weights.get(index) {
                 self.weight.get_or_create(&named).set(weight.weight);
             }
-            let totals = super::status::totals(state);
+            let totals = totals(state);
             for (resource, (allocatable, free)) in totals {
                 let labels = Resource {
                     cluster: cluster.name.clone(),
@@ -226,7 +229,7 @@ impl Metrics {
         }
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for verdict in &decision.verdicts {
-            *counts.entry(word(&verdict.outcome)).or_default() += 1;
+            *counts.entry(reason(&verdict.outcome)).or_default() += 1;
         }
         self.waiting.clear();
         for (outcome, count) in counts {
@@ -238,14 +241,15 @@ impl Metrics {
         let waiting = decision
             .verdicts
             .iter()
-            .filter_map(|verdict| observation.pods.get(&verdict.uid));
+            .filter_map(|verdict| observation.demands.get(&verdict.uid));
         let oldest = waiting.map(|pod| pod.created).min().unwrap_or(now);
         self.longest_wait
             .set(oldest.duration_until(now).as_secs_f64().max(0.0));
-        let hourly = super::decide::hourly_cost(observation, config);
+        let hourly = hourly_cost(observation, config);
         self.cost.set(hourly);
         self.spent.set(memory.ledger.spent);
-        self.forecast.set(memory.ledger.forecast(hourly, now));
+        self.forecast
+            .set(spending::forecast(&memory.ledger, hourly, now));
         if let Some(budget) = &config.budget {
             let periods = [("hour", budget.per_hour), ("month", budget.per_month)];
             for (period, most) in periods {
@@ -266,7 +270,7 @@ impl Metrics {
         self.duration.observe(duration.as_secs_f64());
     }
 
-    /// A pod was let go to a cluster.
+    /// A demand was released to a cluster.
     pub fn released(&self, cluster: &str) {
         self.releases
             .get_or_create(&Named {
@@ -275,9 +279,9 @@ impl Metrics {
             .inc();
     }
 
-    /// A pod was woken.
-    pub fn woken(&self) {
-        self.wakes.inc();
+    /// The engine was nudged.
+    pub fn nudged(&self) {
+        self.nudges.inc();
     }
 
     /// A request failed.

@@ -1,34 +1,37 @@
-//! The shell around [`decide`](super::decide()): sees, decides, does, many times a second if need be.
+//! The loop: it sees, decides and acts, many times a second if need be.
 
 use super::act::{self, REQUEST, attempt};
 use super::clock::Clock;
-use super::decision::{Candidate, Decision, Outcome};
-use super::facts::{Fact, State};
-use super::forget::Forgetter;
-use super::gates::GateChange;
+use super::config_file::ConfigError;
+use super::connect::{self, ConnectError};
+use super::events::EventWriter;
 use super::lease;
-use super::reasons::{Reasons, chosen, described, word};
-use super::record::{Line, Recorder};
-use super::serve::{Shared, listen, serve};
-use super::status::status;
-use super::tell::Teller;
-use super::watch::{Connect, follow};
-use anyhow::{Context, Result};
+use super::serve::{Shared, serve};
+use super::unstick::Unsticker;
+use super::watch::follow;
+use crate::core::decision::{Candidate, Decision, Outcome};
+use crate::core::explain::{Explainer, chosen, described, reason};
+use crate::core::facts::{Fact, State};
+use crate::core::gates::GateChange;
+use crate::core::record::{Line, Recorder};
+use crate::core::status::status;
+use crate::engine::Engine;
 use futures::{FutureExt, StreamExt, stream};
 use hcb_api::config::ReconcilerConfig;
-use hcb_api::config::WhenReconcilerDown;
-use hcb_api::gate::Gate;
+use hcb_api::names::NAMESPACE;
+use hcb_api::status::Status;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Client;
 use kube::api::Api;
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, ResourceExt};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::sync::watch;
@@ -63,32 +66,69 @@ pub struct Options {
     pub namespace: String,
 }
 
-/// What was opened since no reconciler is there.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Opened {
-    /// Gates of the first tier that were closed.
-    pub gates: usize,
-    /// Pods that were let go.
-    pub pods: usize,
+/// The name of this replica: that of its pod, or of its process.
+pub fn identity() -> String {
+    variable("POD_NAME").unwrap_or_else(|| format!("hcb-{}", std::process::id()))
+}
+
+/// The namespace that this runs in.
+pub fn namespace() -> String {
+    variable("POD_NAMESPACE").unwrap_or_else(|| NAMESPACE.to_owned())
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// Reads the configuration anew.
-pub type Reload = Box<dyn FnMut() -> Option<Result<ReconcilerConfig, String>> + Send>;
+pub type Reload = Box<dyn FnMut() -> Option<Result<ReconcilerConfig, ConfigError>> + Send>;
+
+/// Why a reconciler does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The source cluster cannot be reached at all.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// Its address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The record cannot be written.
+    #[error("the record {path}: {source}")]
+    Record {
+        /// Where it is.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The process cannot hear that it is told to stop.
+    #[error("signals: {0}")]
+    Signals(#[source] io::Error),
+}
 
 /// Runs until it is told to stop.
 ///
 /// # Errors
 /// Where the source cluster cannot be reached at all, an address is taken, or a record cannot be made.
-pub async fn run(config: ReconcilerConfig, reload: Reload, options: Options) -> Result<()> {
-    let source = Client::try_default()
-        .await
-        .context("the API server of the source cluster")?;
+pub async fn run(
+    config: ReconcilerConfig,
+    engine: Arc<dyn Engine>,
+    reload: Reload,
+    options: Options,
+) -> Result<(), RunError> {
+    let source = connect::source().await?;
     let shared = Arc::new(Shared::default());
     shared.metrics.config(true);
     let mut tasks = JoinSet::new();
     if let Some(address) = options.listen {
-        let listener = listen(address).await?;
-        tracing::info!(address = %listener.local_addr()?, "serves metrics, health and status");
+        let failed = |source| RunError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        tracing::info!(%address, "serves metrics, health and status");
         let shared = Arc::clone(&shared);
         tasks.spawn(async move {
             if let Err(error) = serve(listener, shared).await {
@@ -97,9 +137,10 @@ pub async fn run(config: ReconcilerConfig, reload: Reload, options: Options) -> 
         });
     }
     let recorder = match &options.record {
-        Some(path) => {
-            Some(Recorder::create(path).with_context(|| format!("the record {}", path.display()))?)
-        }
+        Some(path) => Some(Recorder::create(path).map_err(|source| RunError::Record {
+            path: path.clone(),
+            source,
+        })?),
         None => None,
     };
     let (stop, stopped) = watch::channel(false);
@@ -111,15 +152,16 @@ pub async fn run(config: ReconcilerConfig, reload: Reload, options: Options) -> 
             .spawn(lease::take_part(leases, options.identity.clone(), leads, stopped).map(|()| ()));
     }
     let reconciler = Reconciler {
-        state: State::new(&config),
+        state: State::new(&config, engine.pacing()),
+        engine,
         config: Arc::new(config),
-        teller: Teller::start(
+        events: EventWriter::start(
             source.clone(),
             options.identity.clone(),
             Arc::clone(&shared),
         ),
         source,
-        held: watch::Sender::new(None),
+        recalled: watch::Sender::new(None),
         shared,
         clock: Clock::default(),
         said: BTreeMap::new(),
@@ -129,7 +171,7 @@ pub async fn run(config: ReconcilerConfig, reload: Reload, options: Options) -> 
         leads: false,
         options,
     };
-    let result = reconciler.turn(reload, leading).await;
+    let result = reconciler.go(reload, leading).await;
     // The next one must not wait until the Lease runs out.
     let _ = stop.send(true);
     let rest = async { while tasks.len() > 1 && tasks.join_next().await.is_some() {} };
@@ -139,28 +181,33 @@ pub async fn run(config: ReconcilerConfig, reload: Reload, options: Options) -> 
 
 struct Reconciler {
     config: Arc<ReconcilerConfig>,
+    engine: Arc<dyn Engine>,
     state: State,
     source: Client,
-    /// Whether what is decided is done here, and then who is held back.
-    held: watch::Sender<Option<BTreeSet<Candidate>>>,
+    /// Whether what is decided is done here, and then which candidates were recalled.
+    recalled: watch::Sender<Option<BTreeSet<Candidate>>>,
     shared: Arc<Shared>,
-    teller: Teller,
+    events: EventWriter,
     clock: Clock,
     /// What was said last of each pod that waits.
     said: BTreeMap<String, (&'static str, Option<String>)>,
     /// When metrics and the status were last brought up to date.
     shown: Option<Instant>,
     /// The status that was last written, and when.
-    written: Option<(Instant, super::status::Status)>,
+    written: Option<(Instant, Status)>,
     recorder: Option<Recorder>,
     leads: bool,
     options: Options,
 }
 
 impl Reconciler {
-    async fn turn(mut self, mut reload: Reload, mut leading: watch::Receiver<bool>) -> Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
+    async fn go(
+        mut self,
+        mut reload: Reload,
+        mut leading: watch::Receiver<bool>,
+    ) -> Result<(), RunError> {
+        let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
         let (mut facts, mut watches) = self.watch();
         self.record_config();
         let mut pause = AT_LEAST_EVERY;
@@ -186,7 +233,8 @@ impl Reconciler {
             let may_act = leads && !self.options.dry_run;
             self.shared.metrics.leads(may_act);
             if !may_act {
-                self.held.send_if_modified(|held| held.take().is_some());
+                self.recalled
+                    .send_if_modified(|recalled| recalled.take().is_some());
             }
             if looked.elapsed() >= SHOW_EVERY {
                 looked = Instant::now();
@@ -199,8 +247,8 @@ impl Reconciler {
                     self.record_config();
                 }
             }
-            let is_ready = self.state.known.is_ready();
-            self.shared.turn(is_ready);
+            let is_ready = self.state.observer.is_ready();
+            self.shared.looped(is_ready);
             pause = AT_LEAST_EVERY;
             if !is_ready || !leads {
                 continue;
@@ -214,10 +262,10 @@ impl Reconciler {
             pause = until.map_or(AT_LEAST_EVERY, |until| until.clamp(SETTLE, AT_LEAST_EVERY));
             self.record(|| Line::Decision(now, Box::new(decision.clone())));
             if may_act {
-                let held = Some(decision.held.clone());
-                self.held.send_if_modified(|known| {
-                    let is_new = *known != held;
-                    known.clone_from(&held);
+                let recalled = Some(decision.recalled.clone());
+                self.recalled.send_if_modified(|known| {
+                    let is_new = *known != recalled;
+                    known.clone_from(&recalled);
                     is_new
                 });
             }
@@ -231,7 +279,10 @@ impl Reconciler {
         }
         watches.shutdown().await;
         if let Some(recorder) = &mut self.recorder {
-            recorder.flush()?;
+            let path = self.options.record.clone().unwrap_or_default();
+            recorder
+                .flush()
+                .map_err(|source| RunError::Record { path, source })?;
         }
         tracing::info!("stops");
         Ok(())
@@ -240,26 +291,23 @@ impl Reconciler {
     fn watch(&self) -> (Receiver<Fact>, JoinSet<()>) {
         let (sender, facts) = channel(1024);
         let mut watches = JoinSet::new();
-        for (index, cluster) in self.config.clusters.iter().enumerate() {
-            let connect: Connect = match cluster.kubeconfig.clone() {
-                None => Arc::new(|| async { Ok(Client::try_default().await?) }.boxed()),
-                Some(path) => Arc::new(move || connect(path.clone()).boxed()),
-            };
+        for index in 0..self.config.clusters.len() {
             watches.spawn(follow(
                 Arc::clone(&self.config),
+                Arc::clone(&self.engine),
                 index,
-                connect,
                 sender.clone(),
             ));
         }
-        let forgetter = Forgetter {
+        let unsticker = Unsticker {
+            engine: Arc::clone(&self.engine),
             config: Arc::clone(&self.config),
             source: self.source.clone(),
             shared: Arc::clone(&self.shared),
-            held: self.held.subscribe(),
+            recalled: self.recalled.subscribe(),
         };
         let (onward, passed_on) = channel(1024);
-        watches.spawn(forgetter.pass_on(facts, onward));
+        watches.spawn(unsticker.pass_on(facts, onward));
         (passed_on, watches)
     }
 
@@ -292,7 +340,7 @@ impl Reconciler {
     /// used up would count as whole, so nothing is decided until then.
     async fn go_on_from_status(&mut self) -> bool {
         match timeout(REQUEST, act::read_status(&self.maps())).await {
-            Ok(Ok(Some(status))) => self.take(Fact::TookOver(Box::new(status.legacy))),
+            Ok(Ok(Some(status))) => self.take(Fact::TookOver(Box::new(status.handover))),
             Ok(Ok(None)) => {}
             Ok(Err(kube::Error::SerdeError(error))) => {
                 tracing::warn!(%error, "the status of before is not understood; a new one begins");
@@ -331,7 +379,7 @@ impl Reconciler {
             }
             Err(problem) => {
                 tracing::error!(
-                    problem,
+                    %problem,
                     "the new configuration is not understood; the old one stays"
                 );
                 None
@@ -341,13 +389,13 @@ impl Reconciler {
 
     /// Says what is new of each pod that waits.
     fn tell(&mut self, decision: &Decision, now: Timestamp) {
-        let mut reasons = Reasons::new(&self.state.known.observation, &self.config);
+        let mut explainer = Explainer::new(&self.state.observer.observation, &self.config);
         let mut said = BTreeMap::new();
         for verdict in &decision.verdicts {
-            let Some(pod) = self.state.known.observation.pods.get(&verdict.uid) else {
+            let Some(pod) = self.state.observer.observation.demands.get(&verdict.uid) else {
                 continue;
             };
-            let essence = (word(&verdict.outcome), chosen(&verdict.outcome).cloned());
+            let essence = (reason(&verdict.outcome), chosen(&verdict.outcome).cloned());
             if self.said.get(&verdict.uid) != Some(&essence) {
                 tracing::info!(
                     namespace = pod.namespace,
@@ -357,10 +405,10 @@ impl Reconciler {
                     why = described(&verdict.outcome),
                     "decided"
                 );
-                // That a place is kept is a matter of moments.
-                if !self.options.dry_run && !matches!(verdict.outcome, Outcome::Kept(_)) {
-                    self.teller
-                        .tell(pod, reasons.explain(pod, &verdict.outcome, now));
+                // That a place is reserved is a matter of moments.
+                if !self.options.dry_run && !matches!(verdict.outcome, Outcome::PlaceReserved(_)) {
+                    self.events
+                        .write(pod, explainer.explain(pod, &verdict.outcome, now));
                 }
             }
             said.insert(verdict.uid.clone(), essence);
@@ -371,8 +419,8 @@ impl Reconciler {
     async fn act(&mut self, decision: &Decision, now: Timestamp) {
         let metrics = &self.shared.metrics;
         let source = &self.source;
-        let pods = &self.state.known.observation.pods;
-        let mut reasons = Reasons::new(&self.state.known.observation, &self.config);
+        let pods = &self.state.observer.observation.demands;
+        let mut explainer = Explainer::new(&self.state.observer.observation, &self.config);
         let mut actions = Vec::new();
         for release in &decision.releases {
             let (Some(pod), Some(index)) =
@@ -380,9 +428,11 @@ impl Reconciler {
             else {
                 continue;
             };
-            let why = reasons.explain(pod, &Outcome::Released(release.cluster.clone()), now);
-            let work = async move { act::release(source, release, pod, &why, now).await };
-            let fact = move |()| {
+            let why = explainer.explain(pod, &Outcome::Released(release.cluster.clone()), now);
+            let clusters = [&self.config.clusters[index]];
+            let change = self.engine.admit(pod, &clusters, Some(&why), now);
+            let work = async move { act::make(source, &change).await };
+            let fact = move |_| {
                 metrics.released(&release.cluster);
                 Fact::Released(release.uid.clone(), index)
             };
@@ -394,25 +444,31 @@ impl Reconciler {
         }
         for &GateChange { cluster, gate } in &decision.gates {
             let of = &self.config.clusters[cluster];
-            let work = act::set_gate(source, of, gate);
+            let Some(change) = self.engine.set_gate(of, gate) else {
+                continue;
+            };
+            let work = async move { act::make(source, &change).await };
             let fact = move |_| {
                 tracing::info!(cluster = of.name, ?gate, "the gate");
                 Fact::Gate(cluster, gate)
             };
             actions.push(
-                attempt(metrics, "gate", &of.virtual_node, work)
+                attempt(metrics, "gate", &of.name, work)
                     .map(move |done| done.map(fact))
                     .boxed(),
             );
         }
-        for wake in &decision.wakes {
-            let Some(pod) = pods.get(&wake.uid) else {
+        for nudge in &decision.nudges {
+            let Some(pod) = pods.get(&nudge.uid) else {
                 continue;
             };
-            let work = act::wake_up(source, wake, now);
-            let fact = move |()| {
-                metrics.woken();
-                Fact::Woken(wake.uid.clone())
+            let Some(change) = self.engine.nudge(pod, now) else {
+                continue;
+            };
+            let work = async move { act::make(source, &change).await };
+            let fact = move |_| {
+                metrics.nudged();
+                Fact::Nudged(nudge.uid.clone())
             };
             actions.push(
                 attempt(metrics, "wake", &pod.name, work)
@@ -435,7 +491,7 @@ impl Reconciler {
             return;
         }
         self.shown = Some(Instant::now());
-        let (observation, memory) = (&self.state.known.observation, &self.state.memory);
+        let (observation, memory) = (&self.state.observer.observation, &self.state.memory);
         self.shared
             .metrics
             .decided(observation, &self.config, memory, decision, now);
@@ -469,65 +525,4 @@ impl Reconciler {
     fn maps(&self) -> Api<ConfigMap> {
         Api::namespaced(self.source.clone(), &self.options.namespace)
     }
-}
-
-/// Sees to it that nothing waits for a reconciler which is not there for a while. Gates of the first tier
-/// are opened in any case; where the spec asks for it, all waiting pods are let through all gates. Says how
-/// many gates were opened and how many pods let go; none where a reconciler is there.
-///
-/// # Errors
-/// Where the source cluster does not answer.
-pub async fn open_if_down(
-    config: &ReconcilerConfig,
-    namespace: &str,
-    patience: Duration,
-) -> Result<Option<Opened>> {
-    let source = Client::try_default()
-        .await
-        .context("the API server of the source cluster")?;
-    let leases: Api<Lease> = Api::namespaced(source.clone(), namespace);
-    let version = async || -> Result<_> {
-        let lease = leases.get_opt(lease::NAME).await?;
-        Ok(lease.and_then(|lease| lease.resource_version()))
-    };
-    let before = version().await?;
-    let deadline = Instant::now() + patience;
-    while Instant::now() < deadline {
-        tokio::time::sleep(AT_LEAST_EVERY).await;
-        if version().await? != before {
-            return Ok(None);
-        }
-    }
-    let mut opened = Opened::default();
-    let first = config
-        .clusters
-        .iter()
-        .filter(|cluster| config.tier(cluster) == 0 && !cluster.drain);
-    for cluster in first {
-        opened.gates += usize::from(act::set_gate(&source, cluster, Gate::Open).await?);
-    }
-    if config.when_down == WhenReconcilerDown::Hold {
-        return Ok(Some(opened));
-    }
-    let pods = super::watch::job_pods(&source, config).await?;
-    let now = Timestamp::now();
-    for pod in pods.iter().filter(|pod| pod.waits()) {
-        match act::open(&source, pod, config, now).await {
-            Ok(()) => opened.pods += 1,
-            Err(error) => tracing::warn!(pod = pod.name, %error, "not let go"),
-        }
-    }
-    Ok(Some(opened))
-}
-
-pub(super) async fn connect(path: PathBuf) -> Result<Client> {
-    let connect = async |path: &Path| -> Result<Client> {
-        let kubeconfig = Kubeconfig::read_from(path)?;
-        let options = KubeConfigOptions::default();
-        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await?;
-        Ok(Client::try_from(config)?)
-    };
-    connect(&path)
-        .await
-        .with_context(|| format!("the kubeconfig {}", path.display()))
 }

@@ -1,19 +1,18 @@
 //! What the reconciler says over HTTP: metrics, its health, and its status.
 
 use super::metrics::Metrics;
-use super::status::Status;
-use anyhow::{Context, Result};
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use std::net::SocketAddr;
+use hcb_api::status::Status;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 
-/// A loop that did nothing for so long hangs. It turns once a second by itself.
+/// A loop that did nothing for so long hangs. It goes round once a second by itself.
 const HANGS_AFTER: Duration = Duration::from_secs(60);
 
 /// What is shared with those who ask.
@@ -25,7 +24,7 @@ pub(super) struct Shared {
 
 #[derive(Debug)]
 struct Health {
-    turned: Instant,
+    looped: Instant,
     is_ready: bool,
     status: Option<Status>,
 }
@@ -33,7 +32,7 @@ struct Health {
 impl Default for Shared {
     fn default() -> Self {
         let health = Health {
-            turned: Instant::now(),
+            looped: Instant::now(),
             is_ready: false,
             status: None,
         };
@@ -49,10 +48,10 @@ impl Shared {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// The loop turned.
-    pub(super) fn turn(&self, is_ready: bool) {
+    /// The loop went round once more.
+    pub(super) fn looped(&self, is_ready: bool) {
         self.change(|health| {
-            health.turned = Instant::now();
+            health.looped = Instant::now();
             health.is_ready = is_ready;
         });
     }
@@ -64,34 +63,26 @@ impl Shared {
 }
 
 /// Serves until the process ends.
-pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) -> Result<()> {
+pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) -> io::Result<()> {
     let routes = Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .route("/status", get(status))
         .with_state(shared);
-    axum::serve(listener, routes)
-        .await
-        .context("the HTTP server")
-}
-
-/// Listens on an address.
-pub(super) async fn listen(address: SocketAddr) -> Result<TcpListener> {
-    let listener = TcpListener::bind(address).await;
-    listener.with_context(|| format!("cannot listen on {address}"))
+    axum::serve(listener, routes).await
 }
 
 async fn livez(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
-    let turned = shared
+    let looped = shared
         .state
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
-        .turned;
-    if turned.elapsed() < HANGS_AFTER {
+        .looped;
+    if looped.elapsed() < HANGS_AFTER {
         (StatusCode::OK, "ok\n".to_owned())
     } else {
-        let seconds = turned.elapsed().as_secs();
+        let seconds = looped.elapsed().as_secs();
         (
             StatusCode::SERVICE_UNAVAILABLE,
             format!("nothing was decided for {seconds} s\n"),

@@ -2,9 +2,7 @@
 
 use super::*;
 use hcb_api::gate::Gate;
-use hcb_reconciler::decide::{IN_FLUX, NO_PAUSE, TRY};
-use hcb_reconciler::gates::GateChange;
-use hcb_reconciler::observation::ARRIVES_WITHIN;
+use hcb_reconciler::core::gates::GateChange;
 
 const CLOSE: GateChange = GateChange {
     cluster: PRIVATE,
@@ -27,7 +25,7 @@ fn waiting() -> Observation {
 }
 
 fn arrive(seen: &mut Observation, node: &NodeState, now: Timestamp) {
-    seen.clusters[PUBLIC].note_arrival("new", node, now);
+    seen.clusters[PUBLIC].note_arrival("new", node, &PACING, now);
     seen.clusters[PUBLIC].put_node("new", node.clone());
 }
 
@@ -42,9 +40,9 @@ fn the_first_tier_waits_for_a_moment_while_a_node_comes_for_somebody() {
     arrive(&mut seen, &new_node(), START);
     let decision = decided_at(&seen, START);
     assert_eq!(decision.gates, [CLOSE]);
-    assert_eq!(decision.look_again, START.checked_add(ARRIVES_WITHIN).ok());
+    assert_eq!(decision.look_again, START.checked_add(PACING.arrival).ok());
     // Not for long, whatever becomes of the node.
-    let later = at(i64::try_from(ARRIVES_WITHIN.as_secs()).expect("a few seconds"));
+    let later = at(i64::try_from(PACING.arrival.as_secs()).expect("a few seconds"));
     assert_eq!(decided_at(&seen, later).gates, []);
     // When it is ready, once more.
     let ready = NodeState {
@@ -62,7 +60,7 @@ fn nobody_is_let_go_or_through_meanwhile() {
     let mut seen = waiting();
     seen.clusters[PRIVATE].gate = Gate::Closed;
     let more = pod("c", 4);
-    seen.pods.insert(more.uid.clone(), more);
+    seen.demands.insert(more.uid.clone(), more);
     let released = |seen: &Observation| -> Vec<_> {
         let releases = decided_at(seen, START).releases.into_iter();
         releases
@@ -71,7 +69,7 @@ fn nobody_is_let_go_or_through_meanwhile() {
     };
     let pair = |pod: &str, cluster: &str| (pod.to_owned(), cluster.to_owned());
     let mut without_b = seen.clone();
-    without_b.pods.remove("b");
+    without_b.demands.remove("b");
     assert_eq!(released(&seen), [pair("b", "private"), pair("c", "public")]);
     assert_eq!(released(&without_b), [pair("c", "public")]);
     for mut seen in [seen, without_b] {
@@ -91,7 +89,7 @@ fn a_node_that_is_of_no_use_to_who_was_let_go_holds_nobody_up() {
     assert_eq!(decided_at(&seen, START).gates, []);
     // Nor does one that comes where nobody was let go to.
     let mut seen = waiting();
-    seen.clusters[OTHER].note_arrival("new", &new_node(), START);
+    seen.clusters[OTHER].note_arrival("new", &new_node(), &PACING, START);
     seen.clusters[OTHER].put_node("new", new_node());
     assert_eq!(decided_at(&seen, START).gates, []);
 }
@@ -99,7 +97,7 @@ fn a_node_that_is_of_no_use_to_who_was_let_go_holds_nobody_up() {
 #[test]
 fn a_gate_stays_open_where_nobody_would_be_tried() {
     let mut seen = waiting();
-    seen.pods.remove("b");
+    seen.demands.remove("b");
     candidate(&mut seen.clusters[PRIVATE], "a", 3);
     arrive(&mut seen, &new_node(), START);
     assert_eq!(decided_at(&seen, START).gates, []);
@@ -107,17 +105,17 @@ fn a_gate_stays_open_where_nobody_would_be_tried() {
 
 #[test]
 fn what_is_listed_when_watching_begins_was_there_before() {
-    use hcb_reconciler::facts::Watched;
+    use hcb_reconciler::core::facts::Watched;
     let config = plain();
-    let mut state = State::new(&config);
+    let mut state = State::new(&config, PACING);
     let node = || Fact::Node(PUBLIC, "new".into(), new_node());
-    let shape = pod("a", 3).shape;
+    let asked = pod("a", 3).requirements;
     state.take(Fact::Listing(PUBLIC, Watched::Nodes), &config, START);
     state.take(node(), &config, START);
     state.take(Fact::Listed(PUBLIC, Watched::Nodes), &config, START);
     let arrival = |state: &State| {
-        let public = &state.known.observation.clusters[PUBLIC];
-        public.arrival_for(&shape, START)
+        let public = &state.observer.observation.clusters[PUBLIC];
+        public.arrival_for(&asked, &PACING, START)
     };
     assert_eq!(arrival(&state), None);
     state.take(Fact::NodeGone(PUBLIC, "new".into()), &config, START);
@@ -134,7 +132,7 @@ fn the_next_is_let_go_when_a_try_is_over() {
         (PUBLIC, None, true),
         (PRIVATE, Some(START), true),
         (PRIVATE, None, false),
-        (PRIVATE, START.checked_sub(IN_FLUX).ok(), false),
+        (PRIVATE, START.checked_sub(PACING.flux).ok(), false),
     ] {
         let name = plain().clusters[cluster].name.clone();
         let mut tried = pod("a", 3);
@@ -143,13 +141,13 @@ fn the_next_is_let_go_when_a_try_is_over() {
         candidate(&mut seen.clusters[cluster], "a", 3);
         seen.clusters[PRIVATE].freed = freed;
         let mut memory = Memory::default();
-        memory.see(&seen, &plain(), START);
+        memory.observe(&seen, &plain(), START);
         let decided = |now: Timestamp| {
             let decision = decide(&seen, &plain(), &memory, now);
             let names = decision.releases.into_iter().map(|release| release.name);
             (names.collect::<Vec<_>>(), decision.look_again)
         };
-        let due = START.checked_add(TRY).expect("a time");
+        let due = START.checked_add(PACING.attempt).expect("a time");
         let (names, again) = decided(START);
         assert_eq!(names.is_empty(), is_waited_for);
         assert_eq!(again == Some(due), is_waited_for);
@@ -162,17 +160,17 @@ fn the_next_is_let_go_when_a_try_is_over() {
 fn a_scheduler_without_a_pause_is_not_waited_for() {
     let mut memory = Memory::default();
     let mut released = Vec::new();
-    let longest = i64::try_from(NO_PAUSE.as_secs()).expect("a few seconds");
+    let longest = i64::try_from(PACING.no_pause.as_secs()).expect("a few seconds");
     for second in 0..=2 * longest {
         let mut seen = observation([4, 4], vec![pod("a", 1), pod("b", 1)]);
         // Another one is tried each second, as one ends.
         seen.clusters[PRIVATE].freed = Some(at(second));
         let new = pod(&format!("new-{second}"), 1);
         candidate(&mut seen.clusters[PRIVATE], &new.uid, 1);
-        seen.pods.insert(new.uid.clone(), new);
-        memory.see(&seen, &plain(), at(second));
+        seen.demands.insert(new.uid.clone(), new);
+        memory.observe(&seen, &plain(), at(second));
         let decision = decide(&seen, &plain(), &memory, at(second));
-        memory.keep(&decision);
+        memory.remember(&decision);
         released.extend(decision.releases.iter().map(|_| second));
     }
     assert_eq!(released, [longest, 2 * longest]);

@@ -2,7 +2,13 @@
 
 use super::*;
 use hcb_api::gate::Gate;
-use hcb_reconciler::gates::{CROWD, GateChange};
+use hcb_reconciler::core::gates::GateChange;
+
+/// With so many, the gate closes.
+const CROWD: usize = match PACING.crowd {
+    Some(crowd) => crowd.close_at,
+    None => panic!("Admiralty has crowds"),
+};
 
 const CLOSE: GateChange = GateChange {
     cluster: PRIVATE,
@@ -13,7 +19,7 @@ const OPEN: GateChange = GateChange {
     gate: Gate::Open,
 };
 
-fn pods(count: usize, cpu: i128) -> Vec<JobPod> {
+fn pods(count: usize, cpu: i128) -> Vec<Demand> {
     let names = (0..count).map(|index| format!("p{index:02}"));
     names.map(|name| pod(&name, cpu)).collect()
 }
@@ -23,7 +29,7 @@ fn decided(seen: &Observation) -> Decision {
 }
 
 /// Private full but for so much on its second node, with its gate closed.
-fn closed(free: i128, pods: Vec<JobPod>) -> Observation {
+fn closed(free: i128, pods: Vec<Demand>) -> Observation {
     let mut seen = observation([4, 4 - free], pods);
     seen.clusters[PRIVATE].gate = Gate::Closed;
     seen
@@ -38,12 +44,12 @@ fn a_crowd_that_a_full_cluster_would_be_asked_for_in_vain_closes_its_gate() {
 /// A pod that was let go is tried in every cluster whose gate is open, and so is one that has a place.
 #[test]
 fn who_was_let_go_is_a_crowd_too() {
-    for is_kept in [false, true] {
+    for is_reserved in [false, true] {
         let mut seen = observation([4, 4], pods(CROWD, 1));
-        for pod in seen.pods.values_mut() {
+        for pod in seen.demands.values_mut() {
             pod.released.insert("public".into(), START);
             candidate(&mut seen.clusters[PUBLIC], &pod.uid, 1);
-            seen.clusters[PUBLIC].keep(key(&pod.uid), is_kept, false);
+            seen.clusters[PUBLIC].set_reservation(key(&pod.uid), is_reserved, false);
         }
         assert_eq!(decided(&seen).gates, [CLOSE]);
     }
@@ -83,14 +89,14 @@ fn the_gate_of_a_cluster_that_cannot_be_seen_stays_as_it_is() {
 #[test]
 fn who_fits_behind_a_closed_gate_is_let_through_one_by_one() {
     let decision = decided(&closed(4, pods(5, 1)));
-    assert_eq!(let_through(&decision), [("p00", "private")]);
+    assert_eq!(push_release(&decision), [("p00", "private")]);
     let outcomes: Vec<_> = decision
         .verdicts
         .into_iter()
         .map(|verdict| verdict.outcome)
         .collect();
-    let fits = Outcome::Fits("private".into());
-    let next = Outcome::Next("private".into());
+    let fits = Outcome::FitsFirstTier("private".into());
+    let next = Outcome::QueuedForBurst("private".into());
     assert_eq!(
         outcomes,
         [fits, next.clone(), next.clone(), next.clone(), next]
@@ -113,13 +119,13 @@ fn who_has_a_place_behind_a_closed_gate_is_let_through_to_it() {
         .iter()
         .map(|release| release.cluster.as_str())
         .collect();
-    assert_eq!((released, decision.wakes), (vec!["private"], vec![]));
+    assert_eq!((released, decision.nudges), (vec!["private"], vec![]));
 }
 
 #[test]
 fn who_was_let_through_and_found_no_room_may_leave() {
     let mut seen = closed(0, pods(1, 1));
-    let released = &mut seen.pods.get_mut("p00").expect("a pod").released;
+    let released = &mut seen.demands.get_mut("p00").expect("a pod").released;
     released.insert("private".into(), START);
     candidate(&mut seen.clusters[PRIVATE], "p00", 1);
     let found = outcomes(&seen, &plain());
@@ -183,7 +189,7 @@ fn a_cluster_that_is_drained_has_a_gate_that_nobody_passes() {
 
 #[test]
 fn nobody_is_let_go_to_a_cluster_that_is_drained() {
-    let go = |config: &ReconcilerConfig, pod: JobPod| {
+    let go = |config: &ReconcilerConfig, pod: Demand| {
         let seen = observation([4, 4], vec![pod]);
         let decision = decide(&seen, config, &Memory::default(), START);
         let releases = decision.releases.into_iter();

@@ -3,14 +3,16 @@
 use hcb_api::amounts::take;
 use hcb_api::config::ReconcilerConfig;
 use hcb_api::requirements::PodRequirements;
-use hcb_reconciler::clock::Clock;
-use hcb_reconciler::decide::{ON_THEIR_WAY, decide};
-use hcb_reconciler::decision::{Decision, Outcome, Period, Release, Verdict};
-use hcb_reconciler::facts::{Fact, State};
-use hcb_reconciler::ledger::Ledger;
-use hcb_reconciler::memory::{Memory, TierState};
-use hcb_reconciler::observation::{ClusterState, HeldPod, JobPod, NodeState, Observation};
-use hcb_reconciler::reasons::Reasons;
+use hcb_api::status::{Ledger, TierState};
+use hcb_reconciler::core::decision::{Decision, Outcome, Period, Release, Verdict};
+use hcb_reconciler::core::demand::{Demand, DemandKind};
+use hcb_reconciler::core::explain::Explainer;
+use hcb_reconciler::core::facts::{Fact, State};
+use hcb_reconciler::core::memory::Memory;
+use hcb_reconciler::core::observation::{ClusterPod, ClusterState, NodeState, Observation};
+use hcb_reconciler::core::spending;
+use hcb_reconciler::engine::admiralty::PACING;
+use hcb_reconciler::runtime::clock::Clock;
 use hcb_source::diag::Diagnostics;
 use hcb_source::source::Sources;
 use jiff::{SignedDuration, Timestamp};
@@ -21,8 +23,18 @@ use std::sync::Arc;
 
 mod arrivals;
 mod gates;
-mod held;
+mod recall;
 mod reminders;
+
+/// Decides at the pace of Admiralty.
+fn decide(
+    observation: &Observation,
+    config: &ReconcilerConfig,
+    memory: &Memory,
+    now: Timestamp,
+) -> Decision {
+    hcb_reconciler::core::decide::decide(observation, config, &PACING, memory, now)
+}
 
 const START: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -85,17 +97,18 @@ fn add_node(state: &mut ClusterState, name: &str, used: i128) {
         ..NodeState::default()
     };
     state.put_node(name, node);
-    let pod = HeldPod {
+    let pod = ClusterPod {
         key: ("others".into(), name.into()),
         node: Some(name.into()),
         requests: Arc::new(cpus(used)),
         parent: None,
     };
-    state.hold(name, pod);
+    state.put_pod(name, pod);
 }
 
-fn pod(name: &str, cpu: i128) -> JobPod {
-    JobPod {
+fn pod(name: &str, cpu: i128) -> Demand {
+    Demand {
+        kind: DemandKind::Pod,
         namespace: "ml".into(),
         name: name.into(),
         uid: name.into(),
@@ -103,7 +116,7 @@ fn pod(name: &str, cpu: i128) -> JobPod {
         job: None,
         created: START,
         priority: 0,
-        shape: Arc::new(PodRequirements {
+        requirements: Arc::new(PodRequirements {
             requests: cpus(cpu),
             ..PodRequirements::default()
         }),
@@ -118,7 +131,7 @@ const PUBLIC: usize = 1;
 const OTHER: usize = 2;
 
 /// Private with so much used on its two nodes, the others without nodes.
-fn observation(used: [i128; 2], pods: Vec<JobPod>) -> Observation {
+fn observation(used: [i128; 2], pods: Vec<Demand>) -> Observation {
     let mut clusters = vec![ClusterState::default(); 4];
     for cluster in &mut clusters {
         cluster.is_seen = true;
@@ -126,11 +139,14 @@ fn observation(used: [i128; 2], pods: Vec<JobPod>) -> Observation {
     add_node(&mut clusters[PRIVATE], "a", used[0]);
     add_node(&mut clusters[PRIVATE], "b", used[1]);
     let pods = pods.into_iter().map(|pod| (pod.uid.clone(), pod)).collect();
-    Observation { clusters, pods }
+    Observation {
+        clusters,
+        demands: pods,
+    }
 }
 
 /// Who is let through by a decision, and where.
-fn let_through(decision: &Decision) -> Vec<(&str, &str)> {
+fn push_release(decision: &Decision) -> Vec<(&str, &str)> {
     let releases = decision.releases.iter();
     releases
         .map(|release| (release.name.as_str(), release.cluster.as_str()))
@@ -144,19 +160,19 @@ fn key(parent: &str) -> (String, String) {
 
 /// A pod in a cluster that stands for `parent`, without a node.
 fn candidate(state: &mut ClusterState, parent: &str, cpu: i128) {
-    let pod = HeldPod {
+    let pod = ClusterPod {
         key: key(parent),
         node: None,
         requests: Arc::new(cpus(cpu)),
         parent: Some(parent.into()),
     };
-    state.hold(&format!("{parent}-candidate"), pod);
+    state.put_pod(&format!("{parent}-candidate"), pod);
 }
 
 /// A place in a cluster that is kept for a pod which stands for `parent`; its node is not known yet.
 fn keep(state: &mut ClusterState, parent: &str, cpu: i128) {
     candidate(state, parent, cpu);
-    state.keep(key(parent), true, false);
+    state.set_reservation(key(parent), true, false);
 }
 
 fn outcomes(observation: &Observation, config: &ReconcilerConfig) -> Vec<Outcome> {
@@ -186,13 +202,13 @@ fn settle(seen: &mut Observation, config: &ReconcilerConfig) -> (Vec<Release>, D
     let mut releases = Vec::new();
     loop {
         let decision = decide(seen, config, &memory, START);
-        memory.keep(&decision);
+        memory.remember(&decision);
         if decision.releases.is_empty() {
             return (releases, decision);
         }
         for release in &decision.releases {
             let pod = seen
-                .pods
+                .demands
                 .get_mut(&release.uid)
                 .expect("a pod that was seen");
             pod.released.insert(release.cluster.clone(), START);
@@ -200,10 +216,10 @@ fn settle(seen: &mut Observation, config: &ReconcilerConfig) -> (Vec<Release>, D
                 .clusters
                 .iter()
                 .position(|cluster| cluster.name == release.cluster);
-            let candidate = HeldPod {
+            let candidate = ClusterPod {
                 key: ("ml".into(), format!("{}-candidate", pod.name)),
                 node: None,
-                requests: Arc::new(pod.shape.requests.clone()),
+                requests: Arc::new(pod.requirements.requests.clone()),
                 parent: Some(pod.uid.clone()),
             };
             let uid = format!("{}-{}", pod.uid, release.cluster);
@@ -211,7 +227,7 @@ fn settle(seen: &mut Observation, config: &ReconcilerConfig) -> (Vec<Release>, D
             for left in state.quotas.values_mut() {
                 take(left, &candidate.requests);
             }
-            state.hold(&uid, candidate);
+            state.put_pod(&uid, candidate);
         }
         releases.extend(decision.releases);
     }
@@ -232,7 +248,7 @@ fn released(seen: &mut Observation, config: &ReconcilerConfig) -> (usize, usize,
 #[test]
 fn what_fits_stays() {
     let found = outcomes(&observation([4, 1], vec![pod("a", 3)]), &plain());
-    assert_eq!(found, [Outcome::Fits("private".into())]);
+    assert_eq!(found, [Outcome::FitsFirstTier("private".into())]);
 }
 
 #[test]
@@ -246,16 +262,19 @@ fn free_cpus_in_pieces_are_no_room() {
 fn a_place_that_is_kept_is_taken() {
     let mut seen = observation([4, 4], vec![pod("a", 1)]);
     keep(&mut seen.clusters[PRIVATE], "a", 1);
-    assert_eq!(outcomes(&seen, &plain()), [Outcome::Kept("private".into())]);
+    assert_eq!(
+        outcomes(&seen, &plain()),
+        [Outcome::PlaceReserved("private".into())]
+    );
 }
 
 #[test]
 fn who_fitted_nowhere_is_woken_as_soon_as_the_place_can_be_taken() {
     let woken = |seen: &Observation, seconds: i64| {
         let mut memory = Memory::default();
-        memory.see(seen, &plain(), START);
+        memory.observe(seen, &plain(), START);
         let now = START + SignedDuration::from_secs(seconds);
-        !decide(seen, &plain(), &memory, now).wakes.is_empty()
+        !decide(seen, &plain(), &memory, now).nudges.is_empty()
     };
     let key = ("ml".to_owned(), "a-candidate".to_owned());
     let mut seen = observation([4, 4], vec![pod("a", 1)]);
@@ -263,9 +282,9 @@ fn who_fitted_nowhere_is_woken_as_soon_as_the_place_can_be_taken() {
     // The scheduler is trying it and looks once a second.
     assert!(!woken(&seen, 1) && woken(&seen, 2));
     // Admiralty would take the old condition for a refusal.
-    seen.clusters[PRIVATE].keep(key.clone(), true, true);
+    seen.clusters[PRIVATE].set_reservation(key.clone(), true, true);
     assert!(!woken(&seen, 1) && woken(&seen, 2));
-    seen.clusters[PRIVATE].keep(key, true, false);
+    seen.clusters[PRIVATE].set_reservation(key, true, false);
     assert!(woken(&seen, 0));
 }
 
@@ -282,7 +301,7 @@ fn a_place_that_is_kept_for_another_is_no_room() {
 #[test]
 fn a_pod_that_may_only_run_in_private_waits() {
     let mut only = pod("a", 1);
-    only.shape = Arc::new(PodRequirements {
+    only.requirements = Arc::new(PodRequirements {
         requests: cpus(1),
         clusters: BTreeSet::from(["private".into()]),
         ..PodRequirements::default()
@@ -299,7 +318,7 @@ fn nothing_is_opened_blindly() {
     seen.clusters[PRIVATE].is_seen = false;
     assert_eq!(
         outcomes(&seen, &plain()),
-        [Outcome::Unseen("private".into())]
+        [Outcome::ClusterUnreachable("private".into())]
     );
     let mut seen = observation([4, 4], vec![pod("a", 1)]);
     for cluster in [PUBLIC, OTHER] {
@@ -318,7 +337,7 @@ fn it_waits_as_long_as_the_spec_says() {
     let seen = observation([4, 4], vec![pod("a", 1)]);
     let until = START + SignedDuration::from_secs(30);
     let decision = decide(&seen, &config, &Memory::default(), START);
-    assert_eq!(decision.verdicts[0].outcome, Outcome::Waits(until));
+    assert_eq!(decision.verdicts[0].outcome, Outcome::BurstDelayed(until));
     assert_eq!(decision.look_again, Some(until));
     let decision = decide(&seen, &config, &Memory::default(), until);
     assert_eq!(
@@ -357,7 +376,7 @@ fn the_budget_holds_jobs_back() {
     let held_back = |verdict: &Verdict| {
         matches!(
             verdict.outcome,
-            Outcome::Budget {
+            Outcome::OverBudget {
                 period: Period::Hour,
                 ..
             }
@@ -380,7 +399,7 @@ fn no_more_are_released_than_the_scheduler_can_try_soon() {
         (0..5).map(|index| pod(&format!("p{index}"), 1)).collect(),
     );
     let found = outcomes(&seen, &plain());
-    let next = Outcome::Next("public".into());
+    let next = Outcome::QueuedForBurst("public".into());
     assert_eq!(
         found,
         [
@@ -427,7 +446,7 @@ fn on_their_way(seen: &mut Observation, cluster: usize, name: &str, count: usize
         let mut coming = pod(&format!("{name}-{index:02}"), 0);
         coming.released.insert(name.into(), START);
         candidate(&mut seen.clusters[cluster], &coming.uid, 0);
-        seen.pods.insert(coming.uid.clone(), coming);
+        seen.demands.insert(coming.uid.clone(), coming);
     }
 }
 
@@ -440,15 +459,18 @@ fn no_more_are_on_their_way_than_a_cluster_can_take_in() {
         let verdict = verdicts.find(|verdict| verdict.uid == "z");
         verdict.map(|verdict| verdict.outcome)
     };
-    on_their_way(&mut seen, PUBLIC, "public", ON_THEIR_WAY - 1);
+    on_their_way(&mut seen, PUBLIC, "public", PACING.in_transit - 1);
     let released = Some(Outcome::Released("public".into()));
     assert_eq!(of(&seen, at(20)), released);
     // It is public's turn, which is not given away at once: shares are by weight, not by speed.
-    on_their_way(&mut seen, PUBLIC, "public", ON_THEIR_WAY);
-    assert_eq!(of(&seen, at(20)), Some(Outcome::Next("public".into())));
+    on_their_way(&mut seen, PUBLIC, "public", PACING.in_transit);
+    assert_eq!(
+        of(&seen, at(20)),
+        Some(Outcome::QueuedForBurst("public".into()))
+    );
     // One that takes nobody in is not waited for; then not even the tier is.
     assert_eq!(of(&seen, at(120)), Some(Outcome::Released("other".into())));
-    on_their_way(&mut seen, OTHER, "other", ON_THEIR_WAY);
+    on_their_way(&mut seen, OTHER, "other", PACING.in_transit);
     assert_eq!(of(&seen, at(120)), Some(Outcome::Released("spare".into())));
     // What is given up is not on its way.
     assert_eq!(of(&seen, at(600)), released);
@@ -484,7 +506,7 @@ fn higher_priorities_are_served_first() {
 }
 
 /// A pod that was released to `public` at the start.
-fn released_to_public(name: &str, cpu: i128) -> JobPod {
+fn released_to_public(name: &str, cpu: i128) -> Demand {
     let mut pod = pod(name, cpu);
     pod.released.insert("public".into(), START);
     pod
@@ -509,11 +531,11 @@ fn an_open_tier_takes_pods_at_once_and_closes_when_none_waited_for_a_while() {
     // The first pod waits, then opens the tier; the next needs not wait.
     assert_eq!(
         outcomes_after(&seen, &config, &memory, START),
-        [Outcome::Waits(at(30))]
+        [Outcome::BurstDelayed(at(30))]
     );
     let decision = decide(&seen, &config, &memory, at(30));
     assert!(decision.tiers[1].is_open);
-    memory.keep(&decision);
+    memory.remember(&decision);
     let then = observation([4, 4], vec![late.clone()]);
     assert!(matches!(
         outcomes_after(&then, &config, &memory, at(31))[..],
@@ -524,15 +546,15 @@ fn an_open_tier_takes_pods_at_once_and_closes_when_none_waited_for_a_while() {
     let decision = decide(&nobody, &config, &memory, at(89));
     assert!(decision.tiers[1].is_open);
     assert_eq!(decision.look_again, Some(at(90)));
-    memory.keep(&decision);
+    memory.remember(&decision);
     let decision = decide(&nobody, &config, &memory, at(90));
     assert!(!decision.tiers[1].is_open);
-    memory.keep(&decision);
+    memory.remember(&decision);
     late.created = at(91);
     let then = observation([4, 4], vec![late]);
     assert_eq!(
         outcomes_after(&then, &config, &memory, at(91)),
-        [Outcome::Waits(at(121))]
+        [Outcome::BurstDelayed(at(121))]
     );
 }
 
@@ -550,7 +572,7 @@ fn the_month_has_a_budget_too() {
     memory.ledger.spent = 9.5;
     assert!(matches!(
         outcomes_after(&seen, &config, &memory, START)[..],
-        [Outcome::Budget {
+        [Outcome::OverBudget {
             period: Period::Month,
             ..
         }]
@@ -561,17 +583,17 @@ fn the_month_has_a_budget_too() {
 fn what_is_spent_is_counted_by_the_hour_and_begins_anew_with_the_month() {
     let time = |text: &str| text.parse::<Timestamp>().expect("a time");
     let mut ledger = Ledger::default();
-    ledger.count(2.0, time("2026-11-30T22:00:00Z"));
-    ledger.count(2.0, time("2026-11-30T23:30:00Z"));
+    spending::count(&mut ledger, 2.0, time("2026-11-30T22:00:00Z"));
+    spending::count(&mut ledger, 2.0, time("2026-11-30T23:30:00Z"));
     assert!((ledger.spent - 3.0).abs() < 1e-9);
-    assert!((ledger.forecast(2.0, time("2026-11-30T23:30:00Z")) - 4.0).abs() < 1e-9);
+    assert!((spending::forecast(&ledger, 2.0, time("2026-11-30T23:30:00Z")) - 4.0).abs() < 1e-9);
     // The part of the new month counts, even where nobody looked at its beginning.
-    ledger.count(2.0, time("2026-12-01T00:15:00Z"));
+    spending::count(&mut ledger, 2.0, time("2026-12-01T00:15:00Z"));
     assert_eq!(ledger.month, "2026-12");
     assert!((ledger.spent - 0.5).abs() < 1e-9);
     // A clock that goes back takes nothing back, and counts nothing twice.
-    ledger.count(2.0, time("2026-12-01T00:05:00Z"));
-    ledger.count(2.0, time("2026-12-01T00:15:00Z"));
+    spending::count(&mut ledger, 2.0, time("2026-12-01T00:05:00Z"));
+    spending::count(&mut ledger, 2.0, time("2026-12-01T00:15:00Z"));
     assert!((ledger.spent - 0.5).abs() < 1e-9);
 }
 
@@ -631,7 +653,7 @@ fn over_time_the_shares_are_the_weights() {
             .iter()
             .position(|cluster| cluster.name == decision.releases[0].cluster);
         counts[cluster.expect("a cluster")] += 1;
-        memory.keep(&decision);
+        memory.remember(&decision);
     }
     assert_eq!(counts, [0, 75, 25, 0]);
 }
@@ -639,7 +661,7 @@ fn over_time_the_shares_are_the_weights() {
 #[test]
 fn the_next_leader_goes_on_from_what_the_one_before_left() {
     let config = config("burst: {after: 30s}\n");
-    let mut before = State::new(&config);
+    let mut before = State::new(&config, PACING);
     before.memory.ledger.spent = 7.0;
     before.memory.credits = vec![0.0, -1.0, 1.0, 0.0];
     before.memory.tiers = vec![TierState::default(); 3];
@@ -648,10 +670,10 @@ fn the_next_leader_goes_on_from_what_the_one_before_left() {
         since: Some(at(3)),
         wanted: Some(at(9)),
     };
-    let mut next = State::new(&config);
-    let legacy = before.memory.legacy(&config);
-    next.take(Fact::TookOver(Box::new(legacy.clone())), &config, at(10));
-    assert_eq!(next.memory.legacy(&config), legacy);
+    let mut next = State::new(&config, PACING);
+    let handover = before.memory.handover(&config);
+    next.take(Fact::TookOver(Box::new(handover.clone())), &config, at(10));
+    assert_eq!(next.memory.handover(&config), handover);
 
     // So does a new configuration, whatever the order of its clusters; one that is new begins anew.
     let mut other = config.clone();
@@ -666,12 +688,12 @@ fn the_next_leader_goes_on_from_what_the_one_before_left() {
 #[test]
 fn a_clock_that_is_ahead_makes_nobody_wait() {
     let config = config("burst: {after: 30s}\n");
-    let mut state = State::new(&config);
+    let mut state = State::new(&config, PACING);
     let mut early = pod("a", 1);
     early.created = at(3600);
     early.released.insert("public".into(), at(7200));
-    state.take(Fact::Job(PRIVATE, Box::new(early)), &config, at(10));
-    let known = &state.known.observation.pods["a"];
+    state.take(Fact::Demand(PRIVATE, Box::new(early)), &config, at(10));
+    let known = &state.observer.observation.demands["a"];
     assert_eq!((known.created, known.released["public"]), (at(10), at(10)));
 }
 
@@ -695,10 +717,10 @@ fn every_reason_is_told() {
     let mut seen = observation([4, 3], vec![released_to_public("a", 2), pod("b", 4)]);
     candidate(&mut seen.clusters[PUBLIC], "a", 2);
     let decision = decide(&seen, &config, &Memory::default(), START);
-    let mut reasons = Reasons::new(&seen, &config);
+    let mut reasons = Explainer::new(&seen, &config);
     let mut told = String::new();
     for verdict in &decision.verdicts {
-        let explanation = reasons.explain(&seen.pods[&verdict.uid], &verdict.outcome, START);
+        let explanation = reasons.explain(&seen.demands[&verdict.uid], &verdict.outcome, START);
         let _ = writeln!(told, "{}: {}", verdict.uid, explanation.why);
         for cluster in explanation.clusters {
             let mark = if cluster.chosen { "->" } else { "  " };
@@ -743,14 +765,14 @@ proptest! {
         let mut opened: Option<i64> = None;
         for now in 0..700 {
             let there = pods.iter().enumerate().filter(|(_, (from, lasts))| (*from..from + lasts).contains(&now));
-            let there = there.map(|(index, (from, _))| JobPod { created: at(*from), ..pod(&format!("p{index:02}"), 1) });
+            let there = there.map(|(index, (from, _))| Demand { created: at(*from), ..pod(&format!("p{index:02}"), 1) });
             let decision = decide(&observation([4, 4], there.collect()), &config, &memory, at(now));
             let was_open = memory.tiers.get(1).is_some_and(|tier| tier.is_open);
             if decision.tiers[1].is_open && !was_open {
                 prop_assert!(opened.is_none_or(|before| now - before >= 60), "{opened:?} and {now}");
                 opened = Some(now);
             }
-            memory.keep(&decision);
+            memory.remember(&decision);
         }
     }
 }
@@ -785,8 +807,8 @@ proptest! {
         let first = decide(&seen, &config, &Memory::default(), START);
         let (releases, decision) = settle(&mut seen.clone(), &config);
         for release in &releases {
-            let pod = &seen.pods[&release.uid];
-            let size = pod.shape.requests["cpu"] / 1000;
+            let pod = &seen.demands[&release.uid];
+            let size = pod.requirements.requests["cpu"] / 1000;
             prop_assert!(used.iter().all(|used| 4 - used < size), "{} left {:?}", release.name, used);
         }
         if let Some(most) = most {

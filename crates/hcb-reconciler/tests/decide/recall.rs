@@ -2,7 +2,6 @@
 
 use super::*;
 use hcb_api::gate::Gate;
-use hcb_reconciler::observation::ARRIVES_WITHIN;
 
 const SPARE: usize = 3;
 
@@ -11,13 +10,13 @@ const SPARE: usize = 3;
 fn kept_in_public(used: [i128; 2]) -> Observation {
     let mut seen = observation(used, vec![released_to_public("a", 1)]);
     candidate(&mut seen.clusters[PUBLIC], "a", 1);
-    seen.clusters[PUBLIC].keep(key("a"), true, true);
+    seen.clusters[PUBLIC].set_reservation(key("a"), true, true);
     seen
 }
 
 fn decided_at(seen: &Observation, now: Timestamp) -> Decision {
     let mut memory = Memory::default();
-    memory.see(seen, &plain(), START);
+    memory.observe(seen, &plain(), START);
     decide(seen, &plain(), &memory, now)
 }
 
@@ -25,10 +24,10 @@ fn decided_at(seen: &Observation, now: Timestamp) -> Decision {
 fn what_is_kept_in_a_later_tier_is_not_taken_while_an_earlier_one_has_room() {
     let seen = kept_in_public([4, 3]);
     let decision = decided_at(&seen, at(10));
-    assert_eq!(decision.held, BTreeSet::from([(PUBLIC, key("a"))]));
-    assert_eq!(decision.wakes, []);
+    assert_eq!(decision.recalled, BTreeSet::from([(PUBLIC, key("a"))]));
+    assert_eq!(decision.nudges, []);
     assert_eq!(decision.releases, []);
-    let fits = Outcome::Fits("private".into());
+    let fits = Outcome::FitsFirstTier("private".into());
     assert_eq!(decision.verdicts[0].outcome, fits);
 }
 
@@ -36,12 +35,12 @@ fn what_is_kept_in_a_later_tier_is_not_taken_while_an_earlier_one_has_room() {
 fn it_is_taken_as_soon_as_the_earlier_tier_is_full() {
     let mut seen = kept_in_public([4, 4]);
     let decision = decided_at(&seen, START);
-    assert_eq!(decision.held, BTreeSet::new());
-    let kept = Outcome::Kept("public".into());
+    assert_eq!(decision.recalled, BTreeSet::new());
+    let kept = Outcome::PlaceReserved("public".into());
     assert_eq!(decision.verdicts[0].outcome, kept);
     // The scheduler would not look by itself.
-    seen.clusters[PUBLIC].keep(key("a"), true, false);
-    assert_eq!(decided_at(&seen, START).wakes.len(), 1);
+    seen.clusters[PUBLIC].set_reservation(key("a"), true, false);
+    assert_eq!(decided_at(&seen, START).nudges.len(), 1);
 }
 
 #[test]
@@ -49,19 +48,19 @@ fn a_place_in_the_earlier_tier_is_taken_at_once() {
     let mut seen = kept_in_public([4, 3]);
     // Private's own candidate has taken the last room that it had.
     candidate(&mut seen.clusters[PRIVATE], "a", 1);
-    seen.clusters[PRIVATE].keep(key("a"), true, true);
-    seen.clusters[PRIVATE].keep(key("a"), true, false);
+    seen.clusters[PRIVATE].set_reservation(key("a"), true, true);
+    seen.clusters[PRIVATE].set_reservation(key("a"), true, false);
     let decision = decided_at(&seen, START);
-    let kept = Outcome::Kept("private".into());
+    let kept = Outcome::PlaceReserved("private".into());
     assert_eq!(decision.verdicts[0].outcome, kept);
-    assert_eq!(decision.wakes.len(), 1);
+    assert_eq!(decision.nudges.len(), 1);
 }
 
 #[test]
 fn a_cluster_that_cannot_be_seen_has_no_room() {
     let mut seen = kept_in_public([0, 0]);
     seen.clusters[PRIVATE].is_seen = false;
-    assert_eq!(decided_at(&seen, at(10)).held, BTreeSet::new());
+    assert_eq!(decided_at(&seen, at(10)).recalled, BTreeSet::new());
 }
 
 #[test]
@@ -73,11 +72,11 @@ fn no_gate_closes_for_a_node_that_comes_for_one_who_stays() {
     for (used, gates) in [([4, 4], 1), ([4, 3], 0)] {
         let mut seen = kept_in_public(used);
         let other = pod("b", 1);
-        seen.pods.insert(other.uid.clone(), other);
-        seen.clusters[PUBLIC].note_arrival("new", &node, START);
+        seen.demands.insert(other.uid.clone(), other);
+        seen.clusters[PUBLIC].note_arrival("new", &node, &PACING, START);
         seen.clusters[PUBLIC].put_node("new", node.clone());
         assert_eq!(decided_at(&seen, START).gates.len(), gates, "{used:?}");
-        let later = START.checked_add(ARRIVES_WITHIN).expect("a time");
+        let later = START.checked_add(PACING.arrival).expect("a time");
         assert_eq!(decided_at(&seen, later).gates.len(), 0, "{used:?}");
     }
 }
@@ -92,8 +91,8 @@ fn behind_a_closed_gate_they_are_let_back_in_one_by_one() {
     }
     seen.clusters[PRIVATE].gate = Gate::Closed;
     let decision = decided_at(&seen, at(10));
-    assert_eq!(let_through(&decision), [("a", "private")]);
-    assert_eq!(decision.held.len(), 2);
+    assert_eq!(push_release(&decision), [("a", "private")]);
+    assert_eq!(decision.recalled.len(), 2);
 }
 
 #[test]
@@ -103,17 +102,17 @@ fn so_it_is_between_later_tiers() {
     let mut seen = observation([4, 4], vec![gone]);
     candidate(&mut seen.clusters[SPARE], "a", 1);
     // A node that public would have to buy is no reason to come back.
-    assert_eq!(decided_at(&seen, at(10)).held, BTreeSet::new());
+    assert_eq!(decided_at(&seen, at(10)).recalled, BTreeSet::new());
     add_node(&mut seen.clusters[PUBLIC], "new", 0);
     let decision = decided_at(&seen, at(10));
-    assert_eq!(decision.held, BTreeSet::from([(SPARE, key("a"))]));
+    assert_eq!(decision.recalled, BTreeSet::from([(SPARE, key("a"))]));
     assert_eq!(decision.releases[0].cluster, "public");
     // Public had ten minutes to take it in, and did not.
-    let pod = seen.pods.get_mut("a").expect("the pod");
+    let pod = seen.demands.get_mut("a").expect("the pod");
     pod.released.insert("public".into(), START);
     pod.released.insert("spare".into(), at(500));
-    assert_eq!(decided_at(&seen, at(599)).held.len(), 1);
-    assert_eq!(decided_at(&seen, at(600)).held.len(), 0);
+    assert_eq!(decided_at(&seen, at(599)).recalled.len(), 1);
+    assert_eq!(decided_at(&seen, at(600)).recalled.len(), 0);
 }
 
 proptest! {
@@ -123,27 +122,27 @@ proptest! {
         pods in prop::collection::vec((1i128..=4, 0usize..3, prop::bool::ANY), 0..20),
     ) {
         let mut seen = observation(used, Vec::new());
-        for (index, (size, cluster, is_kept)) in pods.iter().enumerate() {
+        for (index, (size, cluster, is_reserved)) in pods.iter().enumerate() {
             let mut pod = pod(&format!("p{index:02}"), *size);
             let cluster = cluster + PUBLIC;
             pod.released.insert(plain().clusters[cluster].name.clone(), START);
             candidate(&mut seen.clusters[cluster], &pod.uid, *size);
-            seen.clusters[cluster].keep(key(&pod.uid), *is_kept, false);
-            seen.pods.insert(pod.uid.clone(), pod);
+            seen.clusters[cluster].set_reservation(key(&pod.uid), *is_reserved, false);
+            seen.demands.insert(pod.uid.clone(), pod);
         }
         let decision = decided_at(&seen, at(10));
         let free = used.map(|used| 4 - used);
-        for (index, (size, cluster, is_kept)) in pods.iter().enumerate() {
+        for (index, (size, cluster, is_reserved)) in pods.iter().enumerate() {
             let name = format!("p{index:02}");
             let fits = free.iter().any(|free| free >= size);
-            let is_held = decision.held.contains(&(cluster + PUBLIC, key(&name)));
-            prop_assert!(is_held || !fits, "{name} may leave {free:?}");
+            let is_recalled = decision.recalled.contains(&(cluster + PUBLIC, key(&name)));
+            prop_assert!(is_recalled || !fits, "{name} may leave {free:?}");
             // Public has no nodes here, so that private alone calls anybody back.
-            prop_assert!(!is_held || fits, "{name} is held back for nothing");
-            let is_woken = decision.wakes.iter().any(|wake| wake.name == name);
+            prop_assert!(!is_recalled || fits, "{name} is held back for nothing");
+            let is_woken = decision.nudges.iter().any(|wake| wake.name == name);
             // That it has room in an earlier tier it may be told, without a place elsewhere.
-            prop_assert!(!is_woken || *is_kept != fits, "{name}");
-            prop_assert!(is_woken || !is_kept || fits, "{name}");
+            prop_assert!(!is_woken || *is_reserved != fits, "{name}");
+            prop_assert!(is_woken || !is_reserved || fits, "{name}");
         }
     }
 }

@@ -1,7 +1,12 @@
 //! Pods that the scheduler forgot are called to its mind, where it has nothing else to do.
 
 use super::*;
-use hcb_reconciler::decide::{AT_ONCE, IDLE_AFTER};
+use hcb_reconciler::core::pacing::ReminderPacing;
+
+const REMINDER: ReminderPacing = match PACING.reminder {
+    Some(reminder) => reminder,
+    None => panic!("Admiralty is reminded"),
+};
 
 /// What is decided, time after time, with a scheduler that never looks.
 struct Rounds {
@@ -20,24 +25,24 @@ impl Rounds {
     }
 
     fn decide(&mut self, seconds: i64) -> Decision {
-        self.memory.see(&self.seen, &plain(), at(seconds));
+        self.memory.observe(&self.seen, &plain(), at(seconds));
         let decision = decide(&self.seen, &plain(), &self.memory, at(seconds));
-        self.memory.keep(&decision);
+        self.memory.remember(&decision);
         decision
     }
 
     /// Whom the scheduler is told of at a time, and is.
     fn wake(&mut self, seconds: i64) -> Vec<String> {
-        let wakes = self.decide(seconds).wakes;
+        let wakes = self.decide(seconds).nudges;
         for wake in &wakes {
-            self.memory.note_woken(wake.uid.clone(), at(seconds));
+            self.memory.note_nudged(wake.uid.clone(), at(seconds));
         }
         wakes.into_iter().map(|wake| wake.name).collect()
     }
 }
 
 fn idle() -> i64 {
-    i64::try_from(IDLE_AFTER.as_secs()).expect("seconds")
+    i64::try_from(REMINDER.idle_after.as_secs()).expect("seconds")
 }
 
 #[test]
@@ -45,7 +50,7 @@ fn who_has_room_is_called_to_mind_where_nothing_happens() {
     let mut rounds = Rounds::new(observation([4, 3], vec![pod("a", 1), pod("b", 2)]));
     // Only one of them fits.
     let decision = rounds.decide(idle() - 1);
-    assert_eq!(decision.wakes, []);
+    assert_eq!(decision.nudges, []);
     assert!(decision.look_again.is_some_and(|time| time <= at(idle())));
     assert_eq!(rounds.wake(idle()), ["a"]);
     assert_eq!(rounds.wake(idle()), [""; 0]);
@@ -62,33 +67,33 @@ fn a_scheduler_that_is_at_work_is_left_alone() {
     ] {
         let pods = vec![pod("a", 1), pod("b", 4), pod("c", 4)];
         let mut rounds = Rounds::new(observation([4, 3], pods));
-        let pods = &mut rounds.seen.pods;
+        let pods = &mut rounds.seen.demands;
         match what {
             "a pod that comes" => drop(pods.insert("d".into(), pod("d", 4))),
             "a pod that goes" => pods.get_mut("b").expect("a pod").placed = Some("private".into()),
             _ => candidate(&mut rounds.seen.clusters[PRIVATE], "b", 4),
         }
         if what == "a place" {
-            rounds.seen.clusters[PRIVATE].keep(key("b"), true, false);
+            rounds.seen.clusters[PRIVATE].set_reservation(key("b"), true, false);
         }
         rounds.decide(idle() - 1);
-        let wakes = rounds.decide(idle()).wakes;
+        let wakes = rounds.decide(idle()).nudges;
         assert!(wakes.iter().all(|wake| wake.name != "a"), "{what}");
-        let wakes = rounds.decide(2 * idle()).wakes;
+        let wakes = rounds.decide(2 * idle()).nudges;
         assert!(wakes.iter().any(|wake| wake.name == "a"), "{what}");
     }
 }
 
 #[test]
 fn everybody_has_a_turn_a_few_at_a_time() {
-    let names: Vec<_> = (0..AT_ONCE + 2)
+    let names: Vec<_> = (0..REMINDER.at_once + 2)
         .map(|number| format!("p{number}"))
         .collect();
     let pods = names.iter().map(|name| pod(name, 1)).collect();
     let mut rounds = Rounds::new(observation([4, 3], pods));
-    assert_eq!(rounds.wake(idle()), names[..AT_ONCE]);
-    let mut next = names[AT_ONCE..].to_vec();
-    next.extend_from_slice(&names[..AT_ONCE - 2]);
+    assert_eq!(rounds.wake(idle()), names[..REMINDER.at_once]);
+    let mut next = names[REMINDER.at_once..].to_vec();
+    next.extend_from_slice(&names[..REMINDER.at_once - 2]);
     assert_eq!(rounds.wake(2 * idle()), next);
 }
 
@@ -106,8 +111,8 @@ fn who_waits_before_a_closed_gate_or_for_a_node_is_not() {
     seen.clusters[PRIVATE].gate = hcb_api::gate::Gate::Closed;
     let mut rounds = Rounds::new(seen);
     let decision = rounds.decide(2 * idle());
-    assert_eq!(let_through(&decision), [("a", "private")]);
-    assert_eq!(decision.wakes, []);
+    assert_eq!(push_release(&decision), [("a", "private")]);
+    assert_eq!(decision.nudges, []);
     let mut rounds = Rounds::new(observation([4, 4], vec![pod("a", 1)]));
     assert_eq!(rounds.wake(2 * idle()), [""; 0]);
 }
@@ -117,7 +122,7 @@ fn a_reminder_does_not_put_off_the_word_of_a_place() {
     let mut rounds = Rounds::new(observation([4, 3], vec![pod("a", 1)]));
     assert_eq!(rounds.wake(idle()), ["a"]);
     keep(&mut rounds.seen.clusters[PRIVATE], "a", 1);
-    rounds.seen.clusters[PRIVATE].keep(key("a"), true, true);
-    rounds.seen.clusters[PRIVATE].keep(key("a"), true, false);
+    rounds.seen.clusters[PRIVATE].set_reservation(key("a"), true, true);
+    rounds.seen.clusters[PRIVATE].set_reservation(key("a"), true, false);
     assert_eq!(rounds.wake(idle() + 1), ["a"]);
 }

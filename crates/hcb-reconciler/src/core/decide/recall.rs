@@ -1,18 +1,17 @@
-//! Who was let go, and is held back because an earlier tier has room by now.
+//! What was released, and is recalled because an earlier tier has room by now.
 //!
-//! The toleration that lets a pod go cannot be taken off it. But a candidate that had to wait for a node says
-//! so, and Admiralty's scheduler does not take the place that is kept for it until the reconciler takes that
-//! off (`forget.rs`). So a pod stays for as long as an earlier tier has room for it: it is not told of places
-//! in later tiers, and those do not count as its own.
+//! A release cannot be taken back. But a candidate that had to wait for a node still says that it was refused, and
+//! its place is not taken until the reconciler takes that off. So a demand stays for as long as an earlier tier has
+//! room for it: the engine is not nudged to take places in later tiers, and those do not count as its own.
 
 use super::super::decision::Outcome;
-use super::super::observation::JobPod;
+use super::super::demand::Demand;
 use super::{Deciding, GIVE_UP_AFTER, after};
 
 impl<'a> Deciding<'a> {
-    /// Holds a pod back from the tier that it was let go to, and those after, where an earlier one has room
-    /// for it as it is seen, whoever might take it.
-    pub(super) fn hold(&mut self, pod: &'a JobPod) {
+    /// Recalls a demand from the tier that it was released to, and those after, where an earlier one has room
+    /// for it as it is seen, whatever might take it.
+    pub(super) fn recall(&mut self, pod: &'a Demand) {
         let released = (0..self.config.clusters.len()).filter(|index| {
             pod.released
                 .contains_key(&self.config.clusters[*index].name)
@@ -23,24 +22,24 @@ impl<'a> Deciding<'a> {
         let Some(index) = (0..last).find_map(|tier| self.first_with_room(tier, pod)) else {
             return;
         };
-        self.called_back.insert(&pod.uid, index);
+        self.recalled.insert(&pod.uid, index);
         for (cluster, state) in self.observation.clusters.iter().enumerate() {
-            if self.is_held(pod, cluster) {
+            if self.is_recalled(pod, cluster) {
                 let candidates = state.candidates(&pod.uid);
-                let held = candidates.map(|key| (cluster, key.clone()));
-                self.decision.held.extend(held);
+                let recalled = candidates.map(|key| (cluster, key.clone()));
+                self.decision.recalled.extend(recalled);
             }
         }
     }
 
-    /// Whether a pod is held back from a cluster.
-    pub(super) fn is_held(&self, pod: &JobPod, cluster: usize) -> bool {
-        let stays_for = self.called_back.get(pod.uid.as_str());
+    /// Whether a demand is recalled from a cluster.
+    pub(super) fn is_recalled(&self, pod: &Demand, cluster: usize) -> bool {
+        let stays_for = self.recalled.get(pod.uid.as_str());
         stays_for.is_some_and(|index| self.tier(cluster) > self.tier(*index))
     }
 
-    /// The first cluster of a tier that has room for a pod on nodes that are there.
-    fn first_with_room(&mut self, tier: usize, pod: &JobPod) -> Option<usize> {
+    /// The first cluster of a tier that has room for a demand on nodes that are there.
+    fn first_with_room(&mut self, tier: usize, pod: &Demand) -> Option<usize> {
         let eligible: Vec<_> = self.eligible(tier, pod).collect();
         eligible.into_iter().find(|index| {
             let cluster = &self.config.clusters[*index];
@@ -54,21 +53,21 @@ impl<'a> Deciding<'a> {
         })
     }
 
-    /// A pod that was let go stays for a cluster of an earlier tier, which has room for it by now.
-    pub(super) fn call_back(&mut self, pod: &JobPod, index: usize) -> Outcome {
+    /// A demand that was recalled stays for a cluster of an earlier tier, which has room for it by now.
+    pub(super) fn stay_recalled(&mut self, pod: &Demand, index: usize) -> Outcome {
         let cluster = &self.config.clusters[index];
         let tier = self.tier(index);
         let way = self.rooms[index].as_mut().and_then(|room| room.fits(pod));
         if tier == 0 {
-            let fits = Outcome::Fits(cluster.name.clone());
+            let fits = Outcome::FitsFirstTier(cluster.name.clone());
             return self.stays(pod, index, fits, way);
         }
         if pod.released.contains_key(&cluster.name) {
             return Outcome::Released(cluster.name.clone());
         }
         match way {
-            Some(way) if self.may_let_go(tier) => self.release(pod, index, way),
-            _ => Outcome::Next(self.config.tiers[tier].clone()),
+            Some(way) if self.may_release(tier) => self.release_to(pod, index, way),
+            _ => Outcome::QueuedForBurst(self.config.tiers[tier].clone()),
         }
     }
 }
