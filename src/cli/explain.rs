@@ -1,12 +1,12 @@
 //! `hcb explain`.
 
 use super::access::{Access, ask, span, time};
+use super::status::read_status;
 use super::{Format, Look, Outcome, show};
 use anyhow::{Context, anyhow};
-use hcb_reconciler::REPORTER;
-use hcb_reconciler::act::{DECISION, read_status};
-use hcb_reconciler::reasons::Explanation;
-use hcb_reconciler::status::Status;
+use hcb_api::explanation::{DECISION, Explanation};
+use hcb_api::names::REPORTER;
+use hcb_api::status::Status;
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};

@@ -3,20 +3,17 @@
 use super::{Format, Look, Outcome, show};
 use anyhow::{Context, anyhow};
 use hcb_api::config::ReconcilerConfig;
-use hcb_reconciler::reasons::described;
-use hcb_reconciler::record::{Replayed, replay};
-use hcb_reconciler::run;
-use hcb_source::diag::{Diagnostics, text};
+use hcb_reconciler::core::record::{Replayed, compare};
+use hcb_reconciler::engine;
+use hcb_reconciler::runtime::open_if_down::{DOWN_AFTER, open_if_down};
+use hcb_reconciler::runtime::{config_file, run};
+use hcb_source::diag::Diagnostics;
 use hcb_source::source::Sources;
 use serde_json::json;
 use std::fs::{self, File};
 use std::io::BufReader;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-/// How long a Lease must not have been renewed until nobody is there.
-const DOWN_AFTER: Duration = Duration::from_secs(30);
 
 /// Run the reconciler: let jobs leave the first tier only when they fit in it no more.
 ///
@@ -72,10 +69,10 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
         .worker_threads(2)
         .enable_all()
         .build()?;
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let namespace = variable("POD_NAMESPACE").unwrap_or_else(|| "hcb-system".to_owned());
+    let namespace = run::namespace();
+    let engine = engine::of(&config);
     if args.open_if_down {
-        let opened = runtime.block_on(run::open_if_down(&config, &namespace, DOWN_AFTER))?;
+        let opened = runtime.block_on(open_if_down(&config, &*engine, &namespace, DOWN_AFTER))?;
         show::say(&match opened {
             None => "a reconciler is there; nothing was opened".to_owned(),
             Some(opened) => format!(
@@ -86,15 +83,14 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
         });
         return Ok(Outcome::Ok);
     }
-    let identity = variable("POD_NAME").unwrap_or_else(|| format!("hcb-{}", std::process::id()));
     let options = run::Options {
         dry_run: args.dry_run,
         listen: Some(args.listen.unwrap_or_else(|| ([0, 0, 0, 0], 8080).into())),
         record: args.record.clone(),
-        identity,
+        identity: run::identity(),
         namespace,
     };
-    runtime.block_on(run::run(config, reload(path), options))?;
+    runtime.block_on(run::run(config, engine, config_file::reload(path), options))?;
     Ok(Outcome::Ok)
 }
 
@@ -119,70 +115,35 @@ fn parse(
     Ok(ReconcilerConfig::read(file, text, diagnostics))
 }
 
-/// Looks whether the file changed, and reads it where it did.
-fn reload(path: PathBuf) -> run::Reload {
-    let mut known = fs::read_to_string(&path).ok();
-    Box::new(move || {
-        // While Kubernetes swaps a mounted file it may be gone for a moment.
-        let text = fs::read_to_string(&path).ok()?;
-        if known.as_ref() == Some(&text) {
-            return None;
-        }
-        known = Some(text);
-        let (mut sources, mut diagnostics) = (Sources::default(), Diagnostics::default());
-        Some(match parse(&path, &mut sources, &mut diagnostics) {
-            Ok(Some(config)) => Ok(config),
-            Ok(None) => Err(text::render(&diagnostics.sorted(), &sources, false, 100)),
-            Err(error) => Err(format!("{error:#}")),
-        })
-    })
-}
-
 fn play(record: &Path, config: Option<&ReconcilerConfig>, look: Look) -> anyhow::Result<Outcome> {
     let name = record.display();
     let file = File::open(record).with_context(|| format!("{name} cannot be read"))?;
-    let (mut decisions, mut others, mut lines) = (0_usize, Vec::new(), Ok(()));
-    let mut said = std::collections::BTreeMap::new();
-    let played = replay(
-        BufReader::new(file),
-        config,
-        |state, _, Replayed { at, before, now }| {
-            decisions += 1;
-            let is_same = before == now;
-            if look.format == Format::Text && lines.is_ok() {
-                let pods = &state.known.observation.pods;
-                for verdict in &now.verdicts {
-                    let why = described(&verdict.outcome);
-                    if said.get(&verdict.uid) == Some(&why) {
-                        continue;
-                    }
-                    if let Some(pod) = pods.get(&verdict.uid) {
-                        lines =
-                            show::data(&format!("{at:.3} {}/{} {why}\n", pod.namespace, pod.name));
-                    }
-                    said.insert(verdict.uid.clone(), why);
-                }
-            }
-            if !is_same {
-                others.push(json!({ "at": at, "before": before, "now": now }));
-            }
-        },
-    );
-    played.map_err(|problem| anyhow!("{name}: {problem}"))?;
+    let mut lines = Ok(());
+    let pacing_of = |config: &_| engine::of(config).pacing();
+    let compared = compare(BufReader::new(file), pacing_of, config, |line| {
+        if look.format == Format::Text && lines.is_ok() {
+            lines = show::data(&format!("{line}\n"));
+        }
+    });
+    let compared = compared.map_err(|problem| anyhow!("{name}: {problem}"))?;
     lines?;
     if look.format == Format::Json {
-        show::json_data(&json!({ "decisions": decisions, "different": others }))?;
+        let different = compared.different.iter();
+        let different: Vec<_> = different
+            .map(|Replayed { at, before, now }| json!({ "at": at, "before": before, "now": now }))
+            .collect();
+        show::json_data(&json!({ "decisions": compared.decisions, "different": different }))?;
     }
     show::say(&format!(
         "{}; {} now",
-        show::count(decisions, "decision"),
-        match others.len() {
+        show::count(compared.decisions, "decision"),
+        match compared.different.len() {
             0 => "none is different".to_owned(),
             1 => "1 is different".to_owned(),
             many => format!("{many} are different"),
         }
     ));
-    Ok(if others.is_empty() {
+    Ok(if compared.different.is_empty() {
         Outcome::Ok
     } else {
         Outcome::Findings

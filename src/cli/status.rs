@@ -4,8 +4,7 @@ use super::access::{Access, ask, span, time};
 use super::{Format, Look, Outcome, show};
 use anyhow::{Context, bail};
 use comfy_table::{CellAlignment, Table};
-use hcb_reconciler::act::read_status;
-use hcb_reconciler::status::{ClusterStatus, Cost, Status};
+use hcb_api::status::{CONFIG_MAP, ClusterStatus, Cost, Status};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::Api;
@@ -79,6 +78,14 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
     })
 }
 
+/// Reads the status that the reconciler wrote last.
+pub(super) async fn read_status(maps: &Api<ConfigMap>) -> Result<Option<Status>, kube::Error> {
+    let Some(map) = maps.get_opt(CONFIG_MAP).await? else {
+        return Ok(None);
+    };
+    Status::of_map(&map).map_err(kube::Error::SerdeError)
+}
+
 fn drawn(status: &Status, now: Timestamp) -> String {
     let mut text = String::new();
     let age = status.at.duration_until(now).as_secs();
@@ -119,7 +126,7 @@ fn drawn(status: &Status, now: Timestamp) -> String {
     let counts: Vec<_> = status
         .waiting
         .iter()
-        .map(|(outcome, count)| format!("{count} {}", outcome.to_lowercase()))
+        .map(|(outcome, count)| format!("{count} {outcome}"))
         .collect();
     let _ = writeln!(
         text,

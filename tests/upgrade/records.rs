@@ -1,6 +1,6 @@
 //! Records of 0.1.0, of a real run on real API servers.
 
-use super::present::{Fact, Line, ReconcilerConfig, Replayed, State, replay};
+use super::present::{Fact, Line, PACING, ReconcilerConfig, Replayed, State, replay};
 use super::{argument, hcb, old, old_text, said};
 use jiff::Timestamp;
 
@@ -10,7 +10,7 @@ pub(crate) const RECORDS: [&str; 2] = ["records/first.jsonl", "records/second.js
 /// Plays a record of 0.1.0 again.
 pub(crate) fn play(record: &str, see: impl FnMut(&State, &ReconcilerConfig, Replayed)) {
     let text = old_text(record);
-    replay(text.as_bytes(), None, see).expect("a record that is understood");
+    replay(text.as_bytes(), |_| PACING, None, see).expect("a record that is understood");
 }
 
 #[test]
