@@ -5,7 +5,7 @@ use anyhow::{Context, anyhow};
 use hcb_api::config::ReconcilerConfig;
 use hcb_reconciler::core::record::{Replayed, compare};
 use hcb_reconciler::engine;
-use hcb_reconciler::runtime::open_if_down::{DOWN_AFTER, open_if_down};
+use hcb_reconciler::runtime::open_if_down::{DOWN_AFTER, open_if_down, summary};
 use hcb_reconciler::runtime::{config_file, run};
 use hcb_source::diag::Diagnostics;
 use hcb_source::source::Sources;
@@ -73,14 +73,7 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
     let engine = engine::of(&config);
     if args.open_if_down {
         let opened = runtime.block_on(open_if_down(&config, &*engine, &namespace, DOWN_AFTER))?;
-        show::say(&match opened {
-            None => "a reconciler is there; nothing was opened".to_owned(),
-            Some(opened) => format!(
-                "no reconciler is there; opened: {}; let go: {}",
-                show::count(opened.gates, "gate"),
-                show::count(opened.pods, "pod")
-            ),
-        });
+        show::say(&summary(opened));
         return Ok(Outcome::Ok);
     }
     let options = run::Options {
@@ -134,15 +127,7 @@ fn play(record: &Path, config: Option<&ReconcilerConfig>, look: Look) -> anyhow:
             .collect();
         show::json_data(&json!({ "decisions": compared.decisions, "different": different }))?;
     }
-    show::say(&format!(
-        "{}; {} now",
-        show::count(compared.decisions, "decision"),
-        match compared.different.len() {
-            0 => "none is different".to_owned(),
-            1 => "1 is different".to_owned(),
-            many => format!("{many} are different"),
-        }
-    ));
+    show::say(&compared.to_string());
     Ok(if compared.different.is_empty() {
         Outcome::Ok
     } else {

@@ -6,7 +6,7 @@ use anyhow::{Context, anyhow};
 use arguments::{Arguments, Request};
 use hcb_reconciler::core::record::compare;
 use hcb_reconciler::engine;
-use hcb_reconciler::runtime::open_if_down::{DOWN_AFTER, open_if_down};
+use hcb_reconciler::runtime::open_if_down::{DOWN_AFTER, open_if_down, summary};
 use hcb_reconciler::runtime::{config_file, run};
 use std::fs::File;
 use std::io::{BufReader, Write};
@@ -50,6 +50,11 @@ fn say(text: &str) -> anyhow::Result<()> {
     writeln!(std::io::stdout(), "{text}").context("standard output")
 }
 
+/// Says what came of it, beside the data on standard output.
+fn report(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 fn start(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
@@ -68,13 +73,7 @@ fn start(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if arguments.open_if_down {
         let namespace = run::namespace();
         let opened = open_if_down(&config, &*engine, &namespace, DOWN_AFTER);
-        say(&match runtime.block_on(opened)? {
-            None => "a reconciler is there; nothing was opened".to_owned(),
-            Some(opened) => format!(
-                "no reconciler is there; gates opened: {}; pods released: {}",
-                opened.gates, opened.pods
-            ),
-        })?;
+        report(&summary(runtime.block_on(opened)?));
         return Ok(ExitCode::SUCCESS);
     }
     let options = run::Options {
@@ -106,11 +105,7 @@ fn replay(record: &Path, config: Option<&Path>) -> anyhow::Result<ExitCode> {
     );
     let compared = compared.map_err(|problem| anyhow!("{name}: {problem}"))?;
     said?;
-    say(&format!(
-        "{} decisions; {} different now",
-        compared.decisions,
-        compared.different.len()
-    ))?;
+    report(&compared.to_string());
     Ok(if compared.different.is_empty() {
         ExitCode::SUCCESS
     } else {

@@ -146,13 +146,13 @@ async fn a_configuration_changes_under_it_and_jobs_wait_or_leave_without_it() ->
     close_first_tier(&hybrid).await?;
     let opened = open_if_down(&hybrid, "hold").await?;
     anyhow::ensure!(
-        opened.contains("no reconciler is there; opened: 1 gate; let go: 0 pods"),
+        opened.contains("no reconciler is there; opened: 1 gate; released: 0 pods"),
         "{opened}"
     );
     // With `open`, it lets them go.
     let opened = open_if_down(&hybrid, "open").await?;
     anyhow::ensure!(
-        opened.contains("no reconciler is there; opened: 0 gates; let go: 4 pods"),
+        opened.contains("no reconciler is there; opened: 0 gates; released: 4 pods"),
         "{opened}"
     );
     wait_for(

@@ -8,6 +8,7 @@ use hcb_api::config::ReconcilerConfig;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufWriter, Write};
 use std::path::Path;
@@ -201,6 +202,18 @@ pub struct Comparison {
     pub decisions: usize,
     /// Those that are made otherwise now.
     pub different: Vec<Replayed>,
+}
+
+impl fmt::Display for Comparison {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.decisions == 1 { "" } else { "s" };
+        write!(formatter, "{} decision{plural}; ", self.decisions)?;
+        match self.different.len() {
+            0 => formatter.write_str("none is different now"),
+            1 => formatter.write_str("1 is different now"),
+            many => write!(formatter, "{many} are different now"),
+        }
+    }
 }
 
 /// Plays a record again as [`replay`] does, and says a line for each new reason of a demand that waits.

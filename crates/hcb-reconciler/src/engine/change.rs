@@ -38,9 +38,11 @@ pub enum Patch {
     Strategic(Value),
 }
 
+type Revise = dyn Fn(&Value) -> Option<Patch> + Send + Sync;
+
 /// Makes a patch of an object as it was read; none where there is nothing to do.
 #[derive(Clone)]
-pub struct Revision(Arc<dyn Fn(&Value) -> Option<Patch> + Send + Sync>);
+pub struct Revision(Arc<Revise>);
 
 impl Revision {
     /// By a function.

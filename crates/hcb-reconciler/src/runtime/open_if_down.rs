@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::Api;
 use kube::{Client, ResourceExt};
+use std::fmt;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -39,6 +40,25 @@ pub struct Opened {
     pub gates: usize,
     /// Demands that were released.
     pub pods: usize,
+}
+
+impl fmt::Display for Opened {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { gates, pods } = *self;
+        let [gate, pod] = [gates, pods].map(|count| if count == 1 { "" } else { "s" });
+        write!(
+            formatter,
+            "opened: {gates} gate{gate}; released: {pods} pod{pod}"
+        )
+    }
+}
+
+/// What was done, as a sentence.
+pub fn summary(opened: Option<Opened>) -> String {
+    opened.map_or_else(
+        || "a reconciler is there; nothing was opened".to_owned(),
+        |opened| format!("no reconciler is there; {opened}"),
+    )
 }
 
 /// Sees to it that nothing waits for a reconciler which is not there for a while. Gates of the first tier

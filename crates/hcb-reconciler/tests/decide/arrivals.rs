@@ -1,4 +1,4 @@
-//! A node has come that a pod was let go for: it is that pod's turn, and for a moment nobody else's.
+//! New nodes: when one comes that a pod was released for, nothing else is released for a moment.
 
 use super::*;
 use hcb_api::gate::Gate;
@@ -34,7 +34,7 @@ fn decided_at(seen: &Observation, now: Timestamp) -> Decision {
 }
 
 #[test]
-fn the_first_tier_waits_for_a_moment_while_a_node_comes_for_somebody() {
+fn the_gate_of_the_first_tier_closes_while_a_released_pod_gets_its_new_node() {
     let mut seen = waiting();
     assert_eq!(decided_at(&seen, START).gates, []);
     arrive(&mut seen, &new_node(), START);
@@ -56,7 +56,7 @@ fn the_first_tier_waits_for_a_moment_while_a_node_comes_for_somebody() {
 }
 
 #[test]
-fn nobody_is_let_go_or_through_meanwhile() {
+fn no_pod_is_released_while_another_gets_its_new_node() {
     let mut seen = waiting();
     seen.clusters[PRIVATE].gate = Gate::Closed;
     let more = pod("c", 4);
@@ -79,7 +79,7 @@ fn nobody_is_let_go_or_through_meanwhile() {
 }
 
 #[test]
-fn a_node_that_is_of_no_use_to_who_was_let_go_holds_nobody_up() {
+fn a_new_node_that_no_released_pod_fits_on_delays_no_release() {
     let mut seen = waiting();
     let small = NodeState {
         allocatable: cpus(2),
@@ -95,7 +95,7 @@ fn a_node_that_is_of_no_use_to_who_was_let_go_holds_nobody_up() {
 }
 
 #[test]
-fn a_gate_stays_open_where_nobody_would_be_tried() {
+fn a_gate_stays_open_when_no_pod_would_be_tried_behind_it() {
     let mut seen = waiting();
     seen.demands.remove("b");
     candidate(&mut seen.clusters[PRIVATE], "a", 3);
@@ -104,7 +104,7 @@ fn a_gate_stays_open_where_nobody_would_be_tried() {
 }
 
 #[test]
-fn what_is_listed_when_watching_begins_was_there_before() {
+fn a_node_of_the_first_list_does_not_count_as_new() {
     use hcb_reconciler::core::facts::Watched;
     let config = plain();
     let mut state = State::new(&config, PACING);
@@ -126,7 +126,7 @@ fn what_is_listed_when_watching_begins_was_there_before() {
 /// A try takes the scheduler a second. Who is let go meanwhile stands in its queue for as long, before those
 /// for whom a node comes, and leaves if room comes free.
 #[test]
-fn the_next_is_let_go_when_a_try_is_over() {
+fn the_next_pod_is_released_when_the_scheduler_is_done_with_the_one_before() {
     // One in private is waited for only while places come free there.
     for (cluster, freed, is_waited_for) in [
         (PUBLIC, None, true),
@@ -157,7 +157,7 @@ fn the_next_is_let_go_when_a_try_is_over() {
 
 /// Jobs may come in so fast that the scheduler always has one to try for the first time.
 #[test]
-fn a_scheduler_without_a_pause_is_not_waited_for() {
+fn a_scheduler_that_never_pauses_does_not_stop_releases() {
     let mut memory = Memory::default();
     let mut released = Vec::new();
     let longest = i64::try_from(PACING.no_pause.as_secs()).expect("a few seconds");

@@ -36,14 +36,14 @@ fn closed(free: i128, pods: Vec<Demand>) -> Observation {
 }
 
 #[test]
-fn a_crowd_that_a_full_cluster_would_be_asked_for_in_vain_closes_its_gate() {
+fn a_gate_closes_when_a_crowd_waits_for_a_full_cluster() {
     assert_eq!(decided(&observation([4, 4], pods(CROWD - 1, 1))).gates, []);
     assert_eq!(decided(&observation([4, 4], pods(CROWD, 1))).gates, [CLOSE]);
 }
 
 /// A pod that was let go is tried in every cluster whose gate is open, and so is one that has a place.
 #[test]
-fn who_was_let_go_is_a_crowd_too() {
+fn released_pods_count_in_the_crowd() {
     for is_reserved in [false, true] {
         let mut seen = observation([4, 4], pods(CROWD, 1));
         for pod in seen.demands.values_mut() {
@@ -56,19 +56,19 @@ fn who_was_let_go_is_a_crowd_too() {
 }
 
 #[test]
-fn who_was_tried_there_already_is_no_crowd() {
+fn a_pod_that_has_a_candidate_in_the_cluster_does_not_count_in_the_crowd() {
     let mut seen = observation([4, 4], pods(CROWD, 1));
     candidate(&mut seen.clusters[PRIVATE], "p00", 1);
     assert_eq!(decided(&seen).gates, []);
 }
 
 #[test]
-fn who_fits_is_no_crowd() {
+fn pods_that_fit_do_not_count_in_the_crowd() {
     assert_eq!(decided(&observation([4, 0], pods(4, 1))).gates, []);
 }
 
 #[test]
-fn a_gate_opens_when_the_crowd_is_gone_and_does_not_flap() {
+fn a_gate_opens_only_when_the_crowd_is_gone() {
     for (left, gates) in [
         (CROWD, vec![]),
         (2, vec![]),
@@ -80,14 +80,14 @@ fn a_gate_opens_when_the_crowd_is_gone_and_does_not_flap() {
 }
 
 #[test]
-fn the_gate_of_a_cluster_that_cannot_be_seen_stays_as_it_is() {
+fn the_gate_of_an_unreachable_cluster_is_not_changed() {
     let mut seen = closed(0, Vec::new());
     seen.clusters[PRIVATE].is_seen = false;
     assert_eq!(decided(&seen).gates, []);
 }
 
 #[test]
-fn who_fits_behind_a_closed_gate_is_let_through_one_by_one() {
+fn pods_that_fit_are_released_through_a_closed_gate_one_by_one() {
     let decision = decided(&closed(4, pods(5, 1)));
     assert_eq!(push_release(&decision), [("p00", "private")]);
     let outcomes: Vec<_> = decision
@@ -104,13 +104,13 @@ fn who_fits_behind_a_closed_gate_is_let_through_one_by_one() {
 }
 
 #[test]
-fn no_more_are_let_through_than_there_is_room_for() {
+fn no_more_pods_are_released_through_a_closed_gate_than_fit() {
     let decision = decided(&closed(1, pods(3, 1)));
     assert_eq!(decision.releases.len(), 1);
 }
 
 #[test]
-fn who_has_a_place_behind_a_closed_gate_is_let_through_to_it() {
+fn a_pod_with_a_reserved_place_is_released_through_a_closed_gate() {
     let mut seen = closed(0, vec![pod("a", 1)]);
     keep(&mut seen.clusters[PRIVATE], "a", 1);
     let decision = decided(&seen);
@@ -123,7 +123,7 @@ fn who_has_a_place_behind_a_closed_gate_is_let_through_to_it() {
 }
 
 #[test]
-fn who_was_let_through_and_found_no_room_may_leave() {
+fn a_pod_that_passed_the_first_gate_and_found_no_room_may_burst() {
     let mut seen = closed(0, pods(1, 1));
     let released = &mut seen.demands.get_mut("p00").expect("a pod").released;
     released.insert("private".into(), START);
@@ -133,7 +133,7 @@ fn who_was_let_through_and_found_no_room_may_leave() {
 }
 
 #[test]
-fn who_was_let_go_is_called_back_to_room_that_came_free() {
+fn a_released_pod_is_recalled_when_room_comes_free_in_the_first_tier() {
     let mut seen = closed(1, vec![released_to_public("a", 1)]);
     candidate(&mut seen.clusters[PUBLIC], "a", 1);
     let released = |seen: &Observation| -> Vec<String> {
@@ -156,7 +156,7 @@ fn drained(names: &[&str]) -> ReconcilerConfig {
 }
 
 #[test]
-fn a_cluster_that_is_drained_has_a_gate_that_nobody_passes() {
+fn the_gate_of_a_drained_cluster_lets_no_pod_pass() {
     let (private, public) = (drained(&["private"]), drained(&["public"]));
     for (config, cluster, before, after) in [
         (&private, PRIVATE, Gate::Open, Gate::Drained),
@@ -188,7 +188,7 @@ fn a_cluster_that_is_drained_has_a_gate_that_nobody_passes() {
 }
 
 #[test]
-fn nobody_is_let_go_to_a_cluster_that_is_drained() {
+fn no_pod_is_released_to_a_drained_cluster() {
     let go = |config: &ReconcilerConfig, pod: Demand| {
         let seen = observation([4, 4], vec![pod]);
         let decision = decide(&seen, config, &Memory::default(), START);
@@ -208,7 +208,7 @@ fn nobody_is_let_go_to_a_cluster_that_is_drained() {
 
 proptest! {
     #[test]
-    fn a_gate_that_was_changed_stays_so_while_nothing_else_changes(
+    fn a_changed_gate_is_not_changed_back_while_nothing_else_changes(
         used in prop::array::uniform2(0i128..=4),
         sizes in prop::collection::vec(1i128..=4, 0..30),
         is_closed: bool,
@@ -223,7 +223,7 @@ proptest! {
     }
 
     #[test]
-    fn nobody_leaves_for_public_because_a_gate_of_private_is_closed(
+    fn a_closed_gate_of_private_makes_no_pod_burst(
         used in prop::array::uniform2(0i128..=4),
         sizes in prop::collection::vec(1i128..=4, 0..30),
     ) {

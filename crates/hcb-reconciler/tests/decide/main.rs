@@ -1,4 +1,4 @@
-//! The core of the reconciler: who may leave, and who not.
+//! Decisions: which pods may leave the first tier, and which not.
 
 use hcb_api::amounts::take;
 use hcb_api::config::ReconcilerConfig;
@@ -246,20 +246,20 @@ fn released(seen: &mut Observation, config: &ReconcilerConfig) -> (usize, usize,
 }
 
 #[test]
-fn what_fits_stays() {
+fn a_pod_that_fits_the_first_tier_stays() {
     let found = outcomes(&observation([4, 1], vec![pod("a", 3)]), &plain());
     assert_eq!(found, [Outcome::FitsFirstTier("private".into())]);
 }
 
 #[test]
-fn free_cpus_in_pieces_are_no_room() {
+fn free_cpus_spread_over_nodes_are_no_room() {
     // Four are free, two on each node: a pod of three fits nowhere.
     let found = outcomes(&observation([2, 2], vec![pod("a", 3)]), &plain());
     assert_eq!(found, [Outcome::Released("public".into())]);
 }
 
 #[test]
-fn a_place_that_is_kept_is_taken() {
+fn a_reserved_place_is_left_to_the_scheduler() {
     let mut seen = observation([4, 4], vec![pod("a", 1)]);
     keep(&mut seen.clusters[PRIVATE], "a", 1);
     assert_eq!(
@@ -269,7 +269,7 @@ fn a_place_that_is_kept_is_taken() {
 }
 
 #[test]
-fn who_fitted_nowhere_is_woken_as_soon_as_the_place_can_be_taken() {
+fn a_refused_pod_is_nudged_as_soon_as_its_reserved_place_can_be_taken() {
     let woken = |seen: &Observation, seconds: i64| {
         let mut memory = Memory::default();
         memory.observe(seen, &plain(), START);
@@ -289,7 +289,7 @@ fn who_fitted_nowhere_is_woken_as_soon_as_the_place_can_be_taken() {
 }
 
 #[test]
-fn a_place_that_is_kept_for_another_is_no_room() {
+fn a_place_reserved_for_another_pod_is_no_room() {
     let mut seen = observation([4, 3], vec![pod("a", 1)]);
     keep(&mut seen.clusters[PRIVATE], "b", 1);
     assert_eq!(
@@ -313,7 +313,7 @@ fn a_pod_that_may_only_run_in_private_waits() {
 }
 
 #[test]
-fn nothing_is_opened_blindly() {
+fn an_unreachable_cluster_of_the_first_tier_holds_pods_back() {
     let mut seen = observation([4, 4], vec![pod("a", 1)]);
     seen.clusters[PRIVATE].is_seen = false;
     assert_eq!(
@@ -332,7 +332,7 @@ fn nothing_is_opened_blindly() {
 }
 
 #[test]
-fn it_waits_as_long_as_the_spec_says() {
+fn a_pod_waits_for_the_burst_delay_of_the_spec() {
     let config = config("burst: {after: 30s}\n");
     let seen = observation([4, 4], vec![pod("a", 1)]);
     let until = START + SignedDuration::from_secs(30);
@@ -347,7 +347,7 @@ fn it_waits_as_long_as_the_spec_says() {
 }
 
 #[test]
-fn weights_share_out_a_tier() {
+fn a_tier_is_shared_out_by_weights() {
     // Two of four CPUs each, so that six nodes hold twelve: three of four go to the weight of three.
     let pods = (0..8).map(|index| pod(&format!("p{index}"), 2)).collect();
     assert_eq!(
@@ -393,7 +393,7 @@ fn the_budget_holds_jobs_back() {
 }
 
 #[test]
-fn no_more_are_released_than_the_scheduler_can_try_soon() {
+fn one_pod_at_a_time_is_released_ahead_of_the_scheduler() {
     let seen = observation(
         [4, 4],
         (0..5).map(|index| pod(&format!("p{index}"), 1)).collect(),
@@ -427,7 +427,7 @@ fn no_more_are_released_than_the_scheduler_can_try_soon() {
 }
 
 #[test]
-fn who_is_next_in_the_scheduler_s_queue_is_let_go_first() {
+fn a_pod_that_was_not_tried_yet_is_released_before_an_older_one_that_was() {
     // `a` was tried in private already, so it is behind `b` in the queue, although it is older.
     let mut seen = observation([4, 4], vec![pod("a", 1), pod("b", 1)]);
     candidate(&mut seen.clusters[PRIVATE], "a", 1);
@@ -451,7 +451,7 @@ fn on_their_way(seen: &mut Observation, cluster: usize, name: &str, count: usize
 }
 
 #[test]
-fn no_more_are_on_their_way_than_a_cluster_can_take_in() {
+fn no_more_pods_are_in_transit_than_a_cluster_can_take_in() {
     let mut seen = observation([4, 4], vec![pod("z", 1)]);
     let of = |seen: &Observation, now: Timestamp| {
         let decision = decide(seen, &plain(), &Memory::default(), now);
@@ -477,7 +477,7 @@ fn no_more_are_on_their_way_than_a_cluster_can_take_in() {
 }
 
 #[test]
-fn what_was_released_holds_its_room() {
+fn released_pods_reserve_their_room() {
     let mut first = pod("first", 4);
     first.released.insert("public".into(), START);
     let mut pods = vec![first];
@@ -513,7 +513,7 @@ fn released_to_public(name: &str, cpu: i128) -> Demand {
 }
 
 #[test]
-fn a_cluster_that_takes_nothing_in_is_given_up() {
+fn a_pod_is_released_elsewhere_after_its_cluster_did_not_take_it_in() {
     let seen = observation([4, 4], vec![released_to_public("a", 2)]);
     let before = decide(&seen, &plain(), &Memory::default(), at(599));
     assert_eq!(before.releases, []);
@@ -559,7 +559,7 @@ fn an_open_tier_takes_pods_at_once_and_closes_when_none_waited_for_a_while() {
 }
 
 #[test]
-fn the_month_has_a_budget_too() {
+fn the_monthly_budget_holds_jobs_back() {
     let config =
         config("burst: {after: 0s}\nbudget: {currency: EUR, perHour: null, perMonth: 10}\n");
     let seen = observation([4, 4], vec![pod("a", 4)]);
@@ -580,7 +580,7 @@ fn the_month_has_a_budget_too() {
 }
 
 #[test]
-fn what_is_spent_is_counted_by_the_hour_and_begins_anew_with_the_month() {
+fn spending_is_counted_by_the_hour_and_starts_at_zero_each_month() {
     let time = |text: &str| text.parse::<Timestamp>().expect("a time");
     let mut ledger = Ledger::default();
     spending::count(&mut ledger, 2.0, time("2026-11-30T22:00:00Z"));
@@ -641,7 +641,7 @@ fn a_cluster_that_loses_pods_or_is_nearly_full_gets_fewer() {
 }
 
 #[test]
-fn over_time_the_shares_are_the_weights() {
+fn shares_converge_to_the_weights_over_time() {
     // One pod at a time, each gone before the next: nothing but memory knows the shares.
     let mut memory = Memory::default();
     let mut counts = [0; 4];
@@ -659,7 +659,7 @@ fn over_time_the_shares_are_the_weights() {
 }
 
 #[test]
-fn the_next_leader_goes_on_from_what_the_one_before_left() {
+fn a_new_leader_goes_on_from_the_handover_of_the_one_before() {
     let config = config("burst: {after: 30s}\n");
     let mut before = State::new(&config, PACING);
     before.memory.ledger.spent = 7.0;
@@ -686,7 +686,7 @@ fn the_next_leader_goes_on_from_what_the_one_before_left() {
 }
 
 #[test]
-fn a_clock_that_is_ahead_makes_nobody_wait() {
+fn timestamps_in_the_future_delay_no_pod() {
     let config = config("burst: {after: 30s}\n");
     let mut state = State::new(&config, PACING);
     let mut early = pod("a", 1);
@@ -698,7 +698,7 @@ fn a_clock_that_is_ahead_makes_nobody_wait() {
 }
 
 #[test]
-fn a_clock_of_its_own_does_not_jump() {
+fn a_jump_of_the_system_clock_does_not_move_the_clock_of_decisions() {
     // A machine's clock is set an hour ahead or back; what is decided by goes on.
     let clock = Clock::default();
     let before = clock.now();
@@ -779,7 +779,7 @@ proptest! {
 
 proptest! {
     #[test]
-    fn what_a_month_may_cost_is_never_passed(
+    fn the_monthly_budget_is_never_exceeded(
         sizes in prop::collection::vec(1i128..=4, 0..30),
         spent in 0u32..12,
         most in 0u32..12,
@@ -795,7 +795,7 @@ proptest! {
     }
 
     #[test]
-    fn nobody_leaves_a_cluster_with_room(
+    fn no_pod_leaves_a_cluster_that_has_room_for_it(
         used in prop::array::uniform2(0i128..=4),
         sizes in prop::collection::vec(1i128..=4, 0..30),
         most in prop::option::of(0u32..6),

@@ -1,4 +1,4 @@
-//! Who was let go and has not left yet stays where an earlier tier has room for it by now.
+//! Recall: a released pod that was not placed yet stays where an earlier tier has room for it by now.
 
 use super::*;
 use hcb_api::gate::Gate;
@@ -21,7 +21,7 @@ fn decided_at(seen: &Observation, now: Timestamp) -> Decision {
 }
 
 #[test]
-fn what_is_kept_in_a_later_tier_is_not_taken_while_an_earlier_one_has_room() {
+fn a_reserved_place_in_a_later_tier_is_not_taken_while_an_earlier_tier_has_room() {
     let seen = kept_in_public([4, 3]);
     let decision = decided_at(&seen, at(10));
     assert_eq!(decision.recalled, BTreeSet::from([(PUBLIC, key("a"))]));
@@ -32,7 +32,7 @@ fn what_is_kept_in_a_later_tier_is_not_taken_while_an_earlier_one_has_room() {
 }
 
 #[test]
-fn it_is_taken_as_soon_as_the_earlier_tier_is_full() {
+fn a_reserved_place_in_a_later_tier_is_taken_when_the_earlier_tiers_are_full() {
     let mut seen = kept_in_public([4, 4]);
     let decision = decided_at(&seen, START);
     assert_eq!(decision.recalled, BTreeSet::new());
@@ -44,7 +44,7 @@ fn it_is_taken_as_soon_as_the_earlier_tier_is_full() {
 }
 
 #[test]
-fn a_place_in_the_earlier_tier_is_taken_at_once() {
+fn a_reserved_place_in_the_earlier_tier_is_taken_at_once() {
     let mut seen = kept_in_public([4, 3]);
     // Private's own candidate has taken the last room that it had.
     candidate(&mut seen.clusters[PRIVATE], "a", 1);
@@ -57,14 +57,14 @@ fn a_place_in_the_earlier_tier_is_taken_at_once() {
 }
 
 #[test]
-fn a_cluster_that_cannot_be_seen_has_no_room() {
+fn a_pod_is_not_recalled_to_an_unreachable_cluster() {
     let mut seen = kept_in_public([0, 0]);
     seen.clusters[PRIVATE].is_seen = false;
     assert_eq!(decided_at(&seen, at(10)).recalled, BTreeSet::new());
 }
 
 #[test]
-fn no_gate_closes_for_a_node_that_comes_for_one_who_stays() {
+fn no_gate_closes_for_the_new_node_of_a_recalled_pod() {
     let node = NodeState {
         allocatable: cpus(4),
         ..NodeState::default()
@@ -82,7 +82,7 @@ fn no_gate_closes_for_a_node_that_comes_for_one_who_stays() {
 }
 
 #[test]
-fn behind_a_closed_gate_they_are_let_back_in_one_by_one() {
+fn pods_are_recalled_through_a_closed_gate_one_by_one() {
     let names = ["a", "b"];
     let pods = names.map(|name| released_to_public(name, 1)).into();
     let mut seen = observation([4, 2], pods);
@@ -96,7 +96,7 @@ fn behind_a_closed_gate_they_are_let_back_in_one_by_one() {
 }
 
 #[test]
-fn so_it_is_between_later_tiers() {
+fn a_pod_is_recalled_between_later_tiers_too() {
     let mut gone = pod("a", 1);
     gone.released.insert("spare".into(), START);
     let mut seen = observation([4, 4], vec![gone]);
@@ -117,7 +117,7 @@ fn so_it_is_between_later_tiers() {
 
 proptest! {
     #[test]
-    fn nobody_is_told_of_a_place_while_an_earlier_tier_has_room(
+    fn no_pod_is_nudged_to_a_place_while_an_earlier_tier_has_room(
         used in prop::array::uniform2(0i128..=4),
         pods in prop::collection::vec((1i128..=4, 0usize..3, prop::bool::ANY), 0..20),
     ) {

@@ -1,4 +1,4 @@
-//! Pods that the scheduler forgot are called to its mind, where it has nothing else to do.
+//! Reminders: an idle scheduler is told of pods that it overlooked.
 
 use super::*;
 use hcb_reconciler::core::pacing::ReminderPacing;
@@ -46,7 +46,7 @@ fn idle() -> i64 {
 }
 
 #[test]
-fn who_has_room_is_called_to_mind_where_nothing_happens() {
+fn an_idle_scheduler_is_reminded_of_pods_that_have_room() {
     let mut rounds = Rounds::new(observation([4, 3], vec![pod("a", 1), pod("b", 2)]));
     // Only one of them fits.
     let decision = rounds.decide(idle() - 1);
@@ -58,7 +58,7 @@ fn who_has_room_is_called_to_mind_where_nothing_happens() {
 }
 
 #[test]
-fn a_scheduler_that_is_at_work_is_left_alone() {
+fn a_busy_scheduler_is_not_reminded() {
     for what in [
         "a candidate",
         "a place",
@@ -85,7 +85,7 @@ fn a_scheduler_that_is_at_work_is_left_alone() {
 }
 
 #[test]
-fn everybody_has_a_turn_a_few_at_a_time() {
+fn reminders_go_round_all_pods_a_few_at_a_time() {
     let names: Vec<_> = (0..REMINDER.at_once + 2)
         .map(|number| format!("p{number}"))
         .collect();
@@ -98,7 +98,7 @@ fn everybody_has_a_turn_a_few_at_a_time() {
 }
 
 #[test]
-fn who_was_let_go_is_called_to_mind_where_a_node_has_room() {
+fn an_idle_scheduler_is_reminded_of_a_released_pod_that_has_a_node() {
     let mut rounds = Rounds::new(observation([4, 4], vec![released_to_public("a", 1)]));
     assert_eq!(rounds.wake(2 * idle()), [""; 0]);
     add_node(&mut rounds.seen.clusters[PUBLIC], "new", 0);
@@ -106,7 +106,7 @@ fn who_was_let_go_is_called_to_mind_where_a_node_has_room() {
 }
 
 #[test]
-fn who_waits_before_a_closed_gate_or_for_a_node_is_not() {
+fn no_reminder_is_for_a_pod_behind_a_closed_gate_or_without_a_node() {
     let mut seen = observation([4, 3], vec![pod("a", 1), pod("b", 1)]);
     seen.clusters[PRIVATE].gate = hcb_api::gate::Gate::Closed;
     let mut rounds = Rounds::new(seen);
@@ -118,7 +118,7 @@ fn who_waits_before_a_closed_gate_or_for_a_node_is_not() {
 }
 
 #[test]
-fn a_reminder_does_not_put_off_the_word_of_a_place() {
+fn a_reminder_does_not_delay_the_nudge_to_a_reserved_place() {
     let mut rounds = Rounds::new(observation([4, 3], vec![pod("a", 1)]));
     assert_eq!(rounds.wake(idle()), ["a"]);
     keep(&mut rounds.seen.clusters[PRIVATE], "a", 1);
