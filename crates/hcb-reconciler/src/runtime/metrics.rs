@@ -148,8 +148,8 @@ impl Default for Metrics {
                 "What bursting will have cost at the end of the month if it goes on as now"
             ),
             budget: metric!("budget", "The most that bursting may cost, by period"),
-            releases: metric!("releases", "Pods that were let go to a cluster"),
-            nudges: metric!("wakes", "Pods that the scheduler was told to look at again"),
+            releases: metric!("releases", "Pods that were released to a cluster"),
+            nudges: metric!("wakes", "Pods that the engine was nudged to look at again"),
             decisions: metric!("decisions", "Decisions made"),
             failures: metric!(
                 "failed_requests",

@@ -11,7 +11,7 @@ use std::time::Duration;
 pub const PACING: Pacing = Pacing {
     // One that was released long before it is tried might leave although there is room again.
     ahead: 1,
-    // Who is released earlier stands in the queue for the rest of that, and leaves if room comes free meanwhile, or
+    // One that is released earlier stands in the queue for the rest of that, and leaves if room comes free meanwhile, or
     // stands before those for whom a node comes.
     attempt: Duration::from_secs(1),
     // At other times the next is released at once, which is a second earlier.
