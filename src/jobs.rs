@@ -2,7 +2,7 @@
 //! ran, and what it cost so far. Pure.
 
 use hcb_api::amounts::Amounts;
-use hcb_api::config::{Config, Pool};
+use hcb_api::config::{Pool, ReconcilerConfig};
 use hcb_api::labels::{CANCELLED_AT, TARGET, WORKLOAD};
 use hcb_spec::model::Quantity;
 use jiff::Timestamp;
@@ -97,7 +97,7 @@ pub fn summary(
     job: &Job,
     pods: &[&Pod],
     clusters: &BTreeMap<String, String>,
-    config: Option<&Config>,
+    config: Option<&ReconcilerConfig>,
     now: Timestamp,
 ) -> Summary {
     let (state, reason) = state(job, pods);
@@ -242,7 +242,7 @@ fn ended_at(job: &Job, pods: &[&Pod]) -> Option<Timestamp> {
 fn cost(
     pod: &Pod,
     clusters: &BTreeMap<String, String>,
-    config: &Config,
+    config: &ReconcilerConfig,
     now: Timestamp,
 ) -> Option<f64> {
     let cluster = cluster_of(pod, clusters)?;
@@ -324,11 +324,11 @@ clusters:
       - {name: large, min: 0, max: 8, allocatable: {cpu: "16", memory: 64Gi}, pricePerHour: 1.20}
 "#;
 
-    fn prices() -> Config {
+    fn prices() -> ReconcilerConfig {
         let mut sources = Sources::default();
         let file = sources.add("config.yaml", PRICES.to_owned());
         let mut diagnostics = Diagnostics::default();
-        let read = Config::read(file, PRICES, &mut diagnostics);
+        let read = ReconcilerConfig::read(file, PRICES, &mut diagnostics);
         let found: Vec<_> = diagnostics
             .sorted()
             .iter()

@@ -6,8 +6,9 @@ use super::show;
 use crate::jobs::{Summary, summary};
 use anyhow::Context;
 use comfy_table::CellAlignment;
-use hcb_api::config::Config;
-use hcb_api::labels::{CONFIG_KEY, JOB_NAME, RECONCILER, SYSTEM_NAMESPACE, WORKLOAD};
+use hcb_api::config::ReconcilerConfig;
+use hcb_api::labels::{JOB_NAME, WORKLOAD};
+use hcb_api::names::{CONFIG_KEY, RECONCILER, SYSTEM_NAMESPACE};
 use hcb_source::diag::Diagnostics;
 use hcb_source::source::Sources;
 use jiff::Timestamp;
@@ -137,13 +138,13 @@ where
 }
 
 /// The prices: those that the reconciler goes by, where they may be read.
-async fn prices(client: &Client, namespace: &str) -> Option<Config> {
+async fn prices(client: &Client, namespace: &str) -> Option<ReconcilerConfig> {
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     let map = maps.get_opt(RECONCILER).await.ok()??;
     let text = map.data?.remove(CONFIG_KEY)?;
     let mut sources = Sources::default();
     let file = sources.add(CONFIG_KEY, text.clone());
-    Config::read(file, &text, &mut Diagnostics::default())
+    ReconcilerConfig::read(file, &text, &mut Diagnostics::default())
 }
 
 fn text(summaries: &[Summary], currency: Option<&str>) -> String {

@@ -5,7 +5,8 @@ use super::follow::{FollowedJob, LogAccess, outcome};
 use super::output::{Outcome, OutputStyle};
 use super::show;
 use crate::jobs::cluster_of;
-use hcb_api::labels::SYSTEM_NAMESPACE;
+use hcb_api::names::SYSTEM_NAMESPACE;
+
 use kube::ResourceExt;
 
 /// Print what a job's pods print, wherever they run.

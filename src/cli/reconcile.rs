@@ -3,22 +3,18 @@
 use super::output::{Format, Outcome, OutputStyle};
 use super::show;
 use anyhow::{Context, anyhow};
-use hcb_api::config::Config;
-use hcb_api::labels::SYSTEM_NAMESPACE;
-use hcb_reconciler::reasons::described;
-use hcb_reconciler::record::{Replayed, replay};
-use hcb_reconciler::run;
-use hcb_source::diag::{Diagnostics, text};
+use hcb_api::config::ReconcilerConfig;
+use hcb_reconciler::core::record::{Replayed, compare};
+use hcb_reconciler::engine;
+use hcb_reconciler::runtime::open_if_down::{DOWN_AFTER, open_if_down, summary};
+use hcb_reconciler::runtime::{config_file, run};
+use hcb_source::diag::Diagnostics;
 use hcb_source::source::Sources;
 use serde_json::json;
 use std::fs::{self, File};
 use std::io::BufReader;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-/// After how long without a renewal of its Lease a reconciler counts as gone.
-const DOWN_AFTER: Duration = Duration::from_secs(30);
 
 /// Run the reconciler: let jobs leave the first tier only when they no longer fit in it.
 ///
@@ -74,34 +70,26 @@ pub(super) fn run(args: &Args, style: OutputStyle) -> anyhow::Result<Outcome> {
         .worker_threads(2)
         .enable_all()
         .build()?;
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let namespace = variable("POD_NAMESPACE").unwrap_or_else(|| SYSTEM_NAMESPACE.to_owned());
+    let namespace = run::namespace();
+    let engine = engine::of(&config);
     if args.open_if_down {
-        let opened = runtime.block_on(run::open_if_down(&config, &namespace, DOWN_AFTER))?;
-        show::say(&match opened {
-            None => "a reconciler is running; nothing was opened".to_owned(),
-            Some(opened) => format!(
-                "no reconciler is running; opened: {}; released: {}",
-                show::count(opened.gates, "gate"),
-                show::count(opened.pods, "pod")
-            ),
-        });
+        let opened = runtime.block_on(open_if_down(&config, &*engine, &namespace, DOWN_AFTER))?;
+        show::say(&summary(opened));
         return Ok(Outcome::Ok);
     }
-    let identity = variable("POD_NAME").unwrap_or_else(|| format!("hcb-{}", std::process::id()));
     let options = run::Options {
         dry_run: args.dry_run,
         listen: Some(args.listen.unwrap_or_else(|| ([0, 0, 0, 0], 8080).into())),
         record: args.record.clone(),
-        identity,
+        identity: run::identity(),
         namespace,
     };
-    runtime.block_on(run::run(config, reload(path), options))?;
+    runtime.block_on(run::run(config, engine, config_file::reload(path), options))?;
     Ok(Outcome::Ok)
 }
 
 /// Reads a configuration. What is wrong with it is shown as `hcb compile` shows it.
-fn read(path: &Path, style: OutputStyle) -> anyhow::Result<Config> {
+fn read(path: &Path, style: OutputStyle) -> anyhow::Result<ReconcilerConfig> {
     let mut sources = Sources::default();
     let mut diagnostics = Diagnostics::default();
     let config = parse(path, &mut sources, &mut diagnostics)?;
@@ -113,78 +101,39 @@ fn parse(
     path: &Path,
     sources: &mut Sources,
     diagnostics: &mut Diagnostics,
-) -> anyhow::Result<Option<Config>> {
+) -> anyhow::Result<Option<ReconcilerConfig>> {
     let text =
         fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
     let file = sources.add(path, text);
     let text = &sources.file(file).text;
-    Ok(Config::read(file, text, diagnostics))
+    Ok(ReconcilerConfig::read(file, text, diagnostics))
 }
 
-/// Reads the file again if it has changed.
-fn reload(path: PathBuf) -> run::Reload {
-    let mut known = fs::read_to_string(&path).ok();
-    Box::new(move || {
-        // While Kubernetes swaps a mounted file it may be gone for a moment.
-        let text = fs::read_to_string(&path).ok()?;
-        if known.as_ref() == Some(&text) {
-            return None;
-        }
-        known = Some(text);
-        let (mut sources, mut diagnostics) = (Sources::default(), Diagnostics::default());
-        Some(match parse(&path, &mut sources, &mut diagnostics) {
-            Ok(Some(config)) => Ok(config),
-            Ok(None) => Err(text::render(&diagnostics.sorted(), &sources, false, 100)),
-            Err(error) => Err(format!("{error:#}")),
-        })
-    })
-}
-
-fn play(record: &Path, config: Option<&Config>, style: OutputStyle) -> anyhow::Result<Outcome> {
+fn play(
+    record: &Path,
+    config: Option<&ReconcilerConfig>,
+    style: OutputStyle,
+) -> anyhow::Result<Outcome> {
     let name = record.display();
     let file = File::open(record).with_context(|| format!("{name} cannot be read"))?;
-    let (mut decisions, mut others, mut lines) = (0_usize, Vec::new(), Ok(()));
-    let mut said = std::collections::BTreeMap::new();
-    let played = replay(
-        BufReader::new(file),
-        config,
-        |state, _, Replayed { at, before, now }| {
-            decisions += 1;
-            let is_same = before == now;
-            if style.format == Format::Text && lines.is_ok() {
-                let pods = &state.known.observation.pods;
-                for verdict in &now.verdicts {
-                    let why = described(&verdict.outcome);
-                    if said.get(&verdict.uid) == Some(&why) {
-                        continue;
-                    }
-                    if let Some(pod) = pods.get(&verdict.uid) {
-                        lines =
-                            show::data(&format!("{at:.3} {}/{} {why}\n", pod.namespace, pod.name));
-                    }
-                    said.insert(verdict.uid.clone(), why);
-                }
-            }
-            if !is_same {
-                others.push(json!({ "at": at, "before": before, "now": now }));
-            }
-        },
-    );
-    played.map_err(|problem| anyhow!("{name}: {problem}"))?;
+    let mut lines = Ok(());
+    let pacing_of = |config: &_| engine::of(config).pacing();
+    let compared = compare(BufReader::new(file), pacing_of, config, |line| {
+        if style.format == Format::Text && lines.is_ok() {
+            lines = show::data(&format!("{line}\n"));
+        }
+    });
+    let compared = compared.map_err(|problem| anyhow!("{name}: {problem}"))?;
     lines?;
     if style.format == Format::Json {
-        show::json_data(&json!({ "decisions": decisions, "different": others }))?;
+        let different = compared.different.iter();
+        let different: Vec<_> = different
+            .map(|Replayed { at, before, now }| json!({ "at": at, "before": before, "now": now }))
+            .collect();
+        show::json_data(&json!({ "decisions": compared.decisions, "different": different }))?;
     }
-    show::say(&format!(
-        "{}; {} now",
-        show::count(decisions, "decision"),
-        match others.len() {
-            0 => "none is different".to_owned(),
-            1 => "1 is different".to_owned(),
-            many => format!("{many} are different"),
-        }
-    ));
-    Ok(if others.is_empty() {
+    show::say(&compared.to_string());
+    Ok(if compared.different.is_empty() {
         Outcome::Ok
     } else {
         Outcome::Findings

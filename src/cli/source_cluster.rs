@@ -3,9 +3,8 @@
 
 use crate::jobs::cluster_names;
 use anyhow::anyhow;
-use hcb_reconciler::act::read_status;
-use hcb_reconciler::reasons::Explanation;
-use hcb_reconciler::status::Status;
+use hcb_api::explanation::Explanation;
+use hcb_api::status::{CONFIG_MAP, Status};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Node};
 use kube::api::{Api, ListParams};
@@ -82,4 +81,12 @@ pub(super) fn explanation(status: &Status, namespace: &str, pod: &str) -> Option
     let mut pods = status.longest.iter();
     let own = pods.find(|waits| waits.namespace == namespace && waits.name == pod);
     own.map(|waits| waits.explanation.clone())
+}
+
+/// The status, where a reconciler has written one that can be read.
+pub(super) async fn read_status(maps: &Api<ConfigMap>) -> Result<Option<Status>, kube::Error> {
+    let Some(map) = maps.get_opt(CONFIG_MAP).await? else {
+        return Ok(None);
+    };
+    Status::of_map(&map).map_err(kube::Error::SerdeError)
 }

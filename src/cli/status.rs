@@ -3,11 +3,12 @@
 use super::access::{Access, ask, span, time};
 use super::output::{Format, Outcome, OutputStyle};
 use super::show;
+use super::source_cluster::read_status;
 use anyhow::{Context, bail};
 use comfy_table::{CellAlignment, Table};
-use hcb_api::labels::SYSTEM_NAMESPACE;
-use hcb_reconciler::act::read_status;
-use hcb_reconciler::status::{ClusterStatus, Cost, Status};
+use hcb_api::names::SYSTEM_NAMESPACE;
+
+use hcb_api::status::{ClusterStatus, Cost, Status};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::Api;
@@ -121,7 +122,7 @@ fn drawn(status: &Status, now: Timestamp) -> String {
     let counts: Vec<_> = status
         .waiting
         .iter()
-        .map(|(outcome, count)| format!("{count} {}", outcome.to_lowercase()))
+        .map(|(outcome, count)| format!("{count} {outcome}"))
         .collect();
     let _ = writeln!(
         text,

@@ -12,7 +12,8 @@ use super::store::{Bar, StoreAccess, StoreLocation};
 use crate::submission::{self, Variables};
 use anyhow::{Context, bail};
 use data::Data;
-use hcb_api::labels::SYSTEM_NAMESPACE;
+use hcb_api::names::SYSTEM_NAMESPACE;
+
 use hcb_spec::model::Workload;
 use hcb_transfer::Client as Store;
 use hcb_transfer::layout::{Place, human};

@@ -1,6 +1,6 @@
 //! Configurations of the reconciler, as `hcb compile` of 0.1.0 wrote them.
 
-use super::present::{Config, Diagnostics, Sources, text};
+use super::present::{Diagnostics, ReconcilerConfig, Sources, text};
 use super::reader_0_1_0 as reader;
 use super::{SPECS, argument, hcb, old, old_text, said};
 use serde_json::Value;
@@ -35,11 +35,11 @@ fn configs() -> Vec<(String, String)> {
 
 /// Reads a configuration as the reconciler of today does.
 #[track_caller]
-fn read(name: &str, config: &str) -> Config {
+fn read(name: &str, config: &str) -> ReconcilerConfig {
     let mut sources = Sources::default();
     let mut diagnostics = Diagnostics::default();
     let file = sources.add(name, config);
-    let read = Config::read(file, config, &mut diagnostics);
+    let read = ReconcilerConfig::read(file, config, &mut diagnostics);
     let findings = text::render(&diagnostics.sorted(), &sources, false, 100);
     assert!(diagnostics.is_empty(), "{findings}");
     read.unwrap_or_else(|| panic!("{name} is not understood"))

@@ -6,19 +6,21 @@
 /// What these tests use of hcb, in one place.
 mod present {
     pub(crate) use hcb::cli::command;
-    pub(crate) use hcb_api::labels::{CANCELLED_AT as CANCELLED, OBJECT_STORE as ENDPOINT, WORKLOAD};
-    pub(crate) use hcb_api::config::Config;
+    pub(crate) use hcb_api::config::ReconcilerConfig;
+    pub(crate) use hcb_api::explanation::{DECISION, Explanation};
     pub(crate) use hcb_api::gate::GATE;
     pub(crate) use hcb_api::gate::Gate;
     pub(crate) use hcb_api::labels::TARGET;
-    pub(crate) use hcb_reconciler::act::DECISION;
-    pub(crate) use hcb_reconciler::facts::{Fact, State};
-    pub(crate) use hcb_reconciler::memory::Legacy;
-    pub(crate) use hcb_reconciler::metrics::Metrics;
-    pub(crate) use hcb_reconciler::reasons::Explanation;
-    pub(crate) use hcb_reconciler::record::{Line, Replayed, replay};
-    pub(crate) use hcb_reconciler::status::{Status, status};
-    pub(crate) use hcb_reconciler::{REPORTER, lease, status as status_map};
+    pub(crate) use hcb_api::labels::{
+        CANCELLED_AT as CANCELLED, OBJECT_STORE as ENDPOINT, WORKLOAD,
+    };
+    pub(crate) use hcb_api::names::{LEASE, REPORTER};
+    pub(crate) use hcb_api::status::{CONFIG_MAP, Handover, KEY, Status};
+    pub(crate) use hcb_reconciler::core::facts::{Fact, State};
+    pub(crate) use hcb_reconciler::core::record::{Line, Replayed, replay};
+    pub(crate) use hcb_reconciler::core::status::status;
+    pub(crate) use hcb_reconciler::engine::admiralty::PACING;
+    pub(crate) use hcb_reconciler::runtime::metrics::Metrics;
     pub(crate) use hcb_source::diag::{Diagnostics, text};
     pub(crate) use hcb_source::source::Sources;
 }

@@ -1,8 +1,8 @@
 //! The names of 0.1.0 that outlive a process: what `0.1.0/names.yaml` lists is still called so.
 
 use super::present::{
-    CANCELLED, DECISION, ENDPOINT, GATE, Gate, Metrics, REPORTER, TARGET, WORKLOAD, command, lease,
-    status_map,
+    CANCELLED, CONFIG_MAP, DECISION, ENDPOINT, GATE, Gate, KEY, LEASE, Metrics, REPORTER, TARGET,
+    WORKLOAD, command,
 };
 use super::records::{RECORDS, play};
 use super::{SPECS, argument, hcb, old, old_text, said};
@@ -210,9 +210,9 @@ fn keys_on_objects_are_those_of_0_1_0() {
 #[test]
 fn the_lease_the_status_and_the_gates_are_called_as_0_1_0_calls_them() {
     let names = names();
-    assert_eq!(lease::NAME, names.lease);
-    assert_eq!(status_map::NAME, names.status.name);
-    assert_eq!(status_map::KEY, names.status.key);
+    assert_eq!(LEASE, names.lease);
+    assert_eq!(CONFIG_MAP, names.status.name);
+    assert_eq!(KEY, names.status.key);
     assert_eq!(REPORTER, names.reporter);
     let value = |form: &str| form.replace("{cluster}", "public");
     for (gate, form) in [
@@ -240,7 +240,7 @@ fn every_metric_of_0_1_0_is_exported_with_its_labels() {
     let metrics = Metrics::default();
     for record in RECORDS {
         play(record, |state, config, replayed| {
-            let (observation, memory) = (&state.known.observation, &state.memory);
+            let (observation, memory) = (&state.observer.observation, &state.memory);
             metrics.decided(observation, config, memory, &replayed.now, replayed.at);
         });
     }

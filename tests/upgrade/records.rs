@@ -1,6 +1,6 @@
 //! Records of 0.1.0, of a real run on real API servers.
 
-use super::present::{Config, Fact, Line, Replayed, State, replay};
+use super::present::{Fact, Line, PACING, ReconcilerConfig, Replayed, State, replay};
 use super::{argument, hcb, old, old_text, said};
 use jiff::Timestamp;
 
@@ -8,9 +8,9 @@ use jiff::Timestamp;
 pub(crate) const RECORDS: [&str; 2] = ["records/first.jsonl", "records/second.jsonl"];
 
 /// Plays a record of 0.1.0 again.
-pub(crate) fn play(record: &str, see: impl FnMut(&State, &Config, Replayed)) {
+pub(crate) fn play(record: &str, see: impl FnMut(&State, &ReconcilerConfig, Replayed)) {
     let text = old_text(record);
-    replay(text.as_bytes(), None, see).expect("a record that is understood");
+    replay(text.as_bytes(), |_| PACING, None, see).expect("a record that is understood");
 }
 
 #[test]
@@ -45,7 +45,7 @@ pub(crate) fn facts(record: &str) -> Vec<(Timestamp, Fact)> {
 }
 
 /// The first configuration of a record.
-pub(crate) fn config(record: &str) -> Config {
+pub(crate) fn config(record: &str) -> ReconcilerConfig {
     match lines(record).into_iter().next() {
         Some(Line::Config(config)) => *config,
         other => panic!("{record} begins with {other:?}"),

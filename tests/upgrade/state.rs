@@ -1,7 +1,9 @@
 //! What the reconciler of 0.1.0 keeps in the source cluster: its status, with what was spent this month, and its
 //! notes on pods. Today's goes on from it, and 0.1.0 goes on from what today's writes.
 
-use super::present::{Config, DECISION, Explanation, Fact, GATE, Legacy, State, Status, status};
+use super::present::{
+    DECISION, Explanation, Fact, GATE, Handover, PACING, ReconcilerConfig, State, Status, status,
+};
 use super::reader_0_1_0 as reader;
 use super::records::{self, RECORDS, facts, play};
 use super::{old_json, old_text};
@@ -44,8 +46,8 @@ fn a_status_of_0_1_0_is_read_as_a_whole() {
 }
 
 /// A reconciler of today that sees what 0.1.0 saw last, and has counted nothing yet.
-fn onlooker(config: &Config) -> State {
-    let mut state = State::new(config);
+fn onlooker(config: &ReconcilerConfig) -> State {
+    let mut state = State::new(config, PACING);
     for (at, fact) in facts(RECORDS[1]) {
         if !matches!(fact, Fact::TookOver(_)) {
             state.take(fact, config, at);
@@ -55,9 +57,9 @@ fn onlooker(config: &Config) -> State {
 }
 
 /// The text of the status that a reconciler of today writes at a time.
-fn written(state: &mut State, config: &Config, now: Timestamp) -> String {
+fn written(state: &mut State, config: &ReconcilerConfig, now: Timestamp) -> String {
     let decision = state.decide(config, now);
-    let (observation, memory) = (&state.known.observation, &state.memory);
+    let (observation, memory) = (&state.observer.observation, &state.memory);
     let status = status(observation, config, memory, &decision, "today", now);
     serde_json::to_string(&status).expect("JSON")
 }
@@ -75,7 +77,11 @@ fn what_was_spent_this_month_survives_an_upgrade_and_a_rollback() {
     assert!(before.ledger.spent > 0.0, "{before:?}");
     let until = before.ledger.until.expect("a time");
     let mut state = onlooker(&config);
-    state.take(Fact::TookOver(Box::new(read(&text).legacy)), &config, until);
+    state.take(
+        Fact::TookOver(Box::new(read(&text).handover)),
+        &config,
+        until,
+    );
 
     // Two nodes at 36 an hour are there; while nobody counted they cost as much.
     let half_an_hour = SignedDuration::from_mins(30);
@@ -103,14 +109,14 @@ fn shares_and_tiers_survive_an_upgrade_and_a_rollback() {
         "{before:?}"
     );
     assert!(before.tiers["public"].is_open, "{before:?}");
-    let mut state = State::new(&config);
-    let legacy: Legacy = read(&text).legacy;
+    let mut state = State::new(&config, PACING);
+    let handover: Handover = read(&text).handover;
     state.take(
-        Fact::TookOver(Box::new(legacy)),
+        Fact::TookOver(Box::new(handover)),
         &config,
         before.ledger.until.expect("a time"),
     );
-    let left = state.memory.legacy(&config);
+    let left = state.memory.handover(&config);
     let left: reader::Legacy = serde_json::from_value(serde_json::to_value(left).expect("JSON"))
         .expect("what 0.1.0 reads");
     assert_eq!(left, before);
@@ -123,7 +129,7 @@ fn of_the_same_facts_the_same_is_counted_as_0_1_0_counted() {
         let mut found = None;
         play(record, |state, config, replayed| {
             if replayed.at == before.at {
-                let (observation, memory) = (&state.known.observation, &state.memory);
+                let (observation, memory) = (&state.observer.observation, &state.memory);
                 let now = &replayed.now;
                 found = Some(status(
                     observation,
@@ -177,7 +183,7 @@ fn who_was_let_go_by_0_1_0_is_known_as_such() {
     // As a leader that starts anew sees them: the first fact of each.
     let mut seen = BTreeMap::new();
     for (_, fact) in facts(RECORDS[1]) {
-        if let Fact::Job(_, pod) = fact {
+        if let Fact::Demand(_, pod) = fact {
             seen.entry(pod.uid.clone()).or_insert(pod);
         }
     }

@@ -21,7 +21,7 @@ pub const KIND: &str = "ReconcilerConfig";
 /// The configuration of a reconciler.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Config {
+pub struct ReconcilerConfig {
     /// [`API_VERSION`].
     pub api_version: String,
     /// [`KIND`].
@@ -96,7 +96,7 @@ pub struct Budget {
 pub struct Cluster {
     /// Its name.
     pub name: String,
-    /// Its tier, one of [`Config::tiers`].
+    /// Its tier, one of [`ReconcilerConfig::tiers`].
     pub tier: String,
     /// Its share within the tier.
     pub weight: u32,
@@ -161,12 +161,12 @@ pub struct Limits {
     pub gpus: u32,
 }
 
-impl Config {
+impl ReconcilerConfig {
     /// Reads a configuration, and refuses one that it does not understand as a whole: all that is wrong
     /// with it becomes findings.
     pub fn read(file: FileId, text: &str, diagnostics: &mut Diagnostics) -> Option<Self> {
         static SHAPE: LazyLock<DocumentSchema> =
-            LazyLock::new(|| DocumentSchema::new(schema_of::<Config>()));
+            LazyLock::new(|| DocumentSchema::new(schema_of::<ReconcilerConfig>()));
         let documents = hcb_source::yaml::read(file, text, diagnostics);
         let [mut document] = <[Node; 1]>::try_from(documents)
             .map_err(|documents| {

@@ -23,10 +23,3 @@ pub const SCHEDULED_NAMESPACE: &str = "multicluster-scheduler";
 pub const SIDECAR_INJECTION: &str = "istio-injection";
 /// The label by which a pod names its Job.
 pub const JOB_NAME: &str = "batch.kubernetes.io/job-name";
-
-/// The namespace of the reconciler, in the source cluster.
-pub const SYSTEM_NAMESPACE: &str = "hcb-system";
-/// The name of the reconciler's objects: its Deployment, `ConfigMap`, Lease and account.
-pub const RECONCILER: &str = "hcb-reconciler";
-/// The key of the reconciler's `ConfigMap` that holds its configuration.
-pub const CONFIG_KEY: &str = "config.yaml";

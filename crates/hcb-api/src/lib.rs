@@ -3,8 +3,12 @@
 
 pub mod amounts;
 pub mod config;
+pub mod explanation;
 pub mod gate;
 pub mod labels;
+pub mod names;
 pub mod node_pool;
+pub mod pod_spec;
+pub mod release;
 pub mod requirements;
-pub mod shape;
+pub mod status;

@@ -3,11 +3,11 @@
 use crate::amounts::Amounts;
 use crate::config::Pool;
 use crate::labels::POOL;
-use crate::requirements::{Shape, Taint};
+use crate::requirements::{PodRequirements, Taint};
 use std::collections::BTreeMap;
 
 /// Whether a pod fits on an empty node of a pool.
-pub fn fits_empty(pool: &Pool, shape: &Shape) -> bool {
+pub fn fits_empty(pool: &Pool, shape: &PodRequirements) -> bool {
     pool.max > 0 && shape.fits(&whole(pool)) && admits(pool, shape)
 }
 
@@ -23,7 +23,7 @@ pub fn whole(pool: &Pool) -> Amounts {
 }
 
 /// Whether labels and taints of a node of a pool let a pod in.
-pub fn admits(pool: &Pool, shape: &Shape) -> bool {
+pub fn admits(pool: &Pool, shape: &PodRequirements) -> bool {
     let mut labels: BTreeMap<String, String> = pool.labels.clone();
     labels.insert(POOL.into(), pool.name.clone());
     if let Some(product) = &pool.gpu_product {

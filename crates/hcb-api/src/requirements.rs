@@ -17,7 +17,7 @@ pub struct Taint {
 
 /// What a pod asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Shape {
+pub struct PodRequirements {
     /// Its requests.
     pub requests: Amounts,
     /// What it tolerates.
@@ -54,7 +54,7 @@ pub struct Requirement {
     pub values: Vec<String>,
 }
 
-impl Shape {
+impl PodRequirements {
     /// Whether labels and taints of a node let the pod in.
     pub fn is_admitted(&self, labels: &BTreeMap<String, String>, taints: &[Taint]) -> bool {
         self.node_selector

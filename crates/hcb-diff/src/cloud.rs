@@ -5,12 +5,13 @@
 
 use crate::kinds;
 use crate::read::{Object, Side, objects};
-use hcb_api::config::Config;
 use hcb_api::config::Pool;
-use hcb_api::labels::{CONFIG_KEY, RECONCILER, SYSTEM_NAMESPACE};
+use hcb_api::config::ReconcilerConfig;
+use hcb_api::names::{CONFIG_KEY, RECONCILER, SYSTEM_NAMESPACE};
+
 use hcb_api::node_pool::fits_empty;
-use hcb_api::requirements::Shape;
-use hcb_api::shape::shape_of_template;
+use hcb_api::pod_spec::requirements_of_template;
+use hcb_api::requirements::PodRequirements;
 use hcb_source::diag::Diagnostics;
 use hcb_source::source::Sources;
 use rayon::prelude::*;
@@ -20,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Clone)]
 pub(crate) struct Cloud {
     /// What the reconciler goes by.
-    pub config: Config,
+    pub config: ReconcilerConfig,
     /// The workloads, where they were asked for.
     pub workloads: Vec<WorkloadPlacement>,
 }
@@ -33,7 +34,7 @@ pub(crate) struct WorkloadPlacement {
     /// Its name.
     pub name: String,
     /// What a pod asks of a cluster.
-    pub shape: Shape,
+    pub shape: PodRequirements,
     /// The clusters that it may run in and that have a node on which it fits, in their order.
     pub clusters: Vec<String>,
 }
@@ -82,7 +83,7 @@ fn is_workload(path: &str) -> bool {
         && (file.starts_with("job-") || file.starts_with("cronjob-"))
 }
 
-fn config(side: &Side) -> Option<Config> {
+fn config(side: &Side) -> Option<ReconcilerConfig> {
     let (path, bytes) = side.files.iter().find(|(path, _)| is_config(path))?;
     let (objects, _) = objects(side, path, bytes);
     let data = objects.first()?.value.get("data")?;
@@ -90,10 +91,10 @@ fn config(side: &Side) -> Option<Config> {
     let mut sources = Sources::default();
     let file = sources.add(path.as_str(), text);
     // One that this hcb does not understand is none: then nothing is said of clusters and costs.
-    Config::read(file, text, &mut Diagnostics::default())
+    ReconcilerConfig::read(file, text, &mut Diagnostics::default())
 }
 
-fn workloads(side: &Side, config: &Config) -> Vec<WorkloadPlacement> {
+fn workloads(side: &Side, config: &ReconcilerConfig) -> Vec<WorkloadPlacement> {
     let files: Vec<_> = side
         .files
         .iter()
@@ -106,14 +107,14 @@ fn workloads(side: &Side, config: &Config) -> Vec<WorkloadPlacement> {
         .collect()
 }
 
-fn placed(object: &Object, config: &Config) -> Option<WorkloadPlacement> {
+fn placed(object: &Object, config: &ReconcilerConfig) -> Option<WorkloadPlacement> {
     let spec = match object.group_kind() {
         kinds::JOB => object.value.get("spec")?,
         kinds::CRON_JOB => object.value.pointer("/spec/jobTemplate/spec")?,
         _ => return None,
     };
     let names: Vec<_> = config.clusters.iter().map(|c| c.name.clone()).collect();
-    let shape = shape_of_template(spec.get("template")?, &names)?;
+    let shape = requirements_of_template(spec.get("template")?, &names)?;
     let fits = |pools: &[Pool]| pools.iter().any(|pool| fits_empty(pool, &shape));
     let clusters = config
         .clusters

@@ -9,7 +9,8 @@ use crate::pods::pod_template;
 use crate::read::Area;
 use crate::report::Level;
 use hcb_api::config::Cluster;
-use hcb_api::labels::RECONCILER;
+use hcb_api::names::RECONCILER;
+
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-/// The program of the only container of a Deployment.
+/// The program of the only container of a Deployment: `binary`, which is the entry point of its image, or the one
+/// beside it that the container's command names.
 ///
 /// # Errors
 /// Where the Deployment, or something that it mounts, is not there.
@@ -92,6 +93,9 @@ pub async fn program(
         .flatten()
         .skip(1)
         .chain(container.args.iter().flatten());
+    let command = container.command.iter().flatten().next();
+    let named = command.map(|command| binary.with_file_name(command));
+    let binary = named.filter(|named| named.is_file()).unwrap_or(binary);
     let mut environment = vec![("KUBECONFIG".to_owned(), kubeconfig.display().to_string())];
     for variable in container.env.iter().flatten() {
         if let Some(value) = value(variable, name, namespace, account) {

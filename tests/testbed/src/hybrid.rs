@@ -547,6 +547,11 @@ pub fn hcb_binary() -> Result<PathBuf> {
         "hcb-testbed",
         "--bin",
         "hcb",
+        // The Deployment of the reconciler runs it; it is in the same image.
+        "--package",
+        "hcb-reconciler",
+        "--bin",
+        "hcb-reconciler",
     ]);
     if profile.ends_with("release") {
         cargo.arg("--release");

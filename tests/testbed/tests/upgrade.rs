@@ -2,9 +2,10 @@
 //! API servers. The objects are in `tests/upgrade/0.1.0/`.
 
 use anyhow::{Context, Result};
-use hcb_api::config::Config;
-use hcb_reconciler::facts::{Fact, State};
-use hcb_reconciler::record::Line;
+use hcb_api::config::ReconcilerConfig;
+use hcb_reconciler::core::facts::{Fact, State};
+use hcb_reconciler::core::record::Line;
+use hcb_reconciler::engine::admiralty::PACING;
 use hcb_testbed::apply::Applier;
 use hcb_testbed::hybrid::hcb_binary;
 use hcb_testbed::ports::Port;
@@ -187,7 +188,7 @@ fn first_seen(record: &Path) -> Result<BTreeMap<String, Value>> {
     let mut pods = BTreeMap::new();
     for line in fs::read_to_string(record)?.lines() {
         let line: Line = serde_json::from_str(line)?;
-        let Line::Fact(_, Fact::Job(_, pod)) = line else {
+        let Line::Fact(_, Fact::Demand(_, pod)) = line else {
             continue;
         };
         let mut value = serde_json::to_value(&*pod)?;
@@ -202,11 +203,11 @@ fn first_seen(record: &Path) -> Result<BTreeMap<String, Value>> {
 
 /// Who is kept a place for by the end of a record, by their names, and in which cluster they have candidates.
 fn places(record: &Path) -> Result<BTreeMap<String, (Vec<usize>, Vec<usize>)>> {
-    let mut current: Option<(Config, State)> = None;
+    let mut current: Option<(ReconcilerConfig, State)> = None;
     for line in fs::read_to_string(record)?.lines() {
         match (serde_json::from_str(line)?, &mut current) {
             (Line::Config(config), current) => {
-                let state = State::new(&config);
+                let state = State::new(&config, PACING);
                 *current = Some((*config, state));
             }
             (Line::Fact(at, fact), Some((config, state))) => state.take(fact, config, at),
@@ -214,14 +215,14 @@ fn places(record: &Path) -> Result<BTreeMap<String, (Vec<usize>, Vec<usize>)>> {
         }
     }
     let (_, state) = current.context("a record")?;
-    let observation = &state.known.observation;
+    let observation = &state.observer.observation;
     let clusters = |check: &dyn Fn(usize) -> bool| -> Vec<usize> {
         (0..observation.clusters.len())
             .filter(|index| check(*index))
             .collect()
     };
-    let pods = observation.pods.values().map(|pod| {
-        let kept = clusters(&|index| observation.clusters[index].keeps(&pod.uid));
+    let pods = observation.demands.values().map(|pod| {
+        let kept = clusters(&|index| observation.clusters[index].has_place(&pod.uid));
         let tried = clusters(&|index| observation.clusters[index].has_candidate(&pod.uid));
         (pod.name.clone(), (kept, tried))
     });

@@ -1,0 +1,177 @@
+//! The status that the reconciler writes and the command line reads, and in it what the next leader goes on
+//! from. It stands in a `ConfigMap` of the reconciler's namespace.
+
+use crate::explanation::{Explanation, Written};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ConfigMap;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The `ConfigMap` that holds the status.
+pub const CONFIG_MAP: &str = "hcb-status";
+/// The key of the status in [`CONFIG_MAP`].
+pub const KEY: &str = "status.json";
+
+impl Status {
+    /// Reads the status in a [`CONFIG_MAP`]. There is none before a reconciler has written one.
+    ///
+    /// # Errors
+    /// Where the text is not a status.
+    pub fn of_map(map: &ConfigMap) -> Result<Option<Self>, serde_json::Error> {
+        let text = map.data.as_ref().and_then(|data| data.get(KEY));
+        text.map(|text| serde_json::from_str(text)).transpose()
+    }
+}
+
+/// The status of a hybrid cloud.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// The name of the hybrid cloud.
+    pub cloud: String,
+    /// When this was so.
+    pub at: Timestamp,
+    /// The replica that says so.
+    pub leader: String,
+    /// The clusters, in the order in which they are filled.
+    pub clusters: Vec<ClusterStatus>,
+    /// The tiers after the first.
+    pub tiers: Vec<TierStatus>,
+    /// How many pods wait, by what was decided of them.
+    pub waiting: BTreeMap<String, usize>,
+    /// Those that wait longest, one by one.
+    pub longest: Vec<WaitingPod>,
+    /// What bursting costs.
+    pub cost: Cost,
+    /// What the next leader goes on from.
+    #[serde(rename = "legacy")]
+    pub handover: Handover,
+}
+
+/// The status of a cluster.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterStatus {
+    /// Its name.
+    pub name: String,
+    /// Its tier.
+    pub tier: String,
+    /// Whether it can be seen.
+    pub seen: bool,
+    /// Whether it is drained: no further pod goes there.
+    #[serde(default)]
+    pub drain: bool,
+    /// Its nodes, without virtual ones.
+    pub nodes: usize,
+    /// What pods can use of them.
+    pub allocatable: Written,
+    /// What is left of that.
+    pub free: Written,
+    /// The share of the CPUs that is in use, from 0 to 1.
+    pub used: f64,
+    /// Pods of jobs that are placed there.
+    pub running: usize,
+    /// Pods of jobs that may go there and wait.
+    pub coming: usize,
+    /// The weight of the spec.
+    pub spec_weight: u32,
+    /// The weight now.
+    pub weight: LiveWeight,
+    /// What its nodes cost an hour.
+    pub hourly_cost: f64,
+}
+
+/// The status of a tier.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TierStatus {
+    /// Its name.
+    pub name: String,
+    /// Whether it is open, and since when.
+    #[serde(flatten)]
+    pub state: TierState,
+}
+
+/// A pod that waits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WaitingPod {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The Job that made it.
+    pub job: Option<String>,
+    /// Since when it waits.
+    pub since: Timestamp,
+    /// What was decided, and why.
+    pub explanation: Explanation,
+}
+
+/// What bursting costs, in the currency of the budget.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Cost {
+    /// The currency, where there is a budget.
+    pub currency: Option<String>,
+    /// What the nodes of the later tiers cost an hour.
+    pub hour: f64,
+    /// What was spent this month.
+    pub month: f64,
+    /// What will have been spent at its end if it goes on as now.
+    pub forecast: f64,
+    /// The most an hour.
+    pub hour_limit: Option<f64>,
+    /// The most a month.
+    pub month_limit: Option<f64>,
+}
+
+/// Whether pods may leave for a tier at once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TierState {
+    /// Whether they may: otherwise each must have waited as long as the spec says.
+    pub is_open: bool,
+    /// Since when it is so.
+    pub since: Option<Timestamp>,
+    /// When a pod last waited for it.
+    pub wanted: Option<Timestamp>,
+}
+
+/// The weight of a cluster now, and what made it so. Factors are multiplied; 1 changes nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LiveWeight {
+    /// The weight that pods are shared out by.
+    pub weight: f64,
+    /// More than 1 where nodes are cheaper than the tier's mean, by CPU.
+    pub price: f64,
+    /// Less than 1 where little is left of what the cluster may grow to.
+    pub load: f64,
+    /// Less than 1 where pods were lost with their nodes of late.
+    pub failures: f64,
+}
+
+/// What was spent in a calendar month (UTC), counted by the nodes that were there.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ledger {
+    /// The month, such as `2026-11`.
+    pub month: String,
+    /// What was spent in it.
+    pub spent: f64,
+    /// Until when it is counted.
+    pub until: Option<Timestamp>,
+}
+
+/// What outlives a leader and a configuration, by the names of clusters and tiers.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Handover {
+    /// What was spent this month.
+    pub ledger: Ledger,
+    /// By how much each cluster is behind its share.
+    pub credits: BTreeMap<String, f64>,
+    /// The tiers, as they were left.
+    pub tiers: BTreeMap<String, TierState>,
+}

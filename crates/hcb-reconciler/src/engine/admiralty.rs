@@ -1,0 +1,104 @@
+//! Admiralty: a virtual node in the source stands for each cluster, and a candidate pod is made in each cluster that
+//! its scheduler tries.
+//!
+//! A gate is a taint of a virtual node, and a pod is released by a toleration for it, which cannot be taken back.
+//! Facts of Admiralty 0.17 are noted where they are used.
+
+mod changes;
+mod chaperons;
+mod nodes;
+mod pacing;
+mod pods;
+
+use super::Engine;
+use super::change::Change;
+use super::kubernetes::Quotas;
+use super::watch::Watch;
+use crate::core::demand::Demand;
+use crate::core::pacing::Pacing;
+use chaperons::Chaperons;
+use hcb_api::config::{Cluster, ReconcilerConfig};
+use hcb_api::explanation::Explanation;
+use hcb_api::gate::Gate;
+use hcb_api::requirements::PodRequirements;
+use jiff::Timestamp;
+use nodes::Nodes;
+pub use pacing::PACING;
+use pods::Pods;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Pods that are over hold no room any more, and are not looked at.
+const UNFINISHED: &str = "status.phase!=Succeeded,status.phase!=Failed";
+
+/// The engine Admiralty.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Admiralty;
+
+/// What reading the objects of one cluster takes.
+#[derive(Debug)]
+struct ClusterContext {
+    /// The cluster's index in the configuration.
+    cluster: usize,
+    /// Whether jobs are created in it.
+    is_source: bool,
+    /// The clusters' names.
+    names: Vec<String>,
+    /// The clusters' names by those of their virtual nodes.
+    virtual_nodes: HashMap<String, String>,
+    /// What pods ask for, by their uids: it never changes, and is costly to read.
+    requirements: HashMap<String, Arc<PodRequirements>>,
+}
+
+impl ClusterContext {
+    fn new(config: &ReconcilerConfig, cluster: usize) -> Self {
+        let clusters = || config.clusters.iter();
+        Self {
+            cluster,
+            is_source: cluster == config.source(),
+            names: clusters().map(|cluster| cluster.name.clone()).collect(),
+            virtual_nodes: clusters()
+                .map(|cluster| (cluster.virtual_node.clone(), cluster.name.clone()))
+                .collect(),
+            requirements: HashMap::new(),
+        }
+    }
+}
+
+impl Engine for Admiralty {
+    fn pacing(&self) -> Pacing {
+        PACING
+    }
+
+    fn watches(&self, config: &ReconcilerConfig, cluster: usize) -> Vec<Watch> {
+        let context = || ClusterContext::new(config, cluster);
+        vec![
+            Watch::new::<Nodes>(cluster, context()),
+            Watch::new::<Pods>(cluster, context()).of_fields(UNFINISHED),
+            Watch::new::<Chaperons>(cluster, cluster),
+            Watch::new::<Quotas>(cluster, cluster),
+        ]
+    }
+
+    fn admit(
+        &self,
+        demand: &Demand,
+        clusters: &[&Cluster],
+        why: Option<&Explanation>,
+        now: Timestamp,
+    ) -> Change {
+        changes::admit(demand, clusters, why, now)
+    }
+
+    fn set_gate(&self, cluster: &Cluster, gate: Gate) -> Option<Change> {
+        Some(changes::set_gate(cluster, gate))
+    }
+
+    fn nudge(&self, demand: &Demand, now: Timestamp) -> Option<Change> {
+        Some(changes::nudge(demand, now))
+    }
+
+    fn unstick(&self, candidate: &(String, String)) -> Vec<Change> {
+        changes::unstick(candidate)
+    }
+}
