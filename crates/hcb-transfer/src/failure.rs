@@ -226,7 +226,8 @@ impl Refusal {
         let text = message.to_lowercase();
         match (code.as_str(), status) {
             ("NoSuchBucket", _) => Failure::NoBucket(bucket.to_owned()),
-            ("InvalidAccessKeyId", _) => Failure::UnknownKey,
+            // The second is what Versity's gateway says.
+            ("InvalidAccessKeyId" | "XAdminUserNotFound", _) => Failure::UnknownKey,
             ("SignatureDoesNotMatch", _) => Failure::WrongSecret,
             ("ExpiredToken" | "ExpiredTokenException", _) => Failure::Expired,
             ("RequestTimeTooSkewed", _) => Failure::SkewedClock,
@@ -283,6 +284,12 @@ mod tests {
             (
                 403,
                 "InvalidAccessKeyId",
+                "",
+                "the store does not know the access key",
+            ),
+            (
+                404,
+                "XAdminUserNotFound",
                 "",
                 "the store does not know the access key",
             ),
