@@ -5,6 +5,7 @@ pub mod amounts;
 pub mod config;
 pub mod gate;
 pub mod labels;
+pub mod names;
 pub mod node_pool;
 pub mod requirements;
 pub mod shape;

@@ -101,6 +101,7 @@ fn context(model: &Model, workload: &Workload) -> Value {
             "limits": BTreeMap::from(PROXY_LIMITS),
         })),
         "tolerations": tolerations(workload),
+        "gpuProductLabels": hcb_api::node_pool::GPU_PRODUCT_LABELS,
         "gpuProduct": spec.resources.gpu.as_ref().and_then(|gpu| gpu.product.as_ref()),
         "constraints": constraints(model, workload),
     })
