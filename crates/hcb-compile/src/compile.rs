@@ -4,6 +4,7 @@ use crate::manifest::{self, RenderedUnit, Templates};
 use crate::memo::Memo;
 use crate::policy;
 use crate::policy::settings::InForce;
+use crate::providers::Providers;
 use crate::tree::{self, Tree};
 use hcb_source::diag::Diagnostics;
 use hcb_source::source::Sources;
@@ -111,7 +112,8 @@ pub fn compile_with(
     if diagnostics.has_errors() {
         return None;
     }
-    let plan = timings.measure("plan", || crate::plan::plan(&model));
+    let providers = Providers::of(&model);
+    let plan = timings.measure("plan", || crate::plan::plan(&model, &providers));
     let units = timings.measure("render", || {
         let mut units = manifest::render(&model, plan.units, templates, memo, diagnostics);
         units.extend(policy::emit::plan(&policies, &model, &units));
@@ -129,13 +131,16 @@ pub fn compile_with(
     timings.measure("check", || {
         manifest::check(&model, &units, memo, diagnostics);
     });
-    timings.measure("lint", || crate::lint::check(&model, &units, diagnostics));
+    timings.measure("lint", || {
+        crate::lint::check(&model, &providers, &units, diagnostics)
+    });
     timings.measure("judge", || {
         policy::check::check(&policies, &spec, &model, &units, memo, diagnostics);
     });
     let tree = timings.measure("lay out", || {
         tree::lay_out(&model, &units, sources, root, memo, diagnostics)
     });
+    drop(providers);
     (!diagnostics.has_errors()).then_some(Output {
         model,
         policies,

@@ -2,8 +2,9 @@
 
 use super::access::{Access, Target, kubeconfig};
 use super::{LiveField, Unit, Wave};
+use crate::providers::Providers;
 use crate::providers::autoscaling::described;
-use crate::providers::scheduling::admiralty::virtual_node_name;
+use crate::providers::scheduling::SchedulingEngine;
 use hcb_api::config::{self, After, Budget, Config, Limits, Weights, WhenReconcilerDown};
 use hcb_api::names;
 use hcb_spec::model::{Cluster, ClusterIndex, Model, NodePool};
@@ -16,17 +17,23 @@ const READER: Access = Access {
     namespace: names::NAMESPACE,
 };
 
-pub(super) fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
+pub(super) fn plan(model: &Model, providers: &Providers<'_>, index: ClusterIndex) -> Vec<Unit> {
     let cluster = &model.clusters[index];
+    let engine = &*providers.scheduling;
+    let rights = engine.rights();
     let mut unit = Unit::new(index, "reconciler", Wave::Services, cluster.location);
     if index == model.source {
-        source(&mut unit, model);
+        source(&mut unit, model, engine);
     } else {
         READER.grant(&mut unit, model, cluster, true);
         unit.add(
             "reconciler/reader-role.yaml",
             cluster.location,
-            json!({ "account": READER.account, "namespace": READER.namespace }),
+            json!({
+                "account": READER.account,
+                "namespace": READER.namespace,
+                "engineReads": rights.reads,
+            }),
         );
         for namespace in &model.namespaces {
             unit.add(
@@ -36,6 +43,7 @@ pub(super) fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
                     "account": READER.account,
                     "namespace": READER.namespace,
                     "workloadNamespace": namespace.name,
+                    "engineChanges": rights.changes,
                 }),
             );
         }
@@ -43,7 +51,8 @@ pub(super) fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
     vec![unit]
 }
 
-fn source(unit: &mut Unit, model: &Model) {
+fn source(unit: &mut Unit, model: &Model, engine: &dyn SchedulingEngine) {
+    let rights = engine.rights();
     let origin = model.scheduling.location;
     let reconciler = &model.scheduling.reconciler;
     let targets: Vec<_> = model.peers(model.source).map(|peer| &peer.name).collect();
@@ -69,14 +78,15 @@ fn source(unit: &mut Unit, model: &Model) {
         "virtualNodes": model
             .clusters
             .iter()
-            .map(|cluster| virtual_node_name(&cluster.name))
+            .map(|cluster| engine.stand_in(&cluster.name))
             .collect::<Vec<_>>(),
+        "engineReads": rights.reads,
         "replicas": reconciler.replicas,
         "kubeconfigs": targets
             .iter()
             .map(|name| json!({ "cluster": name, "secret": names::target_secret(name) }))
             .collect::<Vec<_>>(),
-        "config": written(&config(model)),
+        "config": written(&config(model, engine)),
     });
     for template in [
         "reconciler/service-account.yaml",
@@ -104,12 +114,18 @@ fn source(unit: &mut Unit, model: &Model) {
         name: Some(names::STATUS.to_owned()),
         pointers: vec!["/data"],
     });
-    unit.add("reconciler/release-policy.yaml", origin, context.clone());
+    for policy in rights.policies {
+        unit.add(policy, origin, context.clone());
+    }
     for namespace in &model.namespaces {
         unit.add(
             "reconciler/release-role.yaml",
             namespace.location,
-            json!({ "namespace": names::NAMESPACE, "workloadNamespace": namespace.name }),
+            json!({
+                "namespace": names::NAMESPACE,
+                "workloadNamespace": namespace.name,
+                "engineChanges": rights.changes,
+            }),
         );
     }
 }
@@ -123,7 +139,7 @@ fn written(config: &Config) -> String {
 }
 
 /// What the reconciler goes by.
-fn config(model: &Model) -> Config {
+fn config(model: &Model, engine: &dyn SchedulingEngine) -> Config {
     let scheduling = &model.scheduling;
     let after = |seconds: hcb_spec::model::Seconds| After {
         after: seconds.into(),
@@ -148,18 +164,22 @@ fn config(model: &Model) -> Config {
         clusters: model
             .by_tier()
             .into_iter()
-            .map(|cluster| cluster_config(model, cluster))
+            .map(|cluster| cluster_config(model, engine, cluster))
             .collect(),
     }
 }
 
-fn cluster_config(model: &Model, cluster: &Cluster) -> config::Cluster {
+fn cluster_config(
+    model: &Model,
+    engine: &dyn SchedulingEngine,
+    cluster: &Cluster,
+) -> config::Cluster {
     let is_source = cluster.name == model.source().name;
     config::Cluster {
         name: cluster.name.clone(),
         tier: model.tiers[cluster.tier].clone(),
         weight: cluster.weight,
-        virtual_node: virtual_node_name(&cluster.name),
+        virtual_node: engine.stand_in(&cluster.name),
         kubeconfig: (!is_source).then(|| names::target_kubeconfig(&cluster.name)),
         pools: cluster
             .pools
