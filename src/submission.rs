@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// The label of a Job that names its workload.
-pub const WORKLOAD: &str = "hcb.dev/workload";
+pub const WORKLOAD: &str = hcb_api::labels::WORKLOAD;
 /// The annotation of a Job that was submitted: the URL at which its submitter reached the object store.
 pub const ENDPOINT: &str = "hcb.dev/object-store";
 /// The annotation that says when a Job was cancelled.

@@ -35,7 +35,7 @@ pub(super) struct Args {
     #[arg(long, short, value_name = "NAME")]
     namespace: Option<String>,
     /// The namespace of the reconciler.
-    #[arg(long, value_name = "NAME", default_value = "hcb-system")]
+    #[arg(long, value_name = "NAME", default_value = hcb_api::names::NAMESPACE)]
     system_namespace: String,
 }
 

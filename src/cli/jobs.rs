@@ -42,7 +42,7 @@ pub(super) struct Args {
     #[command(flatten)]
     access: Access,
     /// The namespace of the reconciler, which has the prices.
-    #[arg(long, value_name = "NAME", default_value = "hcb-system")]
+    #[arg(long, value_name = "NAME", default_value = hcb_api::names::NAMESPACE)]
     system_namespace: String,
 }
 
@@ -138,7 +138,7 @@ where
 /// The prices: those that the reconciler goes by, where they may be read.
 async fn prices(client: &Client, namespace: &str) -> Option<Config> {
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-    let map = maps.get_opt("hcb-reconciler").await.ok()??;
+    let map = maps.get_opt(hcb_api::names::RECONCILER).await.ok()??;
     let text = map.data?.remove("config.yaml")?;
     let mut sources = Sources::default();
     let file = sources.add("config.yaml", text.clone());

@@ -28,7 +28,7 @@ pub(super) struct Args {
     #[command(flatten)]
     logs: LogAccess,
     /// The namespace of the reconciler.
-    #[arg(long, value_name = "NAME", default_value = "hcb-system")]
+    #[arg(long, value_name = "NAME", default_value = hcb_api::names::NAMESPACE)]
     system_namespace: String,
 }
 

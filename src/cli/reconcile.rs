@@ -73,7 +73,8 @@ pub(super) fn run(args: &Args, look: Look) -> anyhow::Result<Outcome> {
         .enable_all()
         .build()?;
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let namespace = variable("POD_NAMESPACE").unwrap_or_else(|| "hcb-system".to_owned());
+    let namespace =
+        variable("POD_NAMESPACE").unwrap_or_else(|| hcb_api::names::NAMESPACE.to_owned());
     if args.open_if_down {
         let opened = runtime.block_on(run::open_if_down(&config, &namespace, DOWN_AFTER))?;
         show::say(&match opened {

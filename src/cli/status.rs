@@ -31,7 +31,7 @@ pub(super) struct Args {
     #[command(flatten)]
     access: Access,
     /// The namespace of the reconciler.
-    #[arg(long, short, value_name = "NAME", default_value = "hcb-system")]
+    #[arg(long, short, value_name = "NAME", default_value = hcb_api::names::NAMESPACE)]
     namespace: String,
     /// Draw it again every two seconds.
     #[arg(long, short)]

@@ -62,7 +62,7 @@ pub(super) struct Args {
     #[command(flatten)]
     store: StoreAccess,
     /// The namespace of the reconciler.
-    #[arg(long, value_name = "NAME", default_value = "hcb-system")]
+    #[arg(long, value_name = "NAME", default_value = hcb_api::names::NAMESPACE)]
     system_namespace: String,
 }
 
@@ -205,7 +205,7 @@ impl Submit<'_> {
         let jobs: Api<Job> = Api::namespaced(client.clone(), namespace);
         let parameters = PostParams {
             dry_run: is_dry,
-            field_manager: Some("hcb-submit".to_owned()),
+            field_manager: Some(hcb_api::names::SUBMITTER.to_owned()),
         };
         match jobs.create(&parameters, job).await {
             Ok(_) => Ok(()),

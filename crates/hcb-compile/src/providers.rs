@@ -7,6 +7,8 @@ pub mod autoscaling;
 pub mod gitops;
 pub(crate) mod mesh;
 pub mod scheduling;
+#[cfg(test)]
+mod tests;
 
 use hcb_source::source::Location;
 use hcb_spec::model::Model;

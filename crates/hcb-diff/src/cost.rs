@@ -75,7 +75,9 @@ fn most(cluster: &Cluster) -> f64 {
     [
         all,
         bound(&cluster.pools, f64::from(limits.nodes), |_| 1.0),
-        bound(&cluster.pools, limits.cpu.milli() as f64, |pool| of(pool, "cpu")),
+        bound(&cluster.pools, limits.cpu.milli() as f64, |pool| {
+            of(pool, "cpu")
+        }),
         bound(&cluster.pools, limits.memory.milli() as f64, |pool| {
             of(pool, "memory")
         }),

@@ -281,7 +281,7 @@ impl<'a> Context<'a> {
     /// configuration.
     pub fn config(&self) -> Vec<usize> {
         self.of_kinds(&["ConfigMap"])
-            .filter(|(_, pair)| pair.object().name() == "hcb-reconciler")
+            .filter(|(_, pair)| pair.object().name() == hcb_api::names::RECONCILER)
             .map(|(index, _)| index)
             .collect()
     }

@@ -21,11 +21,11 @@ use tokio::time::timeout;
 pub(super) const REQUEST: Duration = Duration::from_secs(10);
 
 /// The annotation that says when the scheduler was told to look at the pod again.
-const WOKEN: &str = "hcb.dev/woken";
+const WOKEN: &str = hcb_api::labels::WOKEN;
 /// The annotation that says why a pod was released. Once a pod is bound, Admiralty replaces the annotations
 /// of the pod in the source by those of its delegate, but for those of its own domain.
 /// Source: Admiralty 0.17.0, `pkg/controllers/feedback/controller.go`.
-pub const DECISION: &str = "multicluster.admiralty.io/hcb-decision";
+pub const DECISION: &str = hcb_api::labels::DECISION;
 
 /// Does something with an object; what it came to, or none and why it is not done is said. That the object
 /// is gone or changed is no trouble: whoever looks next sees it as it is.
@@ -185,12 +185,12 @@ pub(super) async fn write_status(
     let map = json!({
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": NAME, "labels": {"app.kubernetes.io/name": "hcb-reconciler"}},
+        "metadata": {"name": NAME, "labels": {"app.kubernetes.io/name": hcb_api::names::RECONCILER}},
         "data": {KEY: text},
     });
     maps.patch(
         NAME,
-        &PatchParams::apply("hcb-reconciler").force(),
+        &PatchParams::apply(hcb_api::names::RECONCILER).force(),
         &Patch::Apply(map),
     )
     .await

@@ -27,7 +27,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 /// The annotation with which Admiralty marks what it schedules.
-const ELECT: &str = "multicluster.admiralty.io/elect";
+const ELECT: &str = hcb_api::labels::ELECT;
 /// The annotation in which Admiralty keeps the pod as it was asked for.
 const MANIFEST: &str = "multicluster.admiralty.io/sourcepod-manifest";
 /// The label by which a delegate names the uid of its source pod.
@@ -35,7 +35,7 @@ const PARENT: &str = "multicluster.admiralty.io/parent-uid";
 /// The annotation by which Admiralty says that a cluster keeps a place for a pod.
 const RESERVED: &str = "multicluster.admiralty.io/is-reserved";
 /// The annotation that says to which clusters a pod was released, and when.
-pub(super) const RELEASED: &str = "hcb.dev/released";
+pub(super) const RELEASED: &str = hcb_api::labels::RELEASED;
 
 /// A kind of object, as it is read here.
 pub(super) trait Kind: Clone + Debug + Send + Sync + 'static {

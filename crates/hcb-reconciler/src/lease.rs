@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// The Lease's name.
-pub const NAME: &str = "hcb-reconciler";
+pub const NAME: &str = hcb_api::names::RECONCILER;
 /// How long a holder that renews no more is waited for.
 pub const LASTS: Duration = Duration::from_secs(15);
 /// A leader that could not renew for so long steps down, before another may take over.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The `ConfigMap` that holds it.
-pub const NAME: &str = "hcb-status";
+pub const NAME: &str = hcb_api::names::STATUS;
 /// The key in it.
 pub const KEY: &str = "status.json";
 /// The most pods that are listed one by one: the object must stay small.

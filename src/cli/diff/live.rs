@@ -432,7 +432,7 @@ async fn in_use(
             continue;
         }
         // Nodes that were there before hcb carry no label of its.
-        let pool = node.labels().get("hcb.dev/pool").or(only.as_ref());
+        let pool = node.labels().get(hcb_api::labels::POOL).or(only.as_ref());
         if let Some(pool) = pool {
             *asked.in_use.entry(format!("{cluster}/{pool}")).or_default() += 1;
         }

@@ -39,7 +39,7 @@ pub(crate) struct Rights {
 /// - No pod goes to a gated cluster before the reconciler lets it, also while no reconciler has run yet.
 /// - [`SchedulingEngine::stand_in`] is unique for each cluster and does not change from run to run.
 /// - A workload that is restricted to some clusters reaches no other, whatever the reconciler does.
-/// - Right are granted by name or for one kind only: no rule of [`Rights`] has a wildcard.
+/// - Rights are granted by name or for one kind only: no rule of [`Rights`] has a wildcard.
 pub(crate) trait SchedulingEngine: Sync {
     /// Namespaces of the engine itself, which every cluster gets.
     fn namespaces(&self, model: &Model) -> Vec<PlatformNamespace>;

@@ -11,7 +11,7 @@ pub(super) const RULE: Rule = Rule {
 
 /// The label by which Admiralty takes a namespace's pods. Source: Admiralty 0.17.0,
 /// `pkg/common/constants.go`.
-const SCHEDULED: &[&str] = &["metadata", "labels", "multicluster-scheduler"];
+const SCHEDULED: &[&str] = &["metadata", "labels", hcb_api::labels::SCHEDULED];
 
 fn check(context: &Context<'_>, effects: &mut Effects) {
     for (index, pair) in context.of_kinds(&["Namespace"]) {
