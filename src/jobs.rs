@@ -261,11 +261,7 @@ fn cost(
 /// The share of a node that is asked for: that of the resource that is scarcest.
 fn share(requests: &Amounts, pool: &Pool) -> Option<f64> {
     let shares = requests.iter().map(|(resource, asked)| {
-        let there = pool
-            .allocatable
-            .get(resource)
-            .copied()
-            .filter(|there| *there > 0)?;
+        let there = Some(pool.amount(resource)).filter(|there| *there > 0)?;
         Some(*asked as f64 / there as f64)
     });
     let shares: Option<Vec<f64>> = shares.collect();

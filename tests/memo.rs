@@ -4,9 +4,9 @@
 mod common;
 
 use common::{example, read};
+use hcb_compile::compile::Memo;
 use hcb_compile::compile::{Options, Timings, compile_with};
 use hcb_compile::manifest::Templates;
-use hcb_compile::memo::Memo;
 use hcb_source::diag::Diagnostics;
 use hcb_source::source::Sources;
 use hcb_spec::spec::GitOpsEngine;

@@ -4,9 +4,9 @@ use super::input::{Input, Texts};
 use super::output::{Format, OutputStyle};
 use super::report::Reports;
 use super::show;
+use hcb_compile::compile::Memo;
 use hcb_compile::compile::{Options, Output, Timings};
 use hcb_compile::manifest::Templates;
-use hcb_compile::memo::Memo;
 use hcb_source::diag::Diagnostics;
 use serde_json::{Value, json};
 

@@ -207,7 +207,7 @@ impl Submit<'_> {
         let jobs: Api<Job> = Api::namespaced(client.clone(), namespace);
         let parameters = PostParams {
             dry_run: is_dry,
-            field_manager: Some("hcb-submit".to_owned()),
+            field_manager: Some(hcb_api::names::SUBMITTER.to_owned()),
         };
         match jobs.create(&parameters, job).await {
             Ok(_) => Ok(()),

@@ -1,7 +1,11 @@
 //! What the reconciler goes by: the `ConfigMap` that `hcb compile` writes into the source cluster.
+//!
+//! The compiler builds a [`ReconcilerConfig`] and serializes it; the reconciler, `hcb diff` and the command line read it
+//! back. Quantities and durations keep the notation of the spec, and the order of the fields is the order in
+//! the file.
 
 use crate::amounts::Amounts;
-use hcb_kubernetes::{Quantity, Taint};
+use hcb_kubernetes::{Quantity, Seconds, Taint};
 use hcb_source::diag::{Diagnostic, Diagnostics, codes, suggest};
 use hcb_source::document::{DocumentSchema, schema_of, typed};
 use hcb_source::source::{FileId, Location};
@@ -19,7 +23,7 @@ pub const API_VERSION: &str = "hcb.dev/v1alpha1";
 pub const KIND: &str = "ReconcilerConfig";
 
 /// The configuration of a reconciler.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ReconcilerConfig {
     /// [`API_VERSION`].
@@ -57,7 +61,7 @@ pub enum WhenReconcilerDown {
 }
 
 /// A duration that something must have lasted.
-#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct After {
     /// The duration.
@@ -67,7 +71,7 @@ pub struct After {
 }
 
 /// Bounds of live weights, as multiples of the spec's.
-#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Weights {
     /// The least.
@@ -77,7 +81,7 @@ pub struct Weights {
 }
 
 /// The most that bursting may cost, in `currency`.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Budget {
     /// The currency of the prices.
@@ -91,7 +95,7 @@ pub struct Budget {
 }
 
 /// A cluster.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Cluster {
     /// Its name.
@@ -100,9 +104,6 @@ pub struct Cluster {
     pub tier: String,
     /// Its share within the tier.
     pub weight: u32,
-    /// Whether no further pod goes there.
-    #[serde(default)]
-    pub drain: bool,
     /// The node that stands for it in the source cluster.
     pub virtual_node: String,
     /// How it is reached; the source cluster, by being in it.
@@ -113,10 +114,13 @@ pub struct Cluster {
     /// The most that its autoscaler may make, where there is one.
     #[serde(default)]
     pub limits: Option<Limits>,
+    /// Whether no further pod goes there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub drain: bool,
 }
 
 /// Nodes of one kind.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Pool {
     /// Its name, which its nodes carry as the label `hcb.dev/pool`.
@@ -126,9 +130,9 @@ pub struct Pool {
     /// The most nodes; more than `min` where an autoscaler adds them.
     pub max: u32,
     /// What pods can use of a node.
-    #[serde(deserialize_with = "amounts", serialize_with = "write_amounts")]
+    #[serde(deserialize_with = "quantities")]
     #[schemars(with = "BTreeMap<String, String>")]
-    pub allocatable: Amounts,
+    pub allocatable: BTreeMap<String, Quantity>,
     /// The product of its GPUs.
     #[serde(default)]
     pub gpu_product: Option<String>,
@@ -144,19 +148,19 @@ pub struct Pool {
 }
 
 /// The most that an autoscaler may make of a cluster.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Limits {
     /// Nodes.
     pub nodes: u32,
     /// CPUs.
-    #[serde(deserialize_with = "quantity", serialize_with = "write_quantity")]
+    #[serde(deserialize_with = "quantity")]
     #[schemars(with = "String")]
-    pub cpu: i128,
+    pub cpu: Quantity,
     /// Memory.
-    #[serde(deserialize_with = "quantity", serialize_with = "write_quantity")]
+    #[serde(deserialize_with = "quantity")]
     #[schemars(with = "String")]
-    pub memory: i128,
+    pub memory: Quantity,
     /// GPUs.
     pub gpus: u32,
 }
@@ -265,19 +269,42 @@ impl ReconcilerConfig {
     }
 }
 
+impl Pool {
+    /// What pods can use of a node, in thousandths.
+    pub fn amounts(&self) -> Amounts {
+        let quantities = self.allocatable.iter();
+        quantities
+            .map(|(resource, quantity)| (resource.clone(), quantity.milli()))
+            .collect()
+    }
+
+    /// What pods can use of one resource of a node, in thousandths; zero where it has none.
+    pub fn amount(&self, resource: &str) -> i128 {
+        self.allocatable
+            .get(resource)
+            .map_or(0, |quantity| quantity.milli())
+    }
+}
+
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
-    let seconds = hcb_kubernetes::Seconds::parse(&text);
+    let seconds = Seconds::parse(&text);
     let problem = || serde::de::Error::custom(format!("`{text}` is not a duration such as `30s`"));
     seconds.map(Duration::from).ok_or_else(problem)
 }
 
-fn quantity<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i128, D::Error> {
+fn write_duration<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    Seconds::from(*duration).serialize(serializer)
+}
+
+fn quantity<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Quantity, D::Error> {
     let text = String::deserialize(deserializer)?;
     read_quantity(&text)
 }
 
-fn amounts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Amounts, D::Error> {
+fn quantities<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, Quantity>, D::Error> {
     let texts = BTreeMap::<String, String>::deserialize(deserializer)?;
     texts
         .into_iter()
@@ -285,26 +312,6 @@ fn amounts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Amounts, D::Err
         .collect()
 }
 
-fn read_quantity<E: serde::de::Error>(text: &str) -> Result<i128, E> {
-    let quantity =
-        Quantity::parse(text).ok_or_else(|| E::custom(format!("`{text}` is not a quantity")))?;
-    Ok(quantity.milli())
-}
-
-// Written as thousandths, which every amount is a whole number of.
-
-fn write_duration<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&format!("{}s", duration.as_secs()))
-}
-
-fn write_quantity<S: Serializer>(milli: &i128, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&format!("{milli}m"))
-}
-
-fn write_amounts<S: Serializer>(amounts: &Amounts, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(
-        amounts
-            .iter()
-            .map(|(resource, milli)| (resource, format!("{milli}m"))),
-    )
+fn read_quantity<E: serde::de::Error>(text: &str) -> Result<Quantity, E> {
+    Quantity::parse(text).ok_or_else(|| E::custom(format!("`{text}` is not a quantity")))
 }

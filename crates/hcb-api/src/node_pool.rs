@@ -1,10 +1,158 @@
-//! What a node of a pool is like.
+//! What a node of a pool will be like: the one table from which the manifests of pools, the node selectors of
+//! jobs and the reconciler's view of nodes to come are made.
+//!
+//! Three things come together on a node:
+//! - what the spec says of its pool: labels, taints, resources;
+//! - what hcb adds to every pool: [`POOL`] and, where the spec names the product of the GPUs, [`GPU_PRODUCT`];
+//! - what the provider adds by itself ([`ADDITIONS`]).
+//!
+//! The compiler writes the first and the last into the pool of the configuration, and the first two into the
+//! provider's manifest. Where the provider makes no nodes from a manifest of hcb's (pools of a fixed size, node
+//! groups that exist), whoever makes them gives them the labels.
 
 use crate::amounts::Amounts;
 use crate::config::Pool;
-use crate::labels::POOL;
+use crate::labels::{GPU_PRODUCT, NVIDIA_GPU_PRODUCT, POOL};
 use crate::requirements::{PodRequirements, Taint};
+use hcb_kubernetes::{Taint as PoolTaint, TaintEffect};
 use std::collections::BTreeMap;
+
+/// What makes the nodes of a pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodeProvider {
+    /// Nobody: the nodes are there.
+    Fixed,
+    /// Karpenter.
+    Karpenter,
+    /// Node groups of EKS.
+    Eks,
+    /// Node pools of GKE.
+    Gke,
+    /// Agent pools of AKS.
+    Aks,
+    /// Cluster API.
+    ClusterApi,
+    /// The cluster-autoscaler, on node groups that exist.
+    ClusterAutoscaler,
+}
+
+/// The pools of a provider that something is added to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Of {
+    /// Those with GPUs.
+    Gpus,
+    /// Those whose nodes the provider can take back.
+    Spot,
+}
+
+/// What a provider adds to nodes by itself.
+struct Addition {
+    provider: NodeProvider,
+    of: Of,
+    label: Option<(&'static str, &'static str)>,
+    taint: (&'static str, &'static str, TaintEffect),
+}
+
+/// What providers add to nodes by themselves, as far as it keeps pods away or lets them in.
+///
+/// Sources: Google's "About GPUs in GKE" (a pool with GPUs beside one without), and Microsoft's "Add a spot
+/// node pool to an AKS cluster".
+const ADDITIONS: [Addition; 2] = [
+    Addition {
+        provider: NodeProvider::Gke,
+        of: Of::Gpus,
+        label: None,
+        taint: ("nvidia.com/gpu", "present", TaintEffect::NoSchedule),
+    },
+    Addition {
+        provider: NodeProvider::Aks,
+        of: Of::Spot,
+        label: Some(("kubernetes.azure.com/scalesetpriority", "spot")),
+        taint: (
+            "kubernetes.azure.com/scalesetpriority",
+            "spot",
+            TaintEffect::NoSchedule,
+        ),
+    },
+];
+
+/// A pool as the spec describes it.
+#[derive(Debug, Clone, Copy)]
+pub struct Described<'a> {
+    /// What makes its nodes.
+    pub provider: NodeProvider,
+    /// Labels of the spec.
+    pub labels: &'a BTreeMap<String, String>,
+    /// Taints of the spec.
+    pub taints: &'a [PoolTaint],
+    /// Whether its nodes have GPUs.
+    pub has_gpus: bool,
+    /// Whether the provider can take its nodes back.
+    pub is_spot: bool,
+}
+
+impl Described<'_> {
+    /// Labels of its nodes without those of [`labels`]: the spec's, and the provider's own.
+    pub fn labels(&self) -> BTreeMap<String, String> {
+        let mut labels = self.labels.clone();
+        for (key, value) in self.additions().filter_map(|addition| addition.label) {
+            labels.insert(key.to_owned(), value.to_owned());
+        }
+        labels
+    }
+
+    /// Taints of its nodes: the spec's, and the provider's own.
+    pub fn taints(&self) -> Vec<PoolTaint> {
+        let mut taints = self.taints.to_vec();
+        for (key, value, effect) in self.additions().map(|addition| addition.taint) {
+            // A node has one taint of a key and an effect.
+            if !taints
+                .iter()
+                .any(|known| known.key == key && known.effect == effect)
+            {
+                taints.push(PoolTaint {
+                    key: key.to_owned(),
+                    value: Some(value.to_owned()),
+                    effect,
+                });
+            }
+        }
+        taints
+    }
+
+    fn additions(&self) -> impl Iterator<Item = &'static Addition> {
+        ADDITIONS.iter().filter(|addition| {
+            addition.provider == self.provider
+                && match addition.of {
+                    Of::Gpus => self.has_gpus,
+                    Of::Spot => self.is_spot,
+                }
+        })
+    }
+}
+
+/// The labels that the nodes of a pool have by hcb's manifests: those that are `known` of it, its name, and the
+/// product of its GPUs, in this order. The later wins where two have one key.
+pub fn labels(
+    pool: &str,
+    known: &BTreeMap<String, String>,
+    gpu_product: Option<&str>,
+) -> Vec<(String, String)> {
+    let product = gpu_product.map(|product| (GPU_PRODUCT, product));
+    let own = [Some((POOL, pool)), product].into_iter().flatten();
+    let own = own.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let known = known
+        .iter()
+        .map(|(key, value)| (key.clone(), value.clone()));
+    known.chain(own).collect()
+}
+
+/// The labels of which a node must have one, with the product as value, to be chosen by a job that names the
+/// product of its GPUs.
+///
+/// hcb's own is first: autoscalers know the nodes that they could make by it, and Karpenter tries one after the
+/// other. The second is there once a node runs, so that nodes of private clusters need no label of hcb's.
+pub const GPU_PRODUCT_LABELS: [&str; 2] = [GPU_PRODUCT, NVIDIA_GPU_PRODUCT];
 
 /// Whether a pod fits on an empty node of a pool.
 pub fn fits_empty(pool: &Pool, shape: &PodRequirements) -> bool {
@@ -13,7 +161,7 @@ pub fn fits_empty(pool: &Pool, shape: &PodRequirements) -> bool {
 
 /// What a node of a pool has; its number of pods is what Kubernetes has as default.
 pub fn whole(pool: &Pool) -> Amounts {
-    let mut amounts = pool.allocatable.clone();
+    let mut amounts = pool.amounts();
     amounts.entry("pods".into()).or_insert(110_000);
     // Disks are not in the spec; the provider's are large enough for what it lets pods ask for.
     amounts
@@ -24,11 +172,7 @@ pub fn whole(pool: &Pool) -> Amounts {
 
 /// Whether labels and taints of a node of a pool let a pod in.
 pub fn admits(pool: &Pool, shape: &PodRequirements) -> bool {
-    let mut labels: BTreeMap<String, String> = pool.labels.clone();
-    labels.insert(POOL.into(), pool.name.clone());
-    if let Some(product) = &pool.gpu_product {
-        labels.insert("nvidia.com/gpu.product".into(), product.clone());
-    }
+    let labels = labels(&pool.name, &pool.labels, pool.gpu_product.as_deref());
     let taints: Vec<_> = pool
         .taints
         .iter()
@@ -38,5 +182,33 @@ pub fn admits(pool: &Pool, shape: &PodRequirements) -> bool {
             effect: format!("{:?}", taint.effect),
         })
         .collect();
-    shape.is_admitted(&labels, &taints)
+    shape.is_admitted(&labels.into_iter().collect(), &taints)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn described(provider: NodeProvider, taints: &[PoolTaint]) -> Vec<PoolTaint> {
+        let pool = Described {
+            provider,
+            labels: &BTreeMap::new(),
+            taints,
+            has_gpus: true,
+            is_spot: true,
+        };
+        pool.taints()
+    }
+
+    #[test]
+    fn a_taint_that_the_provider_adds_and_the_spec_names_is_there_once() {
+        let added = described(NodeProvider::Gke, &[]);
+        assert_eq!(added.len(), 1);
+        assert_eq!(described(NodeProvider::Gke, &added), added);
+        assert_eq!(described(NodeProvider::Karpenter, &[]), []);
+        assert_eq!(
+            described(NodeProvider::Aks, &[])[0].value.as_deref(),
+            Some("spot")
+        );
+    }
 }

@@ -1,9 +1,10 @@
 //! The whole way, from texts to the files of the tree. Pure: reading and writing are the caller's.
 
 use crate::manifest::{self, RenderedUnit, Templates};
-use crate::memo::Memo;
+use crate::memo::Keep;
 use crate::policy;
 use crate::policy::settings::InForce;
+use crate::providers::Providers;
 use crate::tree::{self, Tree};
 use hcb_source::diag::Diagnostics;
 use hcb_source::source::Sources;
@@ -21,6 +22,46 @@ pub struct Options {
     /// The date that exceptions from policies are held against. Nothing that is generated depends
     /// on it. Without it, no exception expires.
     pub today: Option<Date>,
+}
+
+/// What was made already, stage by stage, with one set of templates. It belongs to whoever calls the compiler.
+#[derive(Debug)]
+pub struct Memo {
+    manifests: manifest::Caches,
+    policies: policy::Caches,
+    tree: tree::Caches,
+}
+
+impl Memo {
+    /// A memo that keeps nothing: everything is made for each cluster anew.
+    pub fn none() -> Self {
+        Self::keeping(Keep::Nothing)
+    }
+
+    /// A memo for a run that no other follows: it keeps what clusters have in common.
+    pub fn of_one_run() -> Self {
+        Self::keeping(Keep::OneRun)
+    }
+
+    /// A memo that is empty yet, for runs that follow each other.
+    pub fn empty() -> Self {
+        Self::keeping(Keep::Runs)
+    }
+
+    fn keeping(keep: Keep) -> Self {
+        Self {
+            manifests: manifest::Caches::new(keep),
+            policies: policy::Caches::new(keep),
+            tree: tree::Caches::new(keep),
+        }
+    }
+
+    /// Ends a run: what has not been used for some runs is forgotten.
+    pub fn end_run(&mut self) {
+        self.manifests.end_run();
+        self.policies.end_run();
+        self.tree.end_run();
+    }
 }
 
 /// What a run makes.
@@ -111,9 +152,11 @@ pub fn compile_with(
     if diagnostics.has_errors() {
         return None;
     }
-    let plan = timings.measure("plan", || crate::plan::plan(&model));
+    let providers = Providers::of(&model);
+    let plan = timings.measure("plan", || crate::plan::plan(&model, &providers));
     let units = timings.measure("render", || {
-        let mut units = manifest::render(&model, plan.units, templates, memo, diagnostics);
+        let mut units =
+            manifest::render(&model, plan.units, templates, &memo.manifests, diagnostics);
         units.extend(policy::emit::plan(&policies, &model, &units));
         units.sort_by(|a, b| a.unit.order().cmp(&b.unit.order()));
         let delivery = crate::providers::gitops::plan(&model, &units);
@@ -121,21 +164,31 @@ pub fn compile_with(
             &model,
             delivery,
             templates,
-            memo,
+            &memo.manifests,
             diagnostics,
         ));
         units
     });
     timings.measure("check", || {
-        manifest::check(&model, &units, memo, diagnostics);
+        manifest::check(&model, &units, &memo.manifests, diagnostics);
     });
-    timings.measure("lint", || crate::lint::check(&model, &units, diagnostics));
+    timings.measure("lint", || {
+        crate::lint::check(&model, &providers, &units, diagnostics)
+    });
     timings.measure("judge", || {
-        policy::check::check(&policies, &spec, &model, &units, memo, diagnostics);
+        policy::check::check(
+            &policies,
+            &spec,
+            &model,
+            &units,
+            &memo.policies,
+            diagnostics,
+        );
     });
     let tree = timings.measure("lay out", || {
-        tree::lay_out(&model, &units, sources, root, memo, diagnostics)
+        tree::lay_out(&model, &units, sources, root, &memo.tree, diagnostics)
     });
+    drop(providers);
     (!diagnostics.has_errors()).then_some(Output {
         model,
         policies,

@@ -1,7 +1,7 @@
 //! Compiles the spec into the manifests of every cluster: a line of pure stages, and the writing of the tree.
 
 pub mod compile;
-pub mod lint;
+mod lint;
 pub mod manifest;
 pub mod memo;
 pub mod plan;

@@ -2,22 +2,24 @@
 //! rendered. By hcb's own templates it holds; templates of the user's can break it, and nothing else
 //! sees that: each manifest by itself is right, and the API servers take it.
 //!
-//! One topic is one file below, with one kind of finding.
+//! What a provider has to look for stands beside the provider.
 
-mod gateway;
-mod network;
-mod remote_secret;
-mod trust;
-mod versions;
+pub(crate) mod versions;
 
 use crate::manifest::{Manifest, RenderedChart, RenderedUnit, by_cluster};
 use crate::plan::Area;
+use crate::providers::Providers;
 use hcb_source::diag::{Code, Diagnostic, Diagnostics};
 use hcb_spec::model::{Cluster, Model};
 use serde_json::Value;
 
 /// Looks for what does not fit together across clusters.
-pub fn check(model: &Model, units: &[RenderedUnit], diagnostics: &mut Diagnostics) {
+pub(crate) fn check(
+    model: &Model,
+    providers: &Providers<'_>,
+    units: &[RenderedUnit],
+    diagnostics: &mut Diagnostics,
+) {
     let units = units.iter().filter(|unit| unit.unit.area == Area::Cluster);
     let of_clusters = by_cluster(model, units);
     let clusters: Vec<_> = model
@@ -27,19 +29,18 @@ pub fn check(model: &Model, units: &[RenderedUnit], diagnostics: &mut Diagnostic
         .map(|(cluster, units)| InCluster::new(cluster, units))
         .collect();
     versions::check(model, &clusters, diagnostics);
-    if model.mesh.is_none() {
-        return;
+    providers.scheduling.lint(&clusters, diagnostics);
+    if let Some(mesh) = &providers.mesh {
+        mesh.lint(&clusters, diagnostics);
     }
-    trust::check(&clusters, diagnostics);
-    network::check(&clusters, diagnostics);
-    gateway::check(&clusters, diagnostics);
-    remote_secret::check(&clusters, diagnostics);
 }
 
 /// What one cluster gets.
-struct InCluster<'a> {
-    cluster: &'a Cluster,
-    manifests: Vec<&'a Manifest>,
+pub(crate) struct InCluster<'a> {
+    /// The cluster.
+    pub cluster: &'a Cluster,
+    /// Its manifests.
+    pub manifests: Vec<&'a Manifest>,
     charts: Vec<&'a RenderedChart>,
 }
 
@@ -52,24 +53,21 @@ impl<'a> InCluster<'a> {
         }
     }
 
-    fn name(&self) -> &'a str {
+    /// Its name.
+    pub(crate) fn name(&self) -> &'a str {
         &self.cluster.name
     }
 
     /// The charts of a name, whatever their releases are called.
-    fn charts(&self, name: &str) -> impl Iterator<Item = &'a RenderedChart> {
+    pub(crate) fn charts(&self, name: &str) -> impl Iterator<Item = &'a RenderedChart> {
         self.charts
             .iter()
             .copied()
             .filter(move |chart| chart.chart.name == name)
     }
 
-    /// Istio's control plane.
-    fn istiod(&self) -> Option<&'a RenderedChart> {
-        self.charts("istiod").next()
-    }
-
-    fn of_kind(&self, group: &str, kind: &str) -> impl Iterator<Item = &'a Manifest> {
+    /// The manifests of a kind.
+    pub(crate) fn of_kind(&self, group: &str, kind: &str) -> impl Iterator<Item = &'a Manifest> {
         self.manifests
             .iter()
             .copied()
@@ -78,20 +76,22 @@ impl<'a> InCluster<'a> {
 }
 
 /// The text at a JSON pointer, empty where there is none.
-fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
+pub(crate) fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
     value
         .pointer(pointer)
         .and_then(Value::as_str)
         .unwrap_or_default()
 }
 
-fn about(manifest: &Manifest, code: Code, message: String) -> Diagnostic {
+/// A finding about a manifest.
+pub(crate) fn about(manifest: &Manifest, code: Code, message: String) -> Diagnostic {
     Diagnostic::error(code, message)
         .at(manifest.origin, "leads to this manifest")
         .note(format!("from the template `{}`", manifest.template))
 }
 
-fn about_values(chart: &RenderedChart, code: Code, message: String) -> Diagnostic {
+/// A finding about the values of a chart.
+pub(crate) fn about_values(chart: &RenderedChart, code: Code, message: String) -> Diagnostic {
     let values = &chart.chart.values;
     Diagnostic::error(code, message)
         .at(values.origin, "leads to the values of this chart")

@@ -6,9 +6,10 @@ pub mod templates;
 pub use check::check;
 pub use templates::Templates;
 
-use crate::memo::{Fingerprint, Memo};
+use crate::memo::{Cache, Fingerprint, Keep};
 use crate::plan::{Chart, Item, Unit};
 use hcb_kubernetes::Object;
+use hcb_kubernetes::schema::Violation;
 use hcb_source::diag::{Diagnostic, Diagnostics, codes};
 use hcb_source::source::Location;
 use hcb_spec::model::Model;
@@ -39,6 +40,47 @@ pub(crate) const MANIFESTS_PER_TASK: usize = 16;
 /// What a template renders to, without what is of one place only: objects with what is said above each, or
 /// why there are none.
 pub(crate) type Rendered = Result<Vec<(Arc<Value>, Arc<[String]>, Fingerprint)>, Problem>;
+
+/// What was rendered and checked already, with one set of templates.
+#[derive(Debug)]
+pub struct Caches {
+    /// What templates rendered to, by template, context and the name of the hybrid cloud.
+    rendered: Cache<Arc<Rendered>>,
+    /// The objects that rendered texts are read as, by template, text and the name of the hybrid cloud.
+    read: Cache<Arc<Rendered>>,
+    /// The values of charts, by template and context.
+    values: Cache<Arc<Result<Option<Arc<Value>>, Problem>>>,
+    /// What schemas have against manifests.
+    violations: Cache<Arc<[Violation]>>,
+    /// Whether a unit breaks no schema, by its manifests and the version of Kubernetes.
+    right: Cache<bool>,
+    /// Whether no object of a cluster is there twice, by its units.
+    single: Cache<bool>,
+}
+
+impl Caches {
+    /// Empty caches.
+    pub fn new(keep: Keep) -> Self {
+        Self {
+            rendered: Cache::of_runs(keep),
+            read: Cache::shared(keep),
+            values: Cache::of_runs(keep),
+            violations: Cache::shared(keep),
+            right: Cache::shared(keep),
+            single: Cache::of_runs(keep),
+        }
+    }
+
+    /// Ends a run: what has not been used for some runs is forgotten.
+    pub fn end_run(&mut self) {
+        self.rendered.end_run();
+        self.read.end_run();
+        self.values.end_run();
+        self.violations.end_run();
+        self.right.end_run();
+        self.single.end_run();
+    }
+}
 
 /// A unit with its manifests.
 #[derive(Debug, Clone)]
@@ -130,7 +172,7 @@ pub fn render(
     model: &Model,
     units: Vec<Unit>,
     templates: &Templates,
-    memo: &Memo,
+    caches: &Caches,
     diagnostics: &mut Diagnostics,
 ) -> Vec<RenderedUnit> {
     let rendered: Vec<_> = units
@@ -142,12 +184,12 @@ pub fn render(
                 .into_par_iter()
                 .with_min_len(MANIFESTS_PER_TASK)
                 .map(|item| {
-                    let rendered = memo.rendered.recall(
+                    let rendered = caches.rendered.recall(
                         || {
                             let context = Fingerprint::of_json(&item.context);
                             Fingerprint::of((item.template, context, &model.name))
                         },
-                        || rendered(&item, templates, model, memo),
+                        || rendered(&item, templates, model, caches),
                     );
                     manifests(&item, &rendered)
                 })
@@ -162,7 +204,7 @@ pub fn render(
             let charts = std::mem::take(&mut unit.charts)
                 .into_iter()
                 .filter_map(|chart| {
-                    let values = memo.values.recall(
+                    let values = caches.values.recall(
                         || {
                             Fingerprint::of((
                                 chart.values.template,
@@ -219,9 +261,9 @@ pub fn given(
 
 /// What the template of an item renders to. The context of each cluster is another, but the text is often
 /// the same.
-fn rendered(item: &Item, templates: &Templates, model: &Model, memo: &Memo) -> Arc<Rendered> {
+fn rendered(item: &Item, templates: &Templates, model: &Model, caches: &Caches) -> Arc<Rendered> {
     match templates.render(item.template, &item.context) {
-        Ok(text) => memo.read.recall(
+        Ok(text) => caches.read.recall(
             || Fingerprint::of((item.template, &text, &model.name)),
             || Arc::new(objects(item.template, &text, model)),
         ),
@@ -295,7 +337,7 @@ fn finish(value: &mut Value, template: &str, model: &Model) {
         let name = format!("{}-{hash}", Object::new(value).name());
         value["metadata"]["name"] = name.into();
     }
-    // Admiralty takes foreign labels off its virtual nodes.
+    // What stands for a cluster is the engine's, which may take foreign labels off it.
     if Object::new(value).kind() != "Node"
         && let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut)
         && let Some(labels) = metadata

@@ -1,21 +1,15 @@
 //! What was made already: for other clusters of a run, since most of a fleet is the same in all of them, and by
 //! earlier runs over the same spec, so that after a small change little is done again.
 //!
-//! A [`Memo`] belongs to whoever calls the compiler, and is given to it. Everything in it is found by the
-//! content that it was made of, never by time or place, so that a run with a memo makes what a run without
-//! one makes. The templates are not among that content: other templates need another memo.
+//! Each stage has caches of its own, which it alone knows; [`crate::compile::Memo`] holds those of a run. Everything
+//! in a cache is found by the content that it was made of, never by time or place, so that a run with full caches
+//! makes what a run with empty ones makes. The templates are not among that content: other templates need others.
 
-use crate::manifest::Rendered;
-use crate::manifest::templates::Problem;
-use crate::policy::check::{Judged, JudgedUnit};
-use crate::policy::spec_policy::Found;
-use crate::tree::LaidOut;
-use hcb_kubernetes::schema::Violation;
 use serde_json::Value;
 use siphasher::sip128::{Hasher128, SipHasher13};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 /// What is not used for so many runs is forgotten: what is changed and changed back is still there.
 const KEPT_FOR: u64 = 8;
@@ -131,6 +125,17 @@ impl Hasher for AsItIs {
     }
 }
 
+/// What is kept of what was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// Nothing: everything is made for each cluster anew.
+    Nothing,
+    /// What clusters have in common, for a run that no other follows.
+    OneRun,
+    /// That, and what only another run asks for again.
+    Runs,
+}
+
 /// What was made, each with the run that last used it.
 type Made<V> = HashMap<Fingerprint, (u64, V), BuildHasherDefault<AsItIs>>;
 
@@ -147,6 +152,16 @@ pub(crate) struct Cache<V> {
 }
 
 impl<V: Clone> Cache<V> {
+    /// A cache for what clusters have in common.
+    pub(crate) fn shared(keep: Keep) -> Self {
+        Self::new(keep != Keep::Nothing)
+    }
+
+    /// A cache for what only another run asks for again.
+    pub(crate) fn of_runs(keep: Keep) -> Self {
+        Self::new(keep == Keep::Runs)
+    }
+
     fn new(keeps: bool) -> Self {
         Self {
             keeps,
@@ -171,7 +186,8 @@ impl<V: Clone> Cache<V> {
         made
     }
 
-    fn end_run(&mut self) {
+    /// Ends a run: what has not been used for some runs is forgotten.
+    pub(crate) fn end_run(&mut self) {
         self.run += 1;
         let run = self.run;
         for part in &mut self.parts {
@@ -185,86 +201,6 @@ impl<V: Clone> Cache<V> {
         let part = of.0 >> 58;
         let part = &self.parts[usize::try_from(part).unwrap_or_default() % PARTS];
         part.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What was made with one set of templates.
-#[derive(Debug)]
-pub struct Memo {
-    /// What templates rendered to, by template, context and the name of the hybrid cloud.
-    pub(crate) rendered: Cache<Arc<Rendered>>,
-    /// The objects that rendered texts are read as, by template, text and the name of the hybrid cloud.
-    pub(crate) read: Cache<Arc<Rendered>>,
-    /// The values of charts, by template and context.
-    pub(crate) values: Cache<Arc<Result<Option<Arc<Value>>, Problem>>>,
-    /// What schemas have against manifests.
-    pub(crate) violations: Cache<Arc<[Violation]>>,
-    /// What policies have against manifests.
-    pub(crate) judged: Cache<Arc<Judged>>,
-    /// The texts of files, by manifest and header.
-    pub(crate) texts: Cache<Arc<str>>,
-    /// Which manifests of a unit are namespaces.
-    pub(crate) namespaces: Cache<Arc<[usize]>>,
-    /// Whether a unit breaks no schema, by its manifests and the version of Kubernetes.
-    pub(crate) right: Cache<bool>,
-    /// Whether no object of a cluster is there twice, by its units.
-    pub(crate) single: Cache<bool>,
-    /// What policies have against the manifests of a unit, where they have anything.
-    pub(crate) judged_units: Cache<JudgedUnit>,
-    /// What policies about the spec have against each of what they are about.
-    pub(crate) judged_spec: Cache<Arc<[Found]>>,
-    /// The files of units.
-    pub(crate) files: Cache<Arc<[LaidOut]>>,
-}
-
-impl Memo {
-    /// A memo that keeps nothing: everything is made for each cluster anew.
-    pub fn none() -> Self {
-        Self::keeping(false, false)
-    }
-
-    /// A memo for a run that no other follows: it keeps what clusters have in common.
-    pub fn of_one_run() -> Self {
-        Self::keeping(true, false)
-    }
-
-    /// A memo that is empty yet, for runs that follow each other.
-    pub fn empty() -> Self {
-        Self::keeping(true, true)
-    }
-
-    /// A memo with what clusters have in common, and with what only another run asks for again.
-    fn keeping(common: bool, own: bool) -> Self {
-        Self {
-            rendered: Cache::new(own),
-            read: Cache::new(common),
-            values: Cache::new(own),
-            violations: Cache::new(common),
-            judged: Cache::new(common),
-            texts: Cache::new(common),
-            namespaces: Cache::new(own),
-            right: Cache::new(common),
-            single: Cache::new(own),
-            judged_units: Cache::new(common),
-            judged_spec: Cache::new(own),
-            files: Cache::new(own),
-        }
-    }
-
-    /// Ends a run: what has not been used for some runs is forgotten.
-    pub fn end_run(&mut self) {
-        self.rendered.end_run();
-        self.read.end_run();
-        self.values.end_run();
-        self.violations.end_run();
-        self.judged.end_run();
-        self.texts.end_run();
-        self.namespaces.end_run();
-        self.right.end_run();
-        self.single.end_run();
-        self.judged_units.end_run();
-        self.judged_spec.end_run();
-        self.files.end_run();
     }
 }
 

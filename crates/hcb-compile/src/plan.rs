@@ -6,10 +6,11 @@
 pub mod access;
 mod addons;
 mod foundation;
-mod object_store;
+pub(crate) mod object_store;
 mod reconciler;
 pub mod workloads;
 
+use crate::providers::Providers;
 use hcb_source::source::Location;
 use hcb_spec::model::{ClusterIndex, Model};
 use rayon::prelude::*;
@@ -178,17 +179,21 @@ impl Unit {
 
 /// Plans everything that the clusters get. What the engine needs to deliver it comes later, from
 /// what was rendered.
-pub fn plan(model: &Model) -> Plan {
+pub(crate) fn plan(model: &Model, providers: &Providers<'_>) -> Plan {
     let of_cluster = |index| {
         [
-            foundation::plan(model, index),
+            foundation::plan(model, providers, index),
             addons::plan(model, index),
-            crate::providers::mesh::plan(model, index),
-            crate::providers::scheduling::plan(model, index),
+            providers
+                .mesh
+                .iter()
+                .flat_map(|mesh| mesh.units(model, index))
+                .collect(),
+            providers.scheduling.units(model, index),
             crate::providers::autoscaling::plan(model, index),
-            object_store::plan(model, index),
-            reconciler::plan(model, index),
-            workloads::plan(model, index),
+            object_store::plan(model, providers, index),
+            reconciler::plan(model, providers, index),
+            workloads::plan(model, providers, index),
             crate::providers::gitops::access(model, index),
         ]
         .into_iter()
@@ -201,14 +206,8 @@ pub fn plan(model: &Model) -> Plan {
     Plan { units }
 }
 
-/// Namespaces of the platform.
+/// Namespaces of the add-ons.
 pub mod namespaces {
-    /// Istio's control plane and gateways.
-    pub const ISTIO: &str = "istio-system";
-    /// Admiralty.
-    pub const ADMIRALTY: &str = "admiralty";
-    /// The reconciler.
-    pub const HCB: &str = "hcb-system";
     /// cert-manager.
     pub const CERT_MANAGER: &str = "cert-manager";
     /// External Secrets.

@@ -15,6 +15,7 @@ pub mod settings;
 pub mod spec_policy;
 pub mod suite;
 
+use crate::memo::{Cache, Keep};
 use admission::{AdmissionPolicy, Binding};
 use hcb_source::diag::Rule;
 use hcb_source::source::Location;
@@ -34,6 +35,39 @@ pub const MESH_IMAGES: &str = "meshImages";
 
 /// The key of a policy's parameters that hcb fills with the namespaces of workloads, a line each.
 pub const WORKLOAD_NAMESPACES: &str = "workloadNamespaces";
+
+/// What was judged already.
+#[derive(Debug)]
+pub struct Caches {
+    /// What policies have against manifests.
+    judged: Cache<Arc<check::Judged>>,
+    /// What policies have against the manifests of a unit, where they have anything.
+    judged_units: Cache<check::JudgedUnit>,
+    /// What policies about the spec have against each of what they are about.
+    judged_spec: Cache<Arc<[spec_policy::Found]>>,
+    /// Which manifests of a unit are namespaces.
+    namespaces: Cache<Arc<[usize]>>,
+}
+
+impl Caches {
+    /// Empty caches.
+    pub fn new(keep: Keep) -> Self {
+        Self {
+            judged: Cache::shared(keep),
+            judged_units: Cache::shared(keep),
+            judged_spec: Cache::of_runs(keep),
+            namespaces: Cache::of_runs(keep),
+        }
+    }
+
+    /// Ends a run: what has not been used for some runs is forgotten.
+    pub fn end_run(&mut self) {
+        self.judged.end_run();
+        self.judged_units.end_run();
+        self.judged_spec.end_run();
+        self.namespaces.end_run();
+    }
+}
 
 /// A policy with what belongs to it.
 #[derive(Debug)]

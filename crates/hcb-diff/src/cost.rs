@@ -71,14 +71,14 @@ fn most(cluster: &Cluster) -> f64 {
     let Some(limits) = &cluster.limits else {
         return all;
     };
-    let of = |pool: &Pool, resource: &str| {
-        pool.allocatable.get(resource).copied().unwrap_or_default() as f64
-    };
+    let of = |pool: &Pool, resource: &str| pool.amount(resource) as f64;
     [
         all,
         bound(&cluster.pools, f64::from(limits.nodes), |_| 1.0),
-        bound(&cluster.pools, limits.cpu as f64, |pool| of(pool, "cpu")),
-        bound(&cluster.pools, limits.memory as f64, |pool| {
+        bound(&cluster.pools, limits.cpu.milli() as f64, |pool| {
+            of(pool, "cpu")
+        }),
+        bound(&cluster.pools, limits.memory.milli() as f64, |pool| {
             of(pool, "memory")
         }),
     ]
@@ -113,13 +113,14 @@ fn bound(pools: &[Pool], limit: f64, takes: impl Fn(&Pool) -> f64) -> f64 {
 mod tests {
     use super::*;
     use hcb_api::config::Limits;
+    use hcb_kubernetes::Quantity;
 
-    fn pool(max: u32, cpu: i128, price: f64) -> Pool {
+    fn pool(max: u32, cpu: u64, price: f64) -> Pool {
         Pool {
             name: "a".to_owned(),
             min: 0,
             max,
-            allocatable: [("cpu".to_owned(), cpu * 1000)].into(),
+            allocatable: [("cpu".to_owned(), Quantity::whole(cpu))].into(),
             gpu_product: None,
             price_per_hour: Some(price),
             labels: [].into(),
@@ -129,11 +130,11 @@ mod tests {
 
     #[test]
     fn the_highest_cost_respects_every_limit() {
-        let limits = |nodes, cpu: i128| {
+        let limits = |nodes, cpu: u64| {
             Some(Limits {
                 nodes,
-                cpu: cpu * 1000,
-                memory: 0,
+                cpu: Quantity::whole(cpu),
+                memory: Quantity::default(),
                 gpus: 0,
             })
         };

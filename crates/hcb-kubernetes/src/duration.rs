@@ -48,6 +48,13 @@ impl From<Seconds> for Duration {
     }
 }
 
+impl From<Duration> for Seconds {
+    /// Whole seconds; what is left of one is dropped.
+    fn from(duration: Duration) -> Self {
+        Self(duration.as_secs())
+    }
+}
+
 impl fmt::Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (hours, minutes, seconds) = (self.0 / 3_600, self.0 / 60 % 60, self.0 % 60);

@@ -173,6 +173,8 @@ pub struct Mesh {
 /// How jobs are distributed.
 #[derive(Debug, Clone)]
 pub struct Scheduling {
+    /// What sends pods to other clusters.
+    pub engine: spec::SchedulingEngine,
     /// The version of Admiralty's chart.
     pub version: String,
     /// How long a pod waits before the next tier opens.

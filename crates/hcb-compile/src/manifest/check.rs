@@ -1,7 +1,7 @@
 //! The check of every manifest: its kind's schema, its identity, no secret in it.
 
-use super::{MANIFESTS_PER_TASK, Manifest, RenderedUnit, by_cluster};
-use crate::memo::{Cache, Fingerprint, Memo};
+use super::{Caches, MANIFESTS_PER_TASK, Manifest, RenderedUnit, by_cluster};
+use crate::memo::{Cache, Fingerprint};
 use hcb_kubernetes::schema::{self, Scope};
 use hcb_source::diag::{Diagnostic, Diagnostics, code_list, codes};
 use hcb_spec::model::Model;
@@ -10,14 +10,19 @@ use std::collections::HashMap;
 
 /// Checks manifests strictly against the schemas of the clusters they go to, and that no object
 /// is there twice. Everything that is wrong is said with the place in the spec that caused it.
-pub fn check(model: &Model, units: &[RenderedUnit], memo: &Memo, diagnostics: &mut Diagnostics) {
+pub fn check(
+    model: &Model,
+    units: &[RenderedUnit],
+    caches: &Caches,
+    diagnostics: &mut Diagnostics,
+) {
     let found = units.par_iter().map(|unit| {
         let version = model.clusters[unit.unit.cluster].kubernetes;
         let of = || Fingerprint::of((version, unit.fingerprint()));
-        nothing_or(&memo.right, of, || check_unit(model, unit, memo))
+        nothing_or(&caches.right, of, || check_unit(model, unit, caches))
     });
     diagnostics.extend(Diagnostics::of_all(found));
-    check_identity(model, units, memo, diagnostics);
+    check_identity(model, units, caches, diagnostics);
 }
 
 /// What a check finds, which is not done again where it found nothing before.
@@ -35,11 +40,11 @@ fn nothing_or(
     }
 }
 
-fn check_unit(model: &Model, unit: &RenderedUnit, memo: &Memo) -> Diagnostics {
+fn check_unit(model: &Model, unit: &RenderedUnit, caches: &Caches) -> Diagnostics {
     let manifests = unit.manifests.par_iter().with_min_len(MANIFESTS_PER_TASK);
     Diagnostics::of_all(manifests.map(|manifest| {
         let mut found = Diagnostics::default();
-        check_schema(model, unit, manifest, memo, &mut found);
+        check_schema(model, unit, manifest, caches, &mut found);
         check_secret(manifest, &mut found);
         found
     }))
@@ -56,7 +61,7 @@ fn check_schema(
     model: &Model,
     unit: &RenderedUnit,
     manifest: &Manifest,
-    memo: &Memo,
+    caches: &Caches,
     diagnostics: &mut Diagnostics,
 ) {
     let cluster = &model.clusters[unit.unit.cluster];
@@ -73,7 +78,7 @@ fn check_schema(
         diagnostics.push(about(manifest, codes::SCHEMA_UNKNOWN, message).maybe_help(help));
         return;
     };
-    let violations = memo.violations.recall(
+    let violations = caches.violations.recall(
         || Fingerprint::of((cluster.kubernetes, manifest.fingerprint)),
         || validator.check(&manifest.value).into(),
     );
@@ -121,12 +126,12 @@ fn check_secret(manifest: &Manifest, diagnostics: &mut Diagnostics) {
 fn check_identity(
     model: &Model,
     units: &[RenderedUnit],
-    memo: &Memo,
+    caches: &Caches,
     diagnostics: &mut Diagnostics,
 ) {
     let found = by_cluster(model, units).into_par_iter().map(|units| {
         let of = || Fingerprint::of_all(units.iter().map(|unit| unit.fingerprint()));
-        nothing_or(&memo.single, of, || check_identity_in(model, &units))
+        nothing_or(&caches.single, of, || check_identity_in(model, &units))
     });
     diagnostics.extend(Diagnostics::of_all(found));
 }

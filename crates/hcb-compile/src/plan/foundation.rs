@@ -1,10 +1,12 @@
 //! Namespaces, priorities, quotas and network policies: what Kubernetes itself provides.
 
 use super::{Unit, Wave, namespaces};
+use crate::providers::Providers;
+use hcb_api::names;
 use hcb_spec::model::{ClusterIndex, Model, ObjectStoreKind};
 use serde_json::{Map, Value, json};
 
-pub(super) fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
+pub(super) fn plan(model: &Model, providers: &Providers<'_>, index: ClusterIndex) -> Vec<Unit> {
     let cluster = &model.clusters[index];
     let mut unit = Unit::new(index, "foundation", Wave::Foundation, cluster.location);
     let mut namespace = |name: &str, origin, labels: Value| {
@@ -14,15 +16,13 @@ pub(super) fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
             json!({ "name": name, "labels": labels }),
         );
     };
-    if let Some(mesh) = &model.mesh {
-        // Without this label on the namespace itself, before istiod starts, istiod takes its own
-        // endpoints for those of another network.
-        let labels = json!({ "topology.istio.io/network": cluster.network });
-        namespace(namespaces::ISTIO, mesh.location, labels);
+    let of_mesh = providers.mesh.iter();
+    let of_mesh = of_mesh.flat_map(|mesh| mesh.namespaces(cluster));
+    for platform in of_mesh.chain(providers.scheduling.namespaces(model)) {
+        namespace(platform.name, platform.origin, platform.labels);
     }
-    namespace(namespaces::ADMIRALTY, model.scheduling.location, json!({}));
     namespace(
-        namespaces::HCB,
+        names::SYSTEM_NAMESPACE,
         model.scheduling.location,
         json!({
             "pod-security.kubernetes.io/enforce": "restricted",
@@ -36,7 +36,11 @@ pub(super) fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
         namespace(namespaces::EXTERNAL_SECRETS, cluster.location, json!({}));
     }
     for workloads in &model.namespaces {
-        namespace(&workloads.name, workloads.location, workload_labels(model));
+        namespace(
+            &workloads.name,
+            workloads.location,
+            workload_labels(providers),
+        );
     }
     // Where the store runs, its namespace exists: it gets the label that brings its pods into the
     // mesh. Elsewhere it is made for the Service that gives the store its name there.
@@ -47,10 +51,11 @@ pub(super) fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
             .iter()
             .any(|namespace| namespace.name == service.namespace)
     {
-        let labels = match model.mesh {
-            Some(_) => json!({ "istio-injection": "enabled" }),
-            None => json!({}),
-        };
+        let labels = providers.mesh.iter();
+        let labels = labels.flat_map(|mesh| mesh.namespace_labels());
+        let labels: Map<_, _> = labels
+            .map(|(key, value)| (key.to_owned(), value.into()))
+            .collect();
         unit.add(
             "foundation/shared-namespace.yaml",
             store.location,
@@ -64,6 +69,10 @@ pub(super) fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
             json!({ "name": priority_class(name), "value": value }),
         );
     }
+    let gateways = providers.mesh.iter();
+    let gateways: Vec<_> = gateways
+        .flat_map(|mesh| mesh.gateway_namespaces())
+        .collect();
     for workloads in &model.namespaces {
         if !workloads.quota.is_empty() {
             unit.add(
@@ -75,22 +84,33 @@ pub(super) fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
         unit.add(
             "foundation/network-policy.yaml",
             workloads.location,
-            json!({ "namespace": workloads.name }),
+            json!({ "namespace": workloads.name, "gatewayNamespaces": gateways }),
         );
     }
     vec![unit]
 }
 
-fn workload_labels(model: &Model) -> Value {
+fn workload_labels(providers: &Providers<'_>) -> Value {
     let mut labels = Map::new();
-    labels.insert("multicluster-scheduler".into(), "enabled".into());
+    for (key, value) in providers.scheduling.namespace_labels() {
+        labels.insert(key.to_owned(), value.into());
+    }
     let (guarded, value) = crate::policy::GUARDED;
     labels.insert(guarded.into(), value.into());
-    if model.mesh.is_some() {
-        labels.insert("istio-injection".into(), "enabled".into());
-        // The sidecar's init container needs NET_ADMIN, which `baseline` refuses; the workloads
-        // themselves meet `restricted`, and whatever does not is warned of.
-    } else {
+    for (key, value) in providers
+        .mesh
+        .iter()
+        .flat_map(|mesh| mesh.namespace_labels())
+    {
+        labels.insert(key.to_owned(), value.into());
+    }
+    // Where the mesh needs more than `baseline` grants, the workloads themselves meet `restricted`, and whatever
+    // does not is warned of.
+    if !providers
+        .mesh
+        .as_ref()
+        .is_some_and(|mesh| mesh.needs_rights())
+    {
         labels.insert(
             "pod-security.kubernetes.io/enforce".into(),
             "restricted".into(),

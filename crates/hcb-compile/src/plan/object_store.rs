@@ -6,64 +6,33 @@
 
 use super::access::{Target, external_secret};
 use super::{Unit, Wave};
+use crate::providers::Providers;
 use hcb_spec::model::{ClusterIndex, Model, ObjectStore, ObjectStoreKind};
+use hcb_spec::spec::StoreInCluster;
 use serde_json::{Value, json};
 
 /// The Secret with the store's credentials, in each namespace of workloads with data.
 pub(super) const CREDENTIALS: &str = "object-store-credentials";
 
-pub(super) fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
+pub(super) fn plan(model: &Model, providers: &Providers<'_>, index: ClusterIndex) -> Vec<Unit> {
     let Some(store) = &model.object_store else {
         return Vec::new();
     };
     let mut unit = Unit::new(index, "object-store", Wave::Services, store.location);
-    match &store.kind {
-        ObjectStoreKind::InCluster { cluster, service } => {
-            let service = json!({
-                "name": service.service,
-                "namespace": service.namespace,
-                "port": service.port,
-                "podLabels": service.pod_labels,
-            });
-            if *cluster != index {
-                unit.add(
-                    "object-store/service.yaml",
-                    store.location,
-                    json!({ "service": service }),
-                );
-            }
-            if let Some(mesh) = &model.mesh {
-                unit.add(
-                    "object-store/destination-rule.yaml",
-                    store.location,
-                    json!({ "service": service, "localityFailover": mesh.settings.locality_failover }),
-                );
-                if *cluster == index {
-                    unit.add(
-                        "object-store/authorization-policy.yaml",
-                        store.location,
-                        json!({ "service": service, "principals": principals(model, &mesh.settings.trust_domain) }),
-                    );
-                }
-            }
-        }
-        ObjectStoreKind::External(url) => {
-            if model.mesh.is_some() {
-                unit.add(
-                    "object-store/service-entry.yaml",
-                    store.location,
-                    json!({
-                        "host": url.host_str(),
-                        "port": url.port_or_known_default(),
-                        "protocol": if url.scheme() == "https" { "TLS" } else { "HTTP" },
-                        "namespaces": namespaces_with_data(model),
-                    }),
-                );
-            }
-        }
+    if let ObjectStoreKind::InCluster { cluster, service } = &store.kind
+        && *cluster != index
+    {
+        unit.add(
+            "object-store/service.yaml",
+            store.location,
+            json!({ "service": service_of(service) }),
+        );
     }
-    // Admiralty copies the secrets of a pod to where the pod goes, so the source is enough.
-    if index == model.source {
+    if let Some(mesh) = &providers.mesh {
+        mesh.add_store(model, store, index, &mut unit);
+    }
+    // Where the engine copies the secrets of a pod to where the pod goes, the source is enough.
+    if index == model.source || !providers.scheduling.copies_secrets() {
         for namespace in namespaces_with_data(model) {
             let key = &store.credentials_key;
             let target = Target {
@@ -89,7 +58,7 @@ pub(super) fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
 }
 
 /// The namespaces that have workloads with data, by name.
-fn namespaces_with_data(model: &Model) -> Vec<&str> {
+pub(crate) fn namespaces_with_data(model: &Model) -> Vec<&str> {
     model
         .namespaces
         .iter()
@@ -103,21 +72,14 @@ fn namespaces_with_data(model: &Model) -> Vec<&str> {
         .collect()
 }
 
-/// Who may use the store: the service accounts of the workloads with data, and nobody else.
-fn principals(model: &Model, trust_domain: &str) -> Vec<String> {
-    let mut principals: Vec<_> = model
-        .workloads
-        .iter()
-        .filter(|workload| workload.spec.data_is_used())
-        .map(|workload| {
-            format!(
-                "{trust_domain}/ns/{}/sa/{}",
-                workload.namespace, workload.name
-            )
-        })
-        .collect();
-    principals.sort();
-    principals
+/// What templates say of a store in a cluster.
+pub(crate) fn service_of(service: &StoreInCluster) -> Value {
+    json!({
+        "name": service.service,
+        "namespace": service.namespace,
+        "port": service.port,
+        "podLabels": service.pod_labels,
+    })
 }
 
 /// The URL that workloads reach the store at.

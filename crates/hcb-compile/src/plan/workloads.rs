@@ -4,10 +4,11 @@ use super::access::{Target, external_secret};
 use super::foundation::priority_class;
 use super::object_store::{CREDENTIALS, endpoint};
 use super::{Area, Unit, Wave};
-use hcb_spec::model::{ClusterIndex, Model, PROXY_LIMITS, PROXY_REQUESTS, Workload};
+use crate::providers::Providers;
+use crate::providers::mesh::Pair;
+use hcb_spec::model::{ClusterIndex, Model, Workload};
 use hcb_spec::spec::Run;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 
 /// The environment variable with the folder of the checkpoints.
 pub const CHECKPOINTS: &str = "HCB_CHECKPOINTS";
@@ -15,7 +16,7 @@ pub const CHECKPOINTS: &str = "HCB_CHECKPOINTS";
 /// The template of Jobs that people submit: not in Git's care, so their names have no hash.
 pub const SUBMITTED: &str = "workloads/submitted-job.yaml";
 
-pub(super) fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
+pub(super) fn plan(model: &Model, providers: &Providers<'_>, index: ClusterIndex) -> Vec<Unit> {
     let cluster = &model.clusters[index];
     let mut accounts = Unit::new(index, "workload-accounts", Wave::Services, cluster.location);
     let mut jobs = Unit::new(index, "workloads", Wave::Workloads, cluster.location);
@@ -37,7 +38,11 @@ pub(super) fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
                 (Run::OnSync, Some(_)) => (&mut jobs, "workloads/cron-job.yaml"),
                 (Run::OnSync, None) => (&mut jobs, "workloads/job.yaml"),
             };
-            unit.add(template, workload.location, context(model, workload));
+            unit.add(
+                template,
+                workload.location,
+                context(model, providers, workload),
+            );
         }
     }
     vec![accounts, jobs, submitted]
@@ -74,8 +79,19 @@ fn secret_name(workload: &Workload) -> String {
     format!("{}-env", workload.name)
 }
 
-fn context(model: &Model, workload: &Workload) -> Value {
+fn context(model: &Model, providers: &Providers<'_>, workload: &Workload) -> Value {
     let spec = &workload.spec;
+    let engine = providers.scheduling.pod(model, workload);
+    let sidecar = providers.mesh.as_ref().and_then(|mesh| mesh.sidecar());
+    let mut labels = engine.labels;
+    // A pod that never runs a container needs no sidecar.
+    if let Some(sidecar) = &sidecar
+        && providers.scheduling.has_stand_in_pods()
+    {
+        labels.extend(sidecar.refusal.iter().cloned());
+    }
+    let mut tolerations = tolerations(workload);
+    tolerations.extend(engine.tolerations);
     let completions = spec.completions.unwrap_or(spec.parallelism);
     json!({
         "name": workload.name,
@@ -96,14 +112,23 @@ fn context(model: &Model, workload: &Workload) -> Value {
         "deadlineSeconds": workload.deadline.seconds(),
         "priorityClass": workload.priority.as_deref().map(priority_class),
         "user": spec.user,
-        "mesh": model.mesh.as_ref().map(|_| json!({
-            "requests": BTreeMap::from(PROXY_REQUESTS),
-            "limits": BTreeMap::from(PROXY_LIMITS),
+        "mesh": sidecar.as_ref().map(|sidecar| json!({
+            "requests": sidecar.requests,
+            "limits": sidecar.limits,
         })),
-        "tolerations": tolerations(workload),
+        "labels": mapping(labels),
+        "engineAnnotations": mapping(engine.annotations),
+        "meshAnnotations": mapping(sidecar.map(|sidecar| sidecar.annotations).unwrap_or_default()),
+        "tolerations": tolerations,
+        "gpuProductLabels": hcb_api::node_pool::GPU_PRODUCT_LABELS,
         "gpuProduct": spec.resources.gpu.as_ref().and_then(|gpu| gpu.product.as_ref()),
-        "constraints": constraints(model, workload),
     })
+}
+
+fn mapping(pairs: Vec<Pair>) -> Value {
+    let pairs = pairs.into_iter();
+    let pairs = pairs.map(|(key, value)| (key.to_owned(), value.into()));
+    Value::Object(pairs.collect())
 }
 
 /// Memory, disk and GPUs are limited to what is requested, so that no pod harms its neighbours and
@@ -165,27 +190,4 @@ fn tolerations(workload: &Workload) -> Vec<Value> {
         .iter()
         .map(|gpu| json!({ "key": gpu.resource, "operator": "Exists", "effect": "NoSchedule" }))
         .collect()
-}
-
-/// The constraints of the proxy pod, which choose the cluster: Admiralty drops the affinity of the
-/// pod's own spec there, and takes it from this annotation. Source: `pkg/webhooks/proxypod` of
-/// Admiralty 0.17.0.
-fn constraints(model: &Model, workload: &Workload) -> Option<String> {
-    if !workload.restricted {
-        return None;
-    }
-    let names: Vec<_> = workload
-        .clusters
-        .iter()
-        .map(|index| model.clusters[*index].name.as_str())
-        .collect();
-    Some(hcb_source::yaml::to_string(&json!({
-        "affinity": { "nodeAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": {
-            "nodeSelectorTerms": [{ "matchExpressions": [{
-                "key": "multicluster.admiralty.io/cluster-target-name",
-                "operator": "In",
-                "values": names,
-            }] }],
-        } } },
-    })))
 }

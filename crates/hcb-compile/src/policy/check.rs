@@ -1,5 +1,6 @@
 //! Every policy over everything that it is about, with findings that point into the spec.
 
+use super::Caches;
 use super::admission::{AdmissionPolicy, Binding, Request, Violation};
 use super::emit::{Emitted, emit};
 use super::library::POLICY_FILE;
@@ -8,7 +9,7 @@ use super::settings::InForce;
 use super::spec_policy::{About, Seen, SpecViolation};
 use super::{Admission, Policy, Subject, requests, spec_policy};
 use crate::manifest::{MANIFESTS_PER_TASK, Manifest, RenderedUnit, by_cluster};
-use crate::memo::{Fingerprint, Memo};
+use crate::memo::Fingerprint;
 use hcb_kubernetes::Object;
 use hcb_source::diag::{Diagnostic, Diagnostics, Severity, codes};
 use hcb_source::source::{Location, Role, Sources};
@@ -26,14 +27,14 @@ pub fn check(
     spec: &Spec,
     model: &Model,
     units: &[RenderedUnit],
-    memo: &Memo,
+    caches: &Caches,
     diagnostics: &mut Diagnostics,
 ) {
     let mut used: BTreeSet<Location> = BTreeSet::new();
     let seen = Seen::new(spec, model);
     for in_force in policies {
         if let Subject::Spec(policy) = &in_force.policy.subject {
-            let violations = spec_policy::evaluate(in_force, policy, &seen, memo);
+            let violations = spec_policy::evaluate(in_force, policy, &seen, caches);
             let about = policy.about;
             check_spec(
                 in_force,
@@ -49,7 +50,7 @@ pub fn check(
     let by_cluster: Vec<_> = by_cluster(model, units)
         .par_iter()
         .enumerate()
-        .map(|(cluster, ours)| check_cluster(policies, model, units, ours, cluster, memo))
+        .map(|(cluster, ours)| check_cluster(policies, model, units, ours, cluster, caches))
         .collect();
     let mut folded: BTreeMap<Key, Found> = BTreeMap::new();
     for (cluster, (found, of_cluster)) in by_cluster.into_iter().enumerate() {
@@ -227,10 +228,10 @@ fn check_cluster(
     units: &[RenderedUnit],
     ours: &[&RenderedUnit],
     cluster: ClusterIndex,
-    memo: &Memo,
+    caches: &Caches,
 ) -> (Vec<Hit>, BTreeSet<Location>) {
     let all = policies_of(policies, ours, cluster);
-    let named = requests::namespaces(ours, memo);
+    let named = requests::namespaces(ours, caches);
     // Another cluster, or a round before, most often has the verdicts already.
     let namespaces = LazyLock::new(|| requests::namespace_objects(&named));
     let enforced = LazyLock::new(|| enforced_in(policies, units, cluster));
@@ -248,7 +249,7 @@ fn check_cluster(
             let judged = manifests
                 .with_min_len(MANIFESTS_PER_TASK)
                 .map(|(number, manifest)| {
-                    let judged = memo.judged.recall(
+                    let judged = caches.judged.recall(
                         || {
                             let namespace = manifest.namespace().and_then(|name| named.get(name));
                             let namespace = namespace.map(|namespace| namespace.fingerprint);
@@ -261,7 +262,7 @@ fn check_cluster(
             let judged = judged.filter(|(_, judged)| !judged.is_nothing());
             judged.collect::<Vec<_>>().into()
         };
-        let judged = memo.judged_units.recall(
+        let judged = caches.judged_units.recall(
             || Fingerprint::of((asker, unit.fingerprint(), all_namespaces)),
             judge_unit,
         );

@@ -1,9 +1,9 @@
 //! Manifests as the API servers are asked to admit them: by whom, in which namespace, and what
 //! controllers then create of them.
 
+use super::Caches;
 use super::admission::{Resource, User};
 use crate::manifest::{Manifest, RenderedUnit};
-use crate::memo::Memo;
 use crate::plan::{Area, Unit};
 use hcb_kubernetes::{Object, group_and_version};
 use hcb_spec::model::Model;
@@ -12,10 +12,13 @@ use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 
 /// The namespaces of a cluster as generated.
-pub fn namespaces<'a>(units: &[&'a RenderedUnit], memo: &Memo) -> BTreeMap<&'a str, &'a Manifest> {
+pub fn namespaces<'a>(
+    units: &[&'a RenderedUnit],
+    caches: &Caches,
+) -> BTreeMap<&'a str, &'a Manifest> {
     let mut found = BTreeMap::new();
     for unit in units {
-        let numbers = memo.namespaces.recall(
+        let numbers = caches.namespaces.recall(
             || unit.fingerprint(),
             || {
                 let manifests = unit.manifests.iter().enumerate();

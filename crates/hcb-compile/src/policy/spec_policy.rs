@@ -1,8 +1,9 @@
 //! `kind: SpecPolicy`: what is asked of the spec itself, of each cluster, or of each workload, where
 //! no admission policy could see it. Its expressions are CEL, as those of Kubernetes.
 
+use super::Caches;
 use super::settings::InForce;
-use crate::memo::{Fingerprint, Memo};
+use crate::memo::Fingerprint;
 use hcb_cel::{Activation, Environment, Program, Type, Value};
 use hcb_source::diag::{Diagnostic, Diagnostics, codes};
 use hcb_source::document::{DocumentSchema, schema_of, typed};
@@ -365,7 +366,7 @@ pub fn evaluate(
     in_force: &InForce,
     policy: &SpecPolicy,
     seen: &Seen,
-    memo: &Memo,
+    caches: &Caches,
 ) -> Vec<SpecViolation> {
     let params = Json::Object(in_force.params.clone().into_iter().collect());
     let subjects = match policy.about {
@@ -388,7 +389,7 @@ pub fn evaluate(
                 (policy.about.word(), &subject.value),
                 ("params", &params),
             ];
-            let found = memo.judged_spec.recall(
+            let found = caches.judged_spec.recall(
                 || Fingerprint::of((asked(), subject.fingerprint())),
                 || one(policy, &values).into(),
             );

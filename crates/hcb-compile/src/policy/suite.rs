@@ -1,5 +1,6 @@
 //! Tests of policies, beside them: objects or specs, and what a policy must say of each.
 
+use super::Caches;
 use super::admission::{Operation, Request};
 use super::check;
 use super::emit;
@@ -8,7 +9,7 @@ use super::requests::Account;
 use super::settings::InForce;
 use super::spec_policy::{self, Seen};
 use super::{Policy, Subject, requests};
-use crate::memo::Memo;
+use crate::memo::Keep;
 use hcb_kubernetes::Object;
 use hcb_source::diag::{Diagnostic, Diagnostics, codes};
 use hcb_source::document::{DocumentSchema, schema_of, typed};
@@ -386,9 +387,12 @@ fn of_spec(policy: &Arc<Policy>, text: &str, file: &str, case: &mut Case) {
         exceptions: Vec::new(),
         origin: spec.locate(&At::document(0)),
     };
-    for violation in
-        spec_policy::evaluate(&in_force, about, &Seen::new(&spec, &model), &Memo::none())
-    {
+    for violation in spec_policy::evaluate(
+        &in_force,
+        about,
+        &Seen::new(&spec, &model),
+        &Caches::new(Keep::Nothing),
+    ) {
         if let Some(error) = &violation.error {
             case.failures.push(format!(
                 "it cannot be evaluated for {}: {error}",

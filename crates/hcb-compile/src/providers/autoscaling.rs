@@ -8,6 +8,7 @@ mod gke;
 mod karpenter;
 
 use crate::plan::{Unit, Wave};
+use hcb_api::node_pool::{self, Described, NodeProvider};
 use hcb_spec::model::{Autoscaler, Cluster, ClusterIndex, Model, NodePool, Provider};
 use hcb_spec::spec::TaintEffect;
 use serde_json::{Map, Value, json};
@@ -55,6 +56,27 @@ pub fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
         .collect()
 }
 
+/// A pool of a cluster, for what its nodes will be like.
+pub(crate) fn described<'a>(cluster: &Cluster, pool: &'a NodePool) -> Described<'a> {
+    let autoscaler = cluster.autoscaler.as_ref().filter(|_| pool.is_scaled);
+    Described {
+        provider: autoscaler.map_or(NodeProvider::Fixed, |autoscaler| {
+            match autoscaler.provider {
+                Provider::ClusterApi(_) => NodeProvider::ClusterApi,
+                Provider::Karpenter(_) => NodeProvider::Karpenter,
+                Provider::Gke(_) => NodeProvider::Gke,
+                Provider::Eks(_) => NodeProvider::Eks,
+                Provider::Aks(_) => NodeProvider::Aks,
+                Provider::ClusterAutoscaler(_) => NodeProvider::ClusterAutoscaler,
+            }
+        }),
+        labels: &pool.labels,
+        taints: &pool.taints,
+        has_gpus: pool.gpu.is_some(),
+        is_spot: pool.spot,
+    }
+}
+
 /// What a provider works with.
 struct Scaling<'a> {
     /// The cluster that is scaled.
@@ -78,19 +100,11 @@ impl<'a> Scaling<'a> {
             .collect()
     }
 
-    /// The labels of a pool's nodes: those of the spec, and the GPU's product, by which workloads
-    /// that want one find it.
+    /// The labels that the manifest of a pool gives its nodes.
     fn labels(pool: &NodePool) -> Map<String, Value> {
-        let mut labels: Map<_, _> = pool
-            .labels
-            .iter()
-            .map(|(key, value)| (key.clone(), value.as_str().into()))
-            .collect();
-        labels.insert("hcb.dev/pool".to_owned(), pool.name.as_str().into());
-        if let Some(product) = pool.gpu.as_ref().and_then(|gpu| gpu.product.as_ref()) {
-            labels.insert("hcb.dev/gpu-product".to_owned(), product.as_str().into());
-        }
-        labels
+        let product = pool.gpu.as_ref().and_then(|gpu| gpu.product.as_deref());
+        let labels = node_pool::labels(&pool.name, &pool.labels, product).into_iter();
+        labels.map(|(key, value)| (key, value.into())).collect()
     }
 
     /// The taints of a pool's nodes with their effects as Google and AWS spell them.

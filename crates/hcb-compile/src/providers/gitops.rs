@@ -1,4 +1,4 @@
-//! What tells the engine to deliver: one engine a file, one line of [`plan`] each.
+//! What tells the engine to deliver: one engine a file, one line of [`of`] each.
 //!
 //! The engine runs in the hub, or in every cluster. Each unit of the plan becomes an Application or
 //! a Kustomization for its manifests, and one for each chart; a person applies `bootstrap/` once,
@@ -8,7 +8,7 @@ mod argocd;
 mod flux;
 
 use crate::manifest::RenderedUnit;
-use crate::plan::access::Access;
+use crate::plan::access::{Access, Target};
 use crate::plan::{Area, Unit, Wave};
 use hcb_source::source::Location;
 use hcb_spec::model::{Cluster, ClusterIndex, Model};
@@ -19,9 +19,31 @@ use serde_json::json;
 /// installs operators. The account is made by hand, from `bootstrap/`.
 const ACCESS: Access = Access {
     purpose: "gitops",
-    account: "hcb-gitops",
+    account: hcb_api::names::GITOPS,
     namespace: "kube-system",
 };
+
+/// An engine that applies what is in Git.
+///
+/// Invariants:
+/// - Every unit is delivered to its own cluster, after the units of earlier waves that are awaited.
+/// - Live fields are neither shown as drift nor set back.
+/// - What belongs to [`Area::Submit`] is not delivered, and not pruned.
+trait GitOps {
+    /// The units that deliver `units`, and what a person applies once.
+    fn units(&self, model: &Model, units: &[&RenderedUnit]) -> Vec<Unit>;
+
+    /// The Secret by which the hub's engine reaches another cluster.
+    fn credentials<'a>(&self, model: &'a Model, cluster: &Cluster) -> Target<'a>;
+}
+
+/// The engine of a model.
+fn of(model: &Model) -> &'static dyn GitOps {
+    match model.gitops.engine {
+        GitOpsEngine::Argocd => &argocd::ArgoCd,
+        GitOpsEngine::Flux => &flux::Flux,
+    }
+}
 
 /// The units that deliver `units`.
 pub fn plan(model: &Model, units: &[RenderedUnit]) -> Vec<Unit> {
@@ -30,10 +52,7 @@ pub fn plan(model: &Model, units: &[RenderedUnit]) -> Vec<Unit> {
         .iter()
         .filter(|unit| unit.unit.area != Area::Submit)
         .collect();
-    let mut planned = match model.gitops.engine {
-        GitOpsEngine::Argocd => argocd::plan(model, &units),
-        GitOpsEngine::Flux => flux::plan(model, &units),
-    };
+    let mut planned = of(model).units(model, &units);
     planned.extend(remote_access(model));
     planned.retain(|unit| !unit.items.is_empty());
     planned
@@ -46,10 +65,7 @@ pub fn access(model: &Model, index: ClusterIndex) -> Vec<Unit> {
     let mut unit = Unit::new(index, "gitops-access", Wave::Credentials, cluster.location);
     for (remote, owner) in remotes(model) {
         if index == model.gitops.hub {
-            let target = match model.gitops.engine {
-                GitOpsEngine::Argocd => argocd::credentials(model, owner),
-                GitOpsEngine::Flux => flux::credentials(model, owner),
-            };
+            let target = of(model).credentials(model, owner);
             ACCESS.receive(&mut unit, model, owner, &target);
         } else if index == remote {
             ACCESS.push(&mut unit, model, owner);

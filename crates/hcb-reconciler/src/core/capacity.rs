@@ -187,7 +187,7 @@ impl<'a> Capacity<'a> {
                 pool.allocatable
                     .iter()
                     .filter(|(name, _)| is_counted(name))
-                    .map(|(_, amount)| *amount)
+                    .map(|(_, amount)| amount.milli())
                     .sum::<i128>()
             };
             let counted = self
@@ -199,8 +199,8 @@ impl<'a> Capacity<'a> {
             counted.sum::<i128>() + of(more)
         };
         nodes <= limits.nodes
-            && sum(&|name| name == "cpu") <= limits.cpu
-            && sum(&|name| name == "memory") <= limits.memory
+            && sum(&|name| name == "cpu") <= limits.cpu.milli()
+            && sum(&|name| name == "memory") <= limits.memory.milli()
             && sum(&|name| name.contains("gpu")) <= i128::from(limits.gpus) * 1000
     }
 }

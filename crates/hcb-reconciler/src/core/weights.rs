@@ -48,7 +48,7 @@ pub fn live_weights(
 /// What a CPU of the cheapest pool costs an hour.
 fn price(cluster: &Cluster) -> Option<f64> {
     let pools = cluster.pools.iter().filter_map(|pool| {
-        let cpus = pool.allocatable.get("cpu").copied().unwrap_or_default() as f64 / 1000.0;
+        let cpus = pool.amount("cpu") as f64 / 1000.0;
         Some(pool.price_per_hour? / cpus.max(0.001))
     });
     pools.min_by(f64::total_cmp)
@@ -62,12 +62,12 @@ fn spare(cluster: &Cluster, state: &ClusterState) -> f64 {
     let there = node_counts(cluster, state);
     let pools = cluster.pools.iter().zip(there);
     let most: f64 = pools
-        .map(|(pool, there)| f64::from(pool.max.max(there)) * cpus(&pool.allocatable))
+        .map(|(pool, there)| f64::from(pool.max.max(there)) * pool.amount("cpu") as f64)
         .sum();
     let limit = cluster
         .limits
         .as_ref()
-        .map_or(f64::INFINITY, |limits| limits.cpu as f64);
+        .map_or(f64::INFINITY, |limits| limits.cpu.milli() as f64);
     let most = most.min(limit);
     let used: f64 = state
         .nodes

@@ -29,7 +29,20 @@ const CHART_KINDS: [(&str, &str); 6] = [
     ("scheduling.k8s.io", "PriorityClass"),
 ];
 
-pub(super) fn plan(model: &Model, units: &[&RenderedUnit]) -> Vec<Unit> {
+/// Argo CD.
+pub(super) struct ArgoCd;
+
+impl super::GitOps for ArgoCd {
+    fn units(&self, model: &Model, units: &[&RenderedUnit]) -> Vec<Unit> {
+        plan(model, units)
+    }
+
+    fn credentials<'a>(&self, model: &'a Model, cluster: &Cluster) -> Target<'a> {
+        credentials(model, cluster)
+    }
+}
+
+fn plan(model: &Model, units: &[&RenderedUnit]) -> Vec<Unit> {
     let of_clusters = by_cluster(model, units.iter().copied());
     let of_clusters = of_clusters.par_iter().enumerate();
     let (mut planned, reaches): (Vec<_>, Vec<_>) = of_clusters
@@ -267,7 +280,7 @@ fn above(model: &Model, reaches: &[Reach<'_>], engine: ClusterIndex) -> Unit {
 }
 
 /// How the hub's Argo CD reaches another cluster.
-pub(super) fn credentials<'a>(model: &'a Model, cluster: &Cluster) -> Target<'a> {
+fn credentials<'a>(model: &'a Model, cluster: &Cluster) -> Target<'a> {
     let config = json!({
         "bearerToken": TOKEN,
         "tlsClientConfig": { "caData": "{{ .ca | b64enc }}" },

@@ -13,7 +13,20 @@ use rayon::prelude::*;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-pub(super) fn plan(model: &Model, units: &[&RenderedUnit]) -> Vec<Unit> {
+/// Flux.
+pub(super) struct Flux;
+
+impl super::GitOps for Flux {
+    fn units(&self, model: &Model, units: &[&RenderedUnit]) -> Vec<Unit> {
+        plan(model, units)
+    }
+
+    fn credentials<'a>(&self, model: &'a Model, cluster: &Cluster) -> Target<'a> {
+        credentials(model, cluster)
+    }
+}
+
+fn plan(model: &Model, units: &[&RenderedUnit]) -> Vec<Unit> {
     let of_clusters = by_cluster(model, units.iter().copied());
     let of_clusters = of_clusters.par_iter().enumerate();
     let mut planned: Vec<_> = of_clusters
@@ -83,7 +96,7 @@ fn kubeconfig_secret(cluster: &str) -> String {
 }
 
 /// How the hub's Flux reaches another cluster.
-pub(super) fn credentials<'a>(model: &'a Model, cluster: &Cluster) -> Target<'a> {
+fn credentials<'a>(model: &'a Model, cluster: &Cluster) -> Target<'a> {
     Target {
         name: kubeconfig_secret(&cluster.name),
         namespace: &model.gitops.namespace,

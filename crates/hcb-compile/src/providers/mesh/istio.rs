@@ -3,19 +3,35 @@
 //! Sources: istio.io's guide to multi-primary on different networks, the charts of Istio 1.31
 //! (`manifests/charts` of istio/istio), and its `secretcontroller.go` for remote secrets.
 
+mod gateway;
+mod network;
+mod remote_secret;
+mod trust;
+mod versions;
+
+use super::{Pair, PlatformNamespace, Sidecar};
+use crate::lint::InCluster;
+use crate::manifest::RenderedChart;
 use crate::plan::access::{Access, Target, external_secret, kubeconfig};
-use crate::plan::{Chart, Item, LiveField, Unit, Wave, namespaces};
-use hcb_spec::model::{Cluster, ClusterIndex, Mesh, Model};
+use crate::plan::object_store::{namespaces_with_data, service_of};
+use crate::plan::{Chart, Item, LiveField, Unit, Wave};
+use hcb_source::diag::Diagnostics;
+use hcb_spec::model::{
+    Cluster, ClusterIndex, Mesh, Model, ObjectStore, ObjectStoreKind, PROXY_LIMITS, PROXY_REQUESTS,
+};
 use hcb_spec::spec::MutualTls;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+
+/// The namespace of the control plane and the gateways.
+const NAMESPACE: &str = "istio-system";
 
 /// How each control plane watches the services of the other clusters. The chart `base` creates the
 /// account, `istiod` its role.
 const READER: Access = Access {
     purpose: "istio-reader",
     account: "istio-reader-service-account",
-    namespace: namespaces::ISTIO,
+    namespace: NAMESPACE,
 };
 
 /// The key in the store that holds the root of the mesh as `root-cert.pem`.
@@ -33,14 +49,122 @@ const VALIDATION: [&str; 2] = [
     "/webhooks/0/failurePolicy",
 ];
 
-pub(super) fn plan(model: &Model, mesh: &Mesh, index: ClusterIndex) -> Vec<Unit> {
-    let cluster = &model.clusters[index];
-    vec![
-        certificates(model, mesh, index),
-        base(model, mesh, index),
-        control_plane(model, mesh, cluster, index),
-        traffic(model, mesh, cluster, index),
-    ]
+/// Istio with the settings of a model.
+pub(super) struct Istio<'m>(pub &'m Mesh);
+
+impl super::Mesh for Istio<'_> {
+    fn namespaces(&self, cluster: &Cluster) -> Vec<PlatformNamespace> {
+        vec![PlatformNamespace {
+            name: NAMESPACE,
+            // Without this label on the namespace itself, before istiod starts, istiod takes its own
+            // endpoints for those of another network.
+            labels: json!({ "topology.istio.io/network": cluster.network }),
+            origin: self.0.location,
+        }]
+    }
+
+    fn units(&self, model: &Model, index: ClusterIndex) -> Vec<Unit> {
+        let (mesh, cluster) = (self.0, &model.clusters[index]);
+        vec![
+            certificates(model, mesh, index),
+            base(model, mesh, index),
+            control_plane(model, mesh, cluster, index),
+            traffic(model, mesh, cluster, index),
+        ]
+    }
+
+    fn namespace_labels(&self) -> Vec<Pair> {
+        vec![("istio-injection", "enabled".to_owned())]
+    }
+
+    fn sidecar(&self) -> Option<Sidecar> {
+        let requests = BTreeMap::from(PROXY_REQUESTS);
+        let limits = BTreeMap::from(PROXY_LIMITS);
+        let annotation = |key, value: &str| (key, value.to_owned());
+        Some(Sidecar {
+            annotations: vec![
+                annotation("sidecar.istio.io/nativeSidecar", "true"),
+                // As by default; said here, so that it is known before the proxy is there what it will ask for.
+                annotation("sidecar.istio.io/proxyCPU", requests["cpu"]),
+                annotation("sidecar.istio.io/proxyMemory", requests["memory"]),
+                annotation("sidecar.istio.io/proxyCPULimit", limits["cpu"]),
+                annotation("sidecar.istio.io/proxyMemoryLimit", limits["memory"]),
+            ],
+            refusal: vec![annotation("sidecar.istio.io/inject", "false")],
+            requests: json!(requests),
+            limits: json!(limits),
+        })
+    }
+
+    /// The sidecar's init container needs `NET_ADMIN`.
+    fn needs_rights(&self) -> bool {
+        true
+    }
+
+    fn gateway_namespaces(&self) -> Vec<&'static str> {
+        vec![NAMESPACE]
+    }
+
+    fn add_store(&self, model: &Model, store: &ObjectStore, index: ClusterIndex, unit: &mut Unit) {
+        let settings = &self.0.settings;
+        match &store.kind {
+            ObjectStoreKind::InCluster { cluster, service } => {
+                let service = service_of(service);
+                unit.add(
+                    "object-store/destination-rule.yaml",
+                    store.location,
+                    json!({ "service": service, "localityFailover": settings.locality_failover }),
+                );
+                if *cluster == index {
+                    unit.add(
+                        "object-store/authorization-policy.yaml",
+                        store.location,
+                        json!({ "service": service, "principals": principals(model, &settings.trust_domain) }),
+                    );
+                }
+            }
+            ObjectStoreKind::External(url) => unit.add(
+                "object-store/service-entry.yaml",
+                store.location,
+                json!({
+                    "host": url.host_str(),
+                    "port": url.port_or_known_default(),
+                    "protocol": if url.scheme() == "https" { "TLS" } else { "HTTP" },
+                    "namespaces": namespaces_with_data(model),
+                }),
+            ),
+        }
+    }
+
+    fn lint(&self, clusters: &[InCluster<'_>], diagnostics: &mut Diagnostics) {
+        versions::check(clusters, diagnostics);
+        trust::check(clusters, diagnostics);
+        network::check(clusters, diagnostics);
+        gateway::check(clusters, diagnostics);
+        remote_secret::check(clusters, diagnostics);
+    }
+}
+
+/// The control plane of a cluster.
+fn istiod<'a>(cluster: &InCluster<'a>) -> Option<&'a RenderedChart> {
+    cluster.charts("istiod").next()
+}
+
+/// Who may use the store: the service accounts of the workloads with data, and nobody else.
+fn principals(model: &Model, trust_domain: &str) -> Vec<String> {
+    let mut principals: Vec<_> = model
+        .workloads
+        .iter()
+        .filter(|workload| workload.spec.data_is_used())
+        .map(|workload| {
+            format!(
+                "{trust_domain}/ns/{}/sa/{}",
+                workload.namespace, workload.name
+            )
+        })
+        .collect();
+    principals.sort();
+    principals
 }
 
 /// The CA of the cluster, from the store. It must be there before istiod starts: without it, istiod
@@ -53,7 +177,7 @@ fn certificates(model: &Model, mesh: &Mesh, index: ClusterIndex) -> Unit {
         .key(&format!("clusters/{}/istio-ca", cluster.name));
     let target = Target {
         name: "cacerts".to_owned(),
-        namespace: namespaces::ISTIO,
+        namespace: NAMESPACE,
         labels: json!({}),
         annotations: json!({}),
         data: Value::Null,
@@ -184,7 +308,7 @@ fn traffic(model: &Model, mesh: &Mesh, cluster: &Cluster, index: ClusterIndex) -
         // istiod takes the name of the data's key for the name of the cluster.
         let target = Target {
             name: format!("istio-remote-secret-{}", peer.name),
-            namespace: namespaces::ISTIO,
+            namespace: NAMESPACE,
             labels: json!({ "istio/multiCluster": "true" }),
             annotations: json!({ "networking.istio.io/cluster": peer.name }),
             data: Value::Object(
@@ -212,7 +336,7 @@ fn chart(
         name,
         repository: mesh.settings.charts.trim_end_matches('/').to_owned(),
         version: version(mesh, cluster).to_owned(),
-        namespace: namespaces::ISTIO.to_owned(),
+        namespace: NAMESPACE.to_owned(),
         values: Item {
             template: values,
             context,

@@ -5,31 +5,133 @@
 //! public, which can buy a node. The proxy scheduler here checks taints before it asks a cluster:
 //! `hcb.dev/gate=CLUSTER:NoSchedule` on a virtual node keeps its cluster out altogether.
 
+use super::{Pair, PlatformNamespace, PodParts, Rights};
+use crate::lint::{InCluster, versions};
 use crate::plan::access::{Access, Target, kubeconfig};
-use crate::plan::{Chart, Item, LiveField, Unit, Wave, namespaces};
+use crate::plan::{Chart, Item, LiveField, Unit, Wave};
 use hcb_api::gate::Gate;
-use hcb_spec::model::{Cluster, ClusterIndex, Model};
+use hcb_api::{labels, names};
+use hcb_source::diag::Diagnostics;
+use hcb_spec::model::{Cluster, ClusterIndex, Model, Workload};
 use serde_json::{Value, json};
+
+/// The namespace of Admiralty in every cluster.
+const NAMESPACE: &str = "admiralty";
 
 /// How the source cluster creates candidate pods in the targets.
 const SOURCE: Access = Access {
     purpose: "admiralty-source",
-    account: "hcb-source",
-    namespace: namespaces::ADMIRALTY,
+    account: names::SOURCE,
+    namespace: NAMESPACE,
 };
 
 /// Where Admiralty's chart is.
 const CHARTS: &str = "oci://public.ecr.aws/admiralty";
 
-pub(super) fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
-    let mut units = vec![engine(model, index)];
-    if index == model.source {
-        units.push(virtual_nodes(model));
-        units.push(targets(model));
-    } else {
-        units.push(source_access(model, index));
+/// The Deployment whose images are of the version of the chart.
+const PROXY_SCHEDULER: &str = "admiralty-proxy-scheduler";
+
+/// Admiralty.
+pub(crate) struct Admiralty;
+
+impl super::SchedulingEngine for Admiralty {
+    fn namespaces(&self, model: &Model) -> Vec<PlatformNamespace> {
+        vec![PlatformNamespace {
+            name: NAMESPACE,
+            labels: json!({}),
+            origin: model.scheduling.location,
+        }]
     }
-    units
+
+    fn units(&self, model: &Model, index: ClusterIndex) -> Vec<Unit> {
+        let mut units = vec![engine(model, index)];
+        if index == model.source {
+            units.push(virtual_nodes(model));
+            units.push(targets(model));
+        } else {
+            units.push(source_access(model, index));
+        }
+        units
+    }
+
+    fn namespace_labels(&self) -> Vec<Pair> {
+        vec![(labels::SCHEDULED_NAMESPACE, "enabled".to_owned())]
+    }
+
+    fn pod(&self, model: &Model, workload: &Workload) -> PodParts {
+        let mut annotations = vec![(labels::ELECT, String::new())];
+        if let Some(constraints) = constraints(model, workload) {
+            annotations.push((labels::CONSTRAINTS, constraints));
+        }
+        PodParts {
+            annotations,
+            ..PodParts::default()
+        }
+    }
+
+    fn stand_in(&self, cluster: &str) -> String {
+        virtual_node_name(cluster)
+    }
+
+    /// Admiralty prefixes labels on the pod that does run.
+    fn has_stand_in_pods(&self) -> bool {
+        true
+    }
+
+    fn copies_secrets(&self) -> bool {
+        true
+    }
+
+    fn rights(&self) -> Rights {
+        let group = "multicluster.admiralty.io";
+        Rights {
+            // What a place is kept for.
+            reads: vec![json!({
+                "apiGroups": [group],
+                "resources": ["podchaperons"],
+                "verbs": ["get", "list", "watch"],
+            })],
+            // Its copy of the condition of a candidate.
+            changes: vec![json!({
+                "apiGroups": [group],
+                "resources": ["podchaperons/status"],
+                "verbs": ["patch"],
+            })],
+            policies: vec!["reconciler/release-policy.yaml"],
+        }
+    }
+
+    fn lint(&self, clusters: &[InCluster<'_>], diagnostics: &mut Diagnostics) {
+        for cluster in clusters {
+            if let Some(chart) = cluster.charts("admiralty").next() {
+                let version = &chart.chart.version;
+                versions::deployment(cluster, PROXY_SCHEDULER, version, diagnostics);
+            }
+        }
+    }
+}
+
+/// The constraints of the proxy pod, which choose the cluster: Admiralty drops the affinity of the
+/// pod's own spec there, and takes it from this annotation. Source: `pkg/webhooks/proxypod` of
+/// Admiralty 0.17.0.
+fn constraints(model: &Model, workload: &Workload) -> Option<String> {
+    if !workload.restricted {
+        return None;
+    }
+    let names: Vec<_> = workload
+        .clusters
+        .iter()
+        .map(|index| model.clusters[*index].name.as_str())
+        .collect();
+    Some(hcb_source::yaml::to_string(&json!({
+        "affinity": { "nodeAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": {
+            "nodeSelectorTerms": [{ "matchExpressions": [{
+                "key": labels::TARGET,
+                "operator": "In",
+                "values": names,
+            }] }],
+        } } },
+    })))
 }
 
 fn engine(model: &Model, index: ClusterIndex) -> Unit {
@@ -42,7 +144,7 @@ fn engine(model: &Model, index: ClusterIndex) -> Unit {
         name: "admiralty",
         repository: CHARTS.to_owned(),
         version: model.scheduling.version.clone(),
-        namespace: namespaces::ADMIRALTY.to_owned(),
+        namespace: NAMESPACE.to_owned(),
         values: Item {
             template: "scheduling/admiralty/values.yaml",
             context: json!({ "cluster": cluster.name, "isSource": is_source }),
@@ -54,7 +156,7 @@ fn engine(model: &Model, index: ClusterIndex) -> Unit {
         // The restarter of the chart restarts the proxy scheduler by this name when targets change,
         // so the Deployment must have it, in the chart's namespace.
         let context = json!({
-            "namespace": namespaces::ADMIRALTY,
+            "namespace": NAMESPACE,
             "cluster": cluster.name,
             "version": model.scheduling.version,
             "config": proxy_scheduler_config(),
@@ -67,8 +169,7 @@ fn engine(model: &Model, index: ClusterIndex) -> Unit {
         ] {
             unit.add(template, origin, context.clone());
         }
-        unit.live_fields
-            .push(restarted("admiralty-proxy-scheduler"));
+        unit.live_fields.push(restarted(PROXY_SCHEDULER));
     }
     unit
 }
@@ -159,13 +260,13 @@ fn targets(model: &Model) -> Unit {
             json!({
                 "name": cluster.name,
                 "secret": if is_source { Value::Null } else { target_secret(cluster).into() },
-                "namespace": namespaces::ADMIRALTY,
+                "namespace": NAMESPACE,
             }),
         );
         if !is_source {
             let target = Target {
                 name: target_secret(cluster),
-                namespace: namespaces::ADMIRALTY,
+                namespace: NAMESPACE,
                 labels: json!({}),
                 annotations: json!({}),
                 // The key that Admiralty reads unless told otherwise.
@@ -220,8 +321,8 @@ fn proxy_scheduler_config() -> String {
         "kind": "KubeSchedulerConfiguration",
         "leaderElection": {
             "leaderElect": true,
-            "resourceName": "admiralty-proxy-scheduler",
-            "resourceNamespace": namespaces::ADMIRALTY,
+            "resourceName": PROXY_SCHEDULER,
+            "resourceNamespace": NAMESPACE,
             "resourceLock": "leases",
         },
         // A pod that fits nowhere is no burden here: room is what it waits for.

@@ -49,8 +49,8 @@ fn limits(
     let bounds = |limits: &Limits| {
         [
             ("nodes", i128::from(limits.nodes) * 1000),
-            ("CPUs", limits.cpu),
-            ("memory", limits.memory),
+            ("CPUs", limits.cpu.milli()),
+            ("memory", limits.memory.milli()),
             ("GPUs", i128::from(limits.gpus) * 1000),
         ]
     };

@@ -89,8 +89,7 @@ fn changed(
         }
     }
     for (resource, amount) in &old.allocatable {
-        let is = new.allocatable.get(resource).copied().unwrap_or_default();
-        if is < *amount {
+        if new.amount(resource) < amount.milli() {
             effects.of(
                 subject,
                 Level::Caution,

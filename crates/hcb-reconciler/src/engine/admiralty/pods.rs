@@ -14,7 +14,7 @@ use serde::Deserialize;
 use std::sync::Arc;
 
 /// The annotation with which Admiralty marks what it schedules.
-const ELECT: &str = "multicluster.admiralty.io/elect";
+const ELECT: &str = hcb_api::labels::ELECT;
 /// The annotation in which Admiralty keeps the pod as it was asked for.
 const MANIFEST: &str = "multicluster.admiralty.io/sourcepod-manifest";
 /// The label by which a candidate names the uid of its pod in the source.

@@ -96,6 +96,7 @@ pub(super) fn scheduling(
         check.push(diagnostic);
     }
     Scheduling {
+        engine: spec.engine,
         version: spec.version.clone(),
         burst_after: check.duration(&spec.burst.after, &at.path("burst.after")),
         fall_back_after: check.duration(&spec.fall_back.after, &at.path("fallBack.after")),

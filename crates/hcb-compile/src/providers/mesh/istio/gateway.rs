@@ -2,7 +2,8 @@
 //!
 //! Source of the labels of its pods: `manifests/charts/gateway/templates/_helpers.tpl` of Istio 1.31.
 
-use super::{InCluster, about, about_values, text};
+use super::istiod;
+use crate::lint::{InCluster, about, about_values, text};
 use crate::manifest::{Manifest, RenderedChart};
 use hcb_source::diag::{Diagnostics, codes};
 use serde_json::Value;
@@ -53,7 +54,7 @@ pub(super) fn check(clusters: &[InCluster<'_>], diagnostics: &mut Diagnostics) {
             );
         }
         if crossings.is_empty()
-            && let Some(istiod) = cluster.istiod()
+            && let Some(istiod) = istiod(cluster)
         {
             let message = format!(
                 "no Gateway of `{}` lets traffic of other networks in",

@@ -3,9 +3,9 @@
 //! Sources: istio.io's guide to plugging in CA certificates; `pilot/pkg/bootstrap/istio_ca.go` of Istio
 //! 1.31 for the two sets of files that istiod takes, and for the root that it makes where it has none.
 
-use super::{InCluster, about, about_values, text};
+use super::{NAMESPACE, istiod};
+use crate::lint::{InCluster, about, about_values, text};
 use crate::manifest::Manifest;
-use crate::plan::namespaces;
 use hcb_source::diag::{Diagnostic, Diagnostics, codes};
 use serde_json::Value;
 
@@ -31,7 +31,7 @@ pub(super) fn check(clusters: &[InCluster<'_>], diagnostics: &mut Diagnostics) {
     let mut first: Option<(&str, String)> = None;
     for cluster in clusters {
         trust_domain(&clusters[0], cluster, diagnostics);
-        let Some(istiod) = cluster.istiod() else {
+        let Some(istiod) = istiod(cluster) else {
             continue;
         };
         // Another CA than istiod signs, which is the same for all or not a matter of this tree.
@@ -92,7 +92,7 @@ pub(super) fn check(clusters: &[InCluster<'_>], diagnostics: &mut Diagnostics) {
 /// Identities of two trust domains are strangers, whatever root signed them.
 fn trust_domain(first: &InCluster<'_>, cluster: &InCluster<'_>, diagnostics: &mut Diagnostics) {
     let domain = |cluster: &InCluster<'_>| {
-        let values = &cluster.istiod()?.values;
+        let values = &istiod(cluster)?.values;
         let domain = text(values, "/meshConfig/trustDomain");
         Some(
             if domain.is_empty() {
@@ -104,7 +104,7 @@ fn trust_domain(first: &InCluster<'_>, cluster: &InCluster<'_>, diagnostics: &mu
         )
     };
     let (Some(ours), Some(theirs), Some(istiod)) =
-        (domain(first), domain(cluster), cluster.istiod())
+        (domain(first), domain(cluster), istiod(cluster))
     else {
         return;
     };
@@ -127,7 +127,7 @@ fn trust_domain(first: &InCluster<'_>, cluster: &InCluster<'_>, diagnostics: &mu
 
 /// Whether this makes the Secret, by whatever means.
 fn makes_cacerts(manifest: &Manifest) -> bool {
-    if manifest.namespace() != Some(namespaces::ISTIO) {
+    if manifest.namespace() != Some(NAMESPACE) {
         return false;
     }
     let value = &manifest.value;

@@ -3,9 +3,9 @@
 //! Source: `pkg/kube/multicluster/secretcontroller.go` of Istio 1.31: the key of the data is the name of
 //! the cluster; one that is the own cluster's, or that another Secret has already, is left out silently.
 
-use super::{InCluster, about, about_values, text};
+use super::{NAMESPACE, istiod};
+use crate::lint::{InCluster, about, about_values, text};
 use crate::manifest::Manifest;
-use crate::plan::namespaces;
 use hcb_source::diag::{Diagnostics, codes, suggest};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -40,7 +40,7 @@ pub(super) fn check(clusters: &[InCluster<'_>], diagnostics: &mut Diagnostics) {
                 );
             }
         }
-        let Some(istiod) = cluster.istiod().filter(|_| is_known) else {
+        let Some(istiod) = istiod(cluster).filter(|_| is_known) else {
             continue;
         };
         for peer in clusters.iter().filter(|peer| peer.name() != cluster.name()) {
@@ -61,7 +61,7 @@ pub(super) fn check(clusters: &[InCluster<'_>], diagnostics: &mut Diagnostics) {
 
 /// istiod knows its own cluster by a name in its values; by another, its own services are remote ones.
 fn own_name(cluster: &InCluster<'_>, diagnostics: &mut Diagnostics) {
-    let Some(istiod) = cluster.istiod() else {
+    let Some(istiod) = istiod(cluster) else {
         return;
     };
     let found = text(&istiod.values, "/global/multiCluster/clusterName");
@@ -90,7 +90,7 @@ fn one(
         diagnostics.push(about(manifest, codes::REMOTE_SECRET, message).maybe_help(help));
     };
     let name = manifest.name();
-    if manifest.namespace() != Some(namespaces::ISTIO) {
+    if manifest.namespace() != Some(NAMESPACE) {
         say(
             format!("istiod does not see the Secret `{name}`: it is not in `istio-system`"),
             Some("put it into the namespace of istiod".to_owned()),
@@ -106,7 +106,7 @@ fn one(
     let Some(peer) = clusters.iter().find(|peer| peer.name() == key) else {
         say(
             format!("the Secret `{name}` tells istiod of a cluster `{key}`, which there is not"),
-            suggest(key, clusters.iter().map(super::InCluster::name))
+            suggest(key, clusters.iter().map(InCluster::name))
                 .or_else(|| Some("the key of the data is the name of the cluster".to_owned())),
         );
         return false;

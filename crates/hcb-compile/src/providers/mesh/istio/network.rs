@@ -4,8 +4,8 @@
 //! endpoints' labels is that of the label on istiod's namespace (`pilot/pkg/serviceregistry/kube/
 //! controller/network.go` of Istio 1.31).
 
-use super::{InCluster, about, about_values, text};
-use crate::plan::namespaces;
+use super::{NAMESPACE, istiod};
+use crate::lint::{InCluster, about, about_values, text};
 use hcb_source::diag::{Diagnostics, codes};
 
 /// The label that says which network something is in.
@@ -25,7 +25,7 @@ pub(super) fn check(clusters: &[InCluster<'_>], diagnostics: &mut Diagnostics) {
         };
         let namespace = cluster
             .of_kind("", "Namespace")
-            .find(|manifest| manifest.name() == namespaces::ISTIO);
+            .find(|manifest| manifest.name() == NAMESPACE);
         if let Some(namespace) = namespace {
             let found = text(&namespace.value, LABEL);
             if found != expected {
@@ -59,7 +59,7 @@ pub(super) fn check(clusters: &[InCluster<'_>], diagnostics: &mut Diagnostics) {
                 }
             }
         }
-        let Some(istiod) = cluster.istiod() else {
+        let Some(istiod) = istiod(cluster) else {
             continue;
         };
         let id = text(&istiod.values, "/global/meshID");
