@@ -22,7 +22,7 @@ pub const STATUS: &str = "hcb-status";
 pub const READER: &str = "hcb-reader";
 /// The service account by which the source cluster sends pods to a target cluster.
 pub const SOURCE: &str = "hcb-source";
-/// The service account by which the hub's GitOps engine applies to another cluster.
+/// The service account by which the hub's `GitOps` engine applies to another cluster.
 pub const GITOPS: &str = "hcb-gitops";
 /// The field manager of `hcb submit`.
 pub const SUBMITTER: &str = "hcb-submit";

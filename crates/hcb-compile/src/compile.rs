@@ -173,7 +173,7 @@ pub fn compile_with(
         manifest::check(&model, &units, &memo.manifests, diagnostics);
     });
     timings.measure("lint", || {
-        crate::lint::check(&model, &providers, &units, diagnostics)
+        crate::lint::check(&model, &providers, &units, diagnostics);
     });
     timings.measure("judge", || {
         policy::check::check(
