@@ -6,7 +6,7 @@ use crate::cli::run::{self, Run};
 use anyhow::Context;
 use hcb_compile::compile::{Options, Timings};
 use hcb_compile::manifest::Templates;
-use hcb_compile::memo::Memo;
+use hcb_compile::compile::Memo;
 use hcb_compile::tree::{self, HEADER, OWNED};
 use hcb_diff::cause::Compiled;
 use hcb_diff::{Side, SpecPlace};
