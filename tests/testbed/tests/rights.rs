@@ -33,6 +33,30 @@ async fn the_reconciler_may_do_no_more_to_pods_that_admiralty_changed() -> Resul
     rights_are_as_meant(&hybrid).await
 }
 
+/// Waits until the API server judges by the policies, which it does a moment after it has them.
+async fn wait_for_policies(client: &kube::Client, pod: &str) -> Result<()> {
+    let asked = PatchParams {
+        dry_run: true,
+        ..PatchParams::default()
+    };
+    let change = Patch::Merge(json!({"metadata": {"labels": {"other": "label"}}}));
+    let pods = Api::<Pod>::namespaced(client.clone(), "ml");
+    let nodes = Api::<Node>::all(client.clone());
+    let is_refused = |answer: kube::Result<()>| -> Result<bool> {
+        match answer {
+            Ok(()) => Ok(false),
+            Err(kube::Error::Api(status)) => Ok(status.message.contains("changes no metadata")),
+            Err(error) => Err(error.into()),
+        }
+    };
+    hcb_testbed::wait_for("the policies", Duration::from_secs(30), async || {
+        let of_pods = pods.patch(pod, &asked, &change).await.map(drop);
+        let of_nodes = nodes.patch("admiralty-private", &asked, &change).await;
+        Ok(is_refused(of_pods)? && is_refused(of_nodes.map(drop))?)
+    })
+    .await
+}
+
 async fn rights_are_as_meant(hybrid: &Hybrid) -> Result<()> {
     let source = hybrid.source();
     let (_, job) = hybrid.jobs.first().context("a Job")?;
@@ -56,6 +80,8 @@ async fn rights_are_as_meant(hybrid: &Hybrid) -> Result<()> {
         pods.patch(name, &PatchParams::default(), &Patch::Strategic(patch))
             .await
     };
+
+    wait_for_policies(&client, name).await?;
 
     let gate = json!({"key": "hcb.dev/gate", "operator": "Equal", "value": "public", "effect": "NoSchedule"});
     let mut tolerations = serde_json::to_value(
