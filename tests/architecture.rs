@@ -94,18 +94,23 @@ const KNOWN_CIRCLES: &[Circle] = &[
     },
     Circle {
         package: "hcb-reconciler",
-        files: &["decide.rs", "decide/", "decision.rs", "memory.rs"],
+        files: &["core/decide.rs", "core/memory.rs"],
         reason: "a decision and what is remembered of it",
     },
     Circle {
         package: "hcb-reconciler",
-        files: &["forget.rs", "run.rs"],
-        reason: "the loop and what it forgets",
+        files: &["runtime/config_file.rs", "runtime/run.rs"],
+        reason: "the loop and how it reloads its configuration",
     },
     Circle {
         package: "hcb-reconciler",
-        files: &["observation.rs", "room.rs", "weights.rs"],
-        reason: "an observation and the room that is computed from it",
+        files: &["engine.rs", "engine/"],
+        reason: "the trait with the list of engines, and each engine, which implements it",
+    },
+    Circle {
+        package: "hcb-reconciler",
+        files: &["core/capacity.rs", "core/observation.rs", "core/weights.rs"],
+        reason: "an observation, and the room and the weights that are computed from it",
     },
     Circle {
         package: "hcb-spec",
@@ -114,28 +119,28 @@ const KNOWN_CIRCLES: &[Circle] = &[
     },
     Circle {
         package: "hcb-spec",
+        files: &["provider.rs", "provider/"],
+        reason: "the list of autoscalers and each of them, which uses what they share",
+    },
+    Circle {
+        package: "hcb-spec",
         files: &["spec.rs", "spec/"],
         reason: "the types of a document that hold each other, and their reader",
     },
     Circle {
         package: "hcb-compile",
-        files: &["lint.rs", "lint/"],
-        reason: "the list of lints and each lint, which uses what lints share",
-    },
-    Circle {
-        package: "hcb-compile",
         files: &[
+            "lint.rs",
+            "lint/",
             "manifest.rs",
             "manifest/",
-            "memo.rs",
             "plan.rs",
             "plan/",
             "policy.rs",
             "policy/",
             "providers/",
-            "tree.rs",
         ],
-        reason: "the memo names the types of four stages, and the plan and the providers use each other",
+        reason: "providers implement traits that speak of units and of what was rendered, and the plan asks them",
     },
 ];
 

@@ -10,10 +10,10 @@ mod present {
     pub(crate) use hcb_api::explanation::{DECISION, Explanation};
     pub(crate) use hcb_api::gate::GATE;
     pub(crate) use hcb_api::gate::Gate;
-    pub(crate) use hcb_api::labels::TARGET;
     pub(crate) use hcb_api::labels::{
         CANCELLED_AT as CANCELLED, OBJECT_STORE as ENDPOINT, WORKLOAD,
     };
+    pub(crate) use hcb_api::labels::{CONSTRAINTS, TARGET};
     pub(crate) use hcb_api::names::{LEASE, REPORTER};
     pub(crate) use hcb_api::status::{CONFIG_MAP, Handover, KEY, Status};
     pub(crate) use hcb_reconciler::core::facts::{Fact, State};

@@ -1,6 +1,10 @@
 //! Specs of 0.1.0.
 
+use super::present::{CONSTRAINTS, WORKLOAD};
 use super::{SPECS, argument, hcb, old, said};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
 use tempfile::TempDir;
 
 #[test]
@@ -18,4 +22,45 @@ fn every_spec_of_0_1_0_compiles() {
         ]);
         assert_eq!(output.status.code(), Some(0), "{spec}: {}", said(&output));
     }
+}
+
+/// The annotations of jobs that say where their pods may run, of a tree compiled with more arguments, by the
+/// workload that they are of.
+fn restrictions(spec: &str, more: &[&str]) -> BTreeMap<String, String> {
+    let out = TempDir::new().expect("a folder");
+    let folder = old(&format!("specs/{spec}"));
+    let arguments = [
+        &["compile", argument(&folder), "--out", argument(out.path())],
+        more,
+    ];
+    let output = hcb(&arguments.concat());
+    assert_eq!(output.status.code(), Some(0), "{spec}: {}", said(&output));
+    let mut found = BTreeMap::new();
+    let clusters = fs::read_dir(out.path().join("clusters")).expect("clusters");
+    for cluster in clusters {
+        let workloads = cluster.expect("a cluster").path().join("workloads");
+        for file in fs::read_dir(workloads).into_iter().flatten() {
+            let text = fs::read_to_string(file.expect("a file").path()).expect("a manifest");
+            for job in serde_saphyr::from_multiple::<Value>(&text).expect("YAML") {
+                let template = job
+                    .pointer("/spec/jobTemplate/spec/template")
+                    .or_else(|| job.pointer("/spec/template"));
+                let metadata = template.map(|template| &template["metadata"]);
+                let Some(metadata) = metadata else { continue };
+                let restriction = metadata["annotations"][CONSTRAINTS].as_str();
+                let workload = metadata["labels"][WORKLOAD].as_str();
+                let workload = workload.expect("the workload's name").to_owned();
+                found.insert(workload, restriction.unwrap_or_default().to_owned());
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn a_users_copy_of_the_job_template_of_0_1_0_still_keeps_jobs_where_they_may_run() {
+    let templates = old("templates");
+    let own = restrictions("large", &["--templates", argument(&templates)]);
+    assert!(own.values().any(|text| !text.is_empty()), "{own:#?}");
+    assert_eq!(own, restrictions("large", &[]));
 }

@@ -6,9 +6,6 @@
 pub const POOL: &str = "hcb.dev/pool";
 /// The label that hcb gives the nodes of a pool whose GPUs are of a product that the spec names.
 pub const GPU_PRODUCT: &str = "hcb.dev/gpu-product";
-/// The label that NVIDIA's feature discovery gives nodes with GPUs.
-/// Source: `docs/gpu-feature-discovery` of NVIDIA/k8s-device-plugin.
-pub const NVIDIA_GPU_PRODUCT: &str = "nvidia.com/gpu.product";
 /// The label of the jobs and pods of a workload: its name.
 pub const WORKLOAD: &str = "hcb.dev/workload";
 

@@ -12,7 +12,7 @@
 
 use crate::amounts::Amounts;
 use crate::config::Pool;
-use crate::labels::{GPU_PRODUCT, NVIDIA_GPU_PRODUCT, POOL};
+use crate::labels::{GPU_PRODUCT, POOL};
 use crate::requirements::{PodRequirements, Taint};
 use hcb_kubernetes::{Taint as PoolTaint, TaintEffect};
 use std::collections::BTreeMap;
@@ -146,13 +146,6 @@ pub fn labels(
         .map(|(key, value)| (key.clone(), value.clone()));
     known.chain(own).collect()
 }
-
-/// The labels of which a node must have one, with the product as value, to be chosen by a job that names the
-/// product of its GPUs.
-///
-/// hcb's own is first: autoscalers know the nodes that they could make by it, and Karpenter tries one after the
-/// other. The second is there once a node runs, so that nodes of private clusters need no label of hcb's.
-pub const GPU_PRODUCT_LABELS: [&str; 2] = [GPU_PRODUCT, NVIDIA_GPU_PRODUCT];
 
 /// Whether a pod fits on an empty node of a pool.
 pub fn fits_empty(pool: &Pool, shape: &PodRequirements) -> bool {

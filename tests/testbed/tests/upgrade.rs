@@ -201,8 +201,11 @@ fn first_seen(record: &Path) -> Result<BTreeMap<String, Value>> {
     Ok(pods)
 }
 
+/// Of each pod, by its name: the clusters that it was released to, and those that keep a place for it.
+type Places = BTreeMap<String, (Vec<usize>, Vec<usize>)>;
+
 /// Who is kept a place for by the end of a record, by their names, and in which cluster they have candidates.
-fn places(record: &Path) -> Result<BTreeMap<String, (Vec<usize>, Vec<usize>)>> {
+fn places(record: &Path) -> Result<Places> {
     let mut current: Option<(ReconcilerConfig, State)> = None;
     for line in fs::read_to_string(record)?.lines() {
         match (serde_json::from_str(line)?, &mut current) {

@@ -93,6 +93,11 @@ fn context(model: &Model, providers: &Providers<'_>, workload: &Workload) -> Val
     let mut tolerations = tolerations(workload);
     tolerations.extend(engine.tolerations);
     let completions = spec.completions.unwrap_or(spec.parallelism);
+    let constraints = engine
+        .annotations
+        .iter()
+        .find(|(key, _)| *key == hcb_api::labels::CONSTRAINTS)
+        .map(|(_, text)| text.clone());
     json!({
         "name": workload.name,
         "namespace": workload.namespace,
@@ -117,10 +122,12 @@ fn context(model: &Model, providers: &Providers<'_>, workload: &Workload) -> Val
             "limits": sidecar.limits,
         })),
         "labels": mapping(labels),
+        // Templates of users that were written for 0.1.0 put this into an annotation of their own.
+        "constraints": constraints,
         "engineAnnotations": mapping(engine.annotations),
         "meshAnnotations": mapping(sidecar.map(|sidecar| sidecar.annotations).unwrap_or_default()),
         "tolerations": tolerations,
-        "gpuProductLabels": hcb_api::node_pool::GPU_PRODUCT_LABELS,
+        "gpuProductLabel": hcb_api::labels::GPU_PRODUCT,
         "gpuProduct": spec.resources.gpu.as_ref().and_then(|gpu| gpu.product.as_ref()),
     })
 }
