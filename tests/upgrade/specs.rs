@@ -5,6 +5,7 @@ use super::{SPECS, argument, hcb, old, said};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 #[test]
@@ -24,6 +25,14 @@ fn every_spec_of_0_1_0_compiles() {
     }
 }
 
+/// What is in a folder; nothing where there is none.
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    entries
+        .map(|entry| entry.expect("an entry").path())
+        .collect()
+}
+
 /// The annotations of jobs that say where their pods may run, of a tree compiled with more arguments, by the
 /// workload that they are of.
 fn restrictions(spec: &str, more: &[&str]) -> BTreeMap<String, String> {
@@ -36,11 +45,10 @@ fn restrictions(spec: &str, more: &[&str]) -> BTreeMap<String, String> {
     let output = hcb(&arguments.concat());
     assert_eq!(output.status.code(), Some(0), "{spec}: {}", said(&output));
     let mut found = BTreeMap::new();
-    let clusters = fs::read_dir(out.path().join("clusters")).expect("clusters");
-    for cluster in clusters {
-        let workloads = cluster.expect("a cluster").path().join("workloads");
-        for file in fs::read_dir(workloads).into_iter().flatten() {
-            let text = fs::read_to_string(file.expect("a file").path()).expect("a manifest");
+    for cluster in entries(&out.path().join("clusters")) {
+        let namespaces = entries(&cluster.join("workloads"));
+        for file in namespaces.iter().flat_map(|namespace| entries(namespace)) {
+            let text = fs::read_to_string(file).expect("a manifest");
             for job in serde_saphyr::from_multiple::<Value>(&text).expect("YAML") {
                 let template = job
                     .pointer("/spec/jobTemplate/spec/template")
