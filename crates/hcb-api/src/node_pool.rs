@@ -4,7 +4,7 @@
 //! Three things come together on a node:
 //! - what the spec says of its pool: labels, taints, resources;
 //! - what hcb adds to every pool: [`POOL`] and, where the spec names the product of the GPUs, [`GPU_PRODUCT`];
-//! - what the provider adds by itself ([`ADDITIONS`]).
+//! - what the provider adds by itself (`ADDITIONS`).
 //!
 //! The compiler writes the first and the last into the pool of the configuration, and the first two into the
 //! provider's manifest. Where the provider makes no nodes from a manifest of hcb's (pools of a fixed size, node

@@ -1,7 +1,7 @@
 //! What the spec chooses from: one provider a file, one line in the file above it, one folder of templates.
 //!
-//! The rest of the compiler knows providers by their traits only: [`mesh::Mesh`] and
-//! [`scheduling::SchedulingEngine`].
+//! The rest of the compiler knows providers by their traits only: `mesh::Mesh` and
+//! `scheduling::SchedulingEngine`.
 
 pub mod autoscaling;
 pub mod gitops;

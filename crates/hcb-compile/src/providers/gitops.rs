@@ -1,4 +1,4 @@
-//! What tells the engine to deliver: one engine a file, one line of [`of`] each.
+//! What tells the engine to deliver: one engine a file, one line of `of` each.
 //!
 //! The engine runs in the hub, or in every cluster. Each unit of the plan becomes an Application or
 //! a Kustomization for its manifests, and one for each chart; a person applies `bootstrap/` once,

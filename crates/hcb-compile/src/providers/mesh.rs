@@ -1,4 +1,4 @@
-//! Meshes: one provider a file, one line of [`of`] each.
+//! Meshes: one provider a file, one line of `of` each.
 
 mod istio;
 

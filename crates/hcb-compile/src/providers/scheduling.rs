@@ -1,4 +1,4 @@
-//! What sends pods to other clusters: one engine a file, one line of [`of`] each.
+//! What sends pods to other clusters: one engine a file, one line of `of` each.
 
 pub mod admiralty;
 
