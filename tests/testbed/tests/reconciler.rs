@@ -134,7 +134,7 @@ async fn a_changed_configuration_is_taken_up_and_jobs_wait_or_burst_without_a_re
         "{verdict:#?}"
     );
     let status = said(&hybrid, &["status"]).await?;
-    anyhow::ensure!(status.contains("4 pods wait: 4 waits"), "{status}");
+    anyhow::ensure!(status.contains("4 pods wait: 4 BurstDelayed"), "{status}");
 
     // With nobody there, they wait: that is what `hold` says. Only a gate of the first tier that was closed
     // to them is opened by a CronJob, or nobody would get in there any more.

@@ -56,8 +56,8 @@ impl fmt::Display for Opened {
 /// What was done, as a sentence.
 pub fn summary(opened: Option<Opened>) -> String {
     opened.map_or_else(
-        || "a reconciler is there; nothing was opened".to_owned(),
-        |opened| format!("no reconciler is there; {opened}"),
+        || "a reconciler is running; nothing was opened".to_owned(),
+        |opened| format!("no reconciler is running; {opened}"),
     )
 }
 
