@@ -93,26 +93,6 @@ const KNOWN_CIRCLES: &[Circle] = &[
         reason: "a request is signed with credentials, which some sources fetch by a request",
     },
     Circle {
-        package: "hcb-reconciler",
-        files: &["core/decide.rs", "core/memory.rs"],
-        reason: "a decision and what is remembered of it",
-    },
-    Circle {
-        package: "hcb-reconciler",
-        files: &["runtime/config_file.rs", "runtime/run.rs"],
-        reason: "the loop and how it reloads its configuration",
-    },
-    Circle {
-        package: "hcb-reconciler",
-        files: &["engine.rs", "engine/"],
-        reason: "the trait with the list of engines, and each engine, which implements it",
-    },
-    Circle {
-        package: "hcb-reconciler",
-        files: &["core/capacity.rs", "core/observation.rs", "core/weights.rs"],
-        reason: "an observation, and the room and the weights that are computed from it",
-    },
-    Circle {
         package: "hcb-spec",
         files: &["model.rs", "model/"],
         reason: "the model and its validation",

@@ -5,9 +5,8 @@ use super::show;
 use anyhow::{Context, anyhow};
 use hcb_api::config::ReconcilerConfig;
 use hcb_reconciler::core::record::{Replayed, compare};
-use hcb_reconciler::engine;
-use hcb_reconciler::runtime::open_if_down::{DOWN_AFTER, open_if_down, summary};
-use hcb_reconciler::runtime::{config_file, run};
+use hcb_reconciler::engine::registry;
+use hcb_reconciler::runtime::start::{Start, start};
 use hcb_source::diag::Diagnostics;
 use hcb_source::source::Sources;
 use serde_json::json;
@@ -58,33 +57,16 @@ pub(super) fn run(args: &Args, style: OutputStyle) -> anyhow::Result<Outcome> {
     let (Some(config), Some(path)) = (config, args.config.clone()) else {
         return Err(anyhow!("--config is missing"));
     };
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_writer(std::io::stderr)
-        .with_env_filter(filter)
-        .init();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
-    let namespace = run::namespace();
-    let engine = engine::of(&config);
-    if args.open_if_down {
-        let opened = runtime.block_on(open_if_down(&config, &*engine, &namespace, DOWN_AFTER))?;
-        show::say(&summary(opened));
-        return Ok(Outcome::Ok);
-    }
-    let options = run::Options {
+    let arguments = Start {
+        path,
         dry_run: args.dry_run,
-        listen: Some(args.listen.unwrap_or_else(|| ([0, 0, 0, 0], 8080).into())),
+        listen: args.listen,
         record: args.record.clone(),
-        identity: run::identity(),
-        namespace,
+        open_if_down: args.open_if_down,
     };
-    runtime.block_on(run::run(config, engine, config_file::reload(path), options))?;
+    if let Some(summary) = start(config, arguments)? {
+        show::say(&summary);
+    }
     Ok(Outcome::Ok)
 }
 
@@ -117,7 +99,7 @@ fn play(
     let name = record.display();
     let file = File::open(record).with_context(|| format!("{name} cannot be read"))?;
     let mut lines = Ok(());
-    let pacing_of = |config: &_| engine::of(config).pacing();
+    let pacing_of = |config: &_| registry::of(config).pacing();
     let compared = compare(BufReader::new(file), pacing_of, config, |line| {
         if style.format == Format::Text && lines.is_ok() {
             lines = show::data(&format!("{line}\n"));

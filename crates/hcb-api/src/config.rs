@@ -32,6 +32,9 @@ pub struct ReconcilerConfig {
     pub kind: String,
     /// The name of the hybrid cloud.
     pub cloud: String,
+    /// What sends pods to other clusters. Left out where it is the default, which 0.1.0 reads only so.
+    #[serde(default, skip_serializing_if = "SchedulingEngine::is_default")]
+    pub engine: SchedulingEngine,
     /// The tiers in the order in which they are filled.
     pub tiers: Vec<String>,
     /// How long a pod waits for room in the tiers before.
@@ -47,6 +50,22 @@ pub struct ReconcilerConfig {
     pub budget: Option<Budget>,
     /// The clusters, by tier.
     pub clusters: Vec<Cluster>,
+}
+
+/// What sends pods to other clusters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SchedulingEngine {
+    /// Admiralty, with a proxy scheduler of hcb's.
+    #[default]
+    Admiralty,
+}
+
+impl SchedulingEngine {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What happens to the gates when no reconciler runs.

@@ -1,5 +1,6 @@
 //! The command line, which is that of `hcb reconcile`.
 
+use hcb_reconciler::runtime::start::Start;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -36,22 +37,7 @@ pub(crate) enum Request {
         config: Option<PathBuf>,
     },
     /// Reconcile.
-    Run(Arguments),
-}
-
-/// How it reconciles.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Arguments {
-    /// The configuration.
-    pub(crate) config: PathBuf,
-    /// Only say what would be done.
-    pub(crate) dry_run: bool,
-    /// Where metrics, health and status are served.
-    pub(crate) listen: SocketAddr,
-    /// The file that the run is recorded in.
-    pub(crate) record: Option<PathBuf>,
-    /// Open what a reconciler would, if none runs; then end.
-    pub(crate) open_if_down: bool,
+    Run(Start),
 }
 
 /// Why a command line is not understood.
@@ -138,16 +124,14 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Request
         let record = record.into();
         return Ok(Request::Replay { record, config });
     }
-    let listen = match listen {
-        None => ([0, 0, 0, 0], 8080).into(),
-        Some(listen) => {
-            let listen = listen.to_string_lossy();
-            let no_address = |_| ArgumentError::NoAddress(listen.clone().into_owned());
-            listen.parse().map_err(no_address)?
-        }
-    };
-    Ok(Request::Run(Arguments {
-        config: config.ok_or(ArgumentError::NoConfig)?,
+    let listen = listen.map(|listen| {
+        let listen = listen.to_string_lossy();
+        let no_address = |_| ArgumentError::NoAddress(listen.clone().into_owned());
+        listen.parse::<SocketAddr>().map_err(no_address)
+    });
+    let listen = listen.transpose()?;
+    Ok(Request::Run(Start {
+        path: config.ok_or(ArgumentError::NoConfig)?,
         dry_run,
         listen,
         record: record.map(PathBuf::from),
@@ -163,11 +147,11 @@ mod tests {
         parse(line.split_whitespace().map(OsString::from))
     }
 
-    fn plain() -> Arguments {
-        Arguments {
-            config: "a.yaml".into(),
+    fn plain() -> Start {
+        Start {
+            path: "a.yaml".into(),
             dry_run: false,
-            listen: ([0, 0, 0, 0], 8080).into(),
+            listen: None,
             record: None,
             open_if_down: false,
         }
@@ -179,9 +163,9 @@ mod tests {
             assert_eq!(parsed(line), Ok(Request::Run(plain())));
         }
         let all = "--config a.yaml --dry-run --listen 127.0.0.1:1 --record=run.jsonl";
-        let expected = Arguments {
+        let expected = Start {
             dry_run: true,
-            listen: ([127, 0, 0, 1], 1).into(),
+            listen: Some(([127, 0, 0, 1], 1).into()),
             record: Some("run.jsonl".into()),
             ..plain()
         };

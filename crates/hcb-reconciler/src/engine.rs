@@ -1,12 +1,13 @@
 //! How the reconciler reads a scheduling engine and tells it what was decided.
 //!
 //! An engine is a folder beside this file: what it watches and which facts its objects make, its pace, and the
-//! changes that release, nudge and so on. [`of`] names it.
+//! changes that release, nudge and so on. [`registry`] names it.
 
 pub mod admiralty;
 pub mod change;
 pub mod kubernetes;
 pub mod object;
+pub mod registry;
 pub mod watch;
 
 use crate::core::demand::Demand;
@@ -17,7 +18,6 @@ use hcb_api::explanation::Explanation;
 use hcb_api::gate::Gate;
 use jiff::Timestamp;
 use std::fmt::Debug;
-use std::sync::Arc;
 use watch::Watch;
 
 /// A scheduling engine, as the reconciler sees it.
@@ -61,9 +61,4 @@ pub trait Engine: Debug + Send + Sync {
     /// Takes the stale refusal off a candidate, by namespace and name, that a place is reserved for: one change after
     /// another, in the candidate's cluster. None where candidates have no such condition.
     fn unstick(&self, candidate: &(String, String)) -> Vec<Change>;
-}
-
-/// The engine of a configuration. There is one so far; a second needs its name in the configuration.
-pub fn of(_config: &ReconcilerConfig) -> Arc<dyn Engine> {
-    Arc::new(admiralty::Admiralty)
 }

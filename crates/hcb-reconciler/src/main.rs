@@ -3,11 +3,11 @@
 mod arguments;
 
 use anyhow::{Context, anyhow};
-use arguments::{Arguments, Request};
+use arguments::Request;
 use hcb_reconciler::core::record::compare;
-use hcb_reconciler::engine;
-use hcb_reconciler::runtime::open_if_down::{DOWN_AFTER, open_if_down, summary};
-use hcb_reconciler::runtime::{config_file, run};
+use hcb_reconciler::engine::registry;
+use hcb_reconciler::runtime::config_file;
+use hcb_reconciler::runtime::start::{Start, start};
 use std::fs::File;
 use std::io::{BufReader, Write};
 use std::path::Path;
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         Request::Help => say(arguments::USAGE).map(|()| ExitCode::SUCCESS),
         Request::Version => say(env!("CARGO_PKG_VERSION")).map(|()| ExitCode::SUCCESS),
         Request::Replay { record, config } => replay(&record, config.as_deref()),
-        Request::Run(arguments) => start(arguments),
+        Request::Run(arguments) => run(arguments),
     };
     done.unwrap_or_else(|error| {
         let _ = writeln!(std::io::stderr(), "hcb-reconciler: {error:#}");
@@ -55,36 +55,11 @@ fn report(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-fn start(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_writer(std::io::stderr)
-        .with_env_filter(filter)
-        .init();
-    let config = config_file::load(&arguments.config)?;
-    let engine = engine::of(&config);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
-    if arguments.open_if_down {
-        let namespace = run::namespace();
-        let opened = open_if_down(&config, &*engine, &namespace, DOWN_AFTER);
-        report(&summary(runtime.block_on(opened)?));
-        return Ok(ExitCode::SUCCESS);
+fn run(arguments: Start) -> anyhow::Result<ExitCode> {
+    let config = config_file::load(&arguments.path)?;
+    if let Some(summary) = start(config, arguments)? {
+        report(&summary);
     }
-    let options = run::Options {
-        dry_run: arguments.dry_run,
-        listen: Some(arguments.listen),
-        record: arguments.record,
-        identity: run::identity(),
-        namespace: run::namespace(),
-    };
-    let reload = config_file::reload(arguments.config);
-    runtime.block_on(run::run(config, engine, reload, options))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -95,7 +70,7 @@ fn replay(record: &Path, config: Option<&Path>) -> anyhow::Result<ExitCode> {
     let mut said = Ok(());
     let compared = compare(
         BufReader::new(file),
-        |config| engine::of(config).pacing(),
+        |config| registry::of(config).pacing(),
         config.as_ref(),
         |line| {
             if said.is_ok() {

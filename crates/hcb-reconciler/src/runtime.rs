@@ -10,5 +10,6 @@ pub mod metrics;
 pub mod open_if_down;
 pub mod run;
 mod serve;
+pub mod start;
 mod unstick;
 mod watch;

@@ -10,8 +10,8 @@ use hcb_reconciler::core::demand::Demand;
 use hcb_reconciler::core::facts::{Fact, State};
 use hcb_reconciler::core::observation::ClusterState;
 use hcb_reconciler::core::record::{Line, replay};
-use hcb_reconciler::engine;
 use hcb_reconciler::engine::admiralty::PACING;
+use hcb_reconciler::engine::registry;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -58,7 +58,7 @@ fn story(record: &str) -> Story {
     let mut story = Story::default();
     replay(
         record.as_bytes(),
-        |config| engine::of(config).pacing(),
+        |config| registry::of(config).pacing(),
         None,
         |state, config, replayed| {
             story.decisions += 1;

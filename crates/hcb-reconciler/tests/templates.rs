@@ -3,7 +3,7 @@
 use hcb_reconciler::core::decision::{Decision, Outcome, Period};
 use hcb_reconciler::core::explain::reason;
 use hcb_reconciler::core::record::replay;
-use hcb_reconciler::engine;
+use hcb_reconciler::engine::registry;
 use hcb_reconciler::runtime::metrics::Metrics;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -29,7 +29,7 @@ fn exported() -> String {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let record = here.join("../../tests/upgrade/0.1.0/records/first.jsonl");
     let record = BufReader::new(File::open(record).expect("a record"));
-    let pacing_of = |config: &_| engine::of(config).pacing();
+    let pacing_of = |config: &_| registry::of(config).pacing();
     replay(record, pacing_of, None, |state, config, replayed| {
         let (observation, memory) = (&state.observer.observation, &state.memory);
         metrics.decided(observation, config, memory, &replayed.now, replayed.at);

@@ -148,6 +148,7 @@ fn config(model: &Model, engine: &dyn SchedulingEngine) -> ReconcilerConfig {
         api_version: config::API_VERSION.to_owned(),
         kind: config::KIND.to_owned(),
         cloud: model.name.clone(),
+        engine: scheduling.engine,
         tiers: model.tiers.clone(),
         burst: after(scheduling.burst_after),
         fall_back: after(scheduling.fall_back_after),

@@ -1,9 +1,9 @@
 //! What is free: where a demand fits on nodes that are there, or on nodes that an autoscaler would add.
 
 use super::demand::Demand;
-use super::observation::{ClusterState, NodeState};
+use super::observation::{ClusterState, NodeState, Observation};
 use hcb_api::amounts::{Amounts, suffices, take};
-use hcb_api::config::{Cluster, Pool};
+use hcb_api::config::{Cluster, Pool, ReconcilerConfig};
 use hcb_api::node_pool::{admits, whole};
 use hcb_api::requirements::PodRequirements;
 use std::collections::{BTreeMap, HashMap};
@@ -225,6 +225,15 @@ pub fn node_counts(cluster: &Cluster, state: &ClusterState) -> Vec<u32> {
 /// What the nodes of a cluster cost an hour, as they are seen.
 pub fn hourly_cost(cluster: &Cluster, state: &ClusterState) -> f64 {
     cost(cluster, &node_counts(cluster, state))
+}
+
+/// What the nodes of the tiers after the first cost an hour: what bursting costs.
+pub fn burst_cost(observation: &Observation, config: &ReconcilerConfig) -> f64 {
+    let clusters = config.clusters.iter().zip(&observation.clusters);
+    clusters
+        .filter(|(cluster, _)| config.tier(cluster) > 0)
+        .map(|(cluster, state)| hourly_cost(cluster, state))
+        .sum()
 }
 
 /// What so many nodes cost an hour.

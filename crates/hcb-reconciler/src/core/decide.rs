@@ -9,7 +9,7 @@ mod pace;
 mod recall;
 mod reminders;
 
-use super::capacity::{self, Capacity, Placement};
+use super::capacity::{Capacity, Placement};
 use super::decision::{Decision, Nudge, Outcome, Release, Verdict};
 use super::demand::Demand;
 use super::gates;
@@ -28,15 +28,6 @@ use std::time::Duration;
 pub const GIVE_UP_AFTER: Duration = Duration::from_secs(600);
 /// How long a tier that can add nodes of its own has to do so, before demands leave it.
 pub const GROW_WITHIN: Duration = Duration::from_secs(300);
-
-/// What the nodes of the tiers after the first cost an hour: what bursting costs.
-pub fn hourly_cost(observation: &Observation, config: &ReconcilerConfig) -> f64 {
-    let clusters = config.clusters.iter().zip(&observation.clusters);
-    clusters
-        .filter(|(cluster, _)| config.tier(cluster) > 0)
-        .map(|(cluster, state)| capacity::hourly_cost(cluster, state))
-        .sum()
-}
 
 /// Decides, at the pace of an engine.
 pub fn decide(

@@ -1,6 +1,6 @@
 //! What is remembered between decisions, and what of it outlives a leader or a configuration.
 
-use super::decide::hourly_cost;
+use super::capacity::burst_cost;
 use super::decision::Decision;
 use super::demand::Demand;
 use super::observation::Observation;
@@ -66,7 +66,7 @@ impl Memory {
             self.last_active = Some(now);
         }
         self.scheduler_free.get_or_insert(now);
-        spending::count(&mut self.ledger, hourly_cost(observation, config), now);
+        spending::count(&mut self.ledger, burst_cost(observation, config), now);
     }
 
     /// The engine was nudged to look at a demand.

@@ -4,7 +4,6 @@
 
 use super::demand::Demand;
 use super::pacing::Pacing;
-use super::weights::REMEMBERED_FOR;
 use hcb_api::amounts::{Amounts, add, take};
 use hcb_api::gate::Gate;
 use hcb_api::requirements::{PodRequirements, Taint};
@@ -13,6 +12,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// How long a failure is held against a cluster.
+pub const REMEMBERED_FOR: Duration = Duration::from_secs(900);
 
 /// What is seen at one time.
 #[derive(Debug, Clone, Default)]

@@ -1,6 +1,6 @@
 //! The status: what the reconciler sees and decided last, as one document.
 
-use super::decide::hourly_cost;
+use super::capacity::burst_cost;
 use super::decision::Decision;
 use super::demand::Demand;
 use super::explain::{Explainer, human, reason};
@@ -25,7 +25,7 @@ pub fn status(
     leader: &str,
     now: Timestamp,
 ) -> Status {
-    let hour = hourly_cost(observation, config);
+    let hour = burst_cost(observation, config);
     let budget = config.budget.as_ref();
     let mut waiting = BTreeMap::new();
     for verdict in &decision.verdicts {

@@ -5,12 +5,9 @@ use super::observation::{ClusterState, Observation};
 use hcb_api::config::{Cluster, ReconcilerConfig};
 use hcb_api::status::LiveWeight;
 use jiff::Timestamp;
-use std::time::Duration;
 
 /// A cluster with less than this share of its limits left counts as loaded.
 const SPARE: f64 = 0.25;
-/// How long a failure is held against a cluster.
-pub const REMEMBERED_FOR: Duration = Duration::from_secs(900);
 
 /// The weights of all clusters, in the order of the configuration.
 pub fn live_weights(

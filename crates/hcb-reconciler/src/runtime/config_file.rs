@@ -1,6 +1,5 @@
 //! The file of the configuration, which may change while a reconciler runs.
 
-use super::run::Reload;
 use hcb_api::config::ReconcilerConfig;
 use hcb_source::diag::{Diagnostics, text};
 use hcb_source::source::Sources;
@@ -25,6 +24,9 @@ pub enum ConfigError {
     #[error("{0}")]
     NotUnderstood(String),
 }
+
+/// Reads the configuration anew.
+pub type Reload = Box<dyn FnMut() -> Option<Result<ReconcilerConfig, ConfigError>> + Send>;
 
 /// Reads a configuration.
 ///

@@ -1,6 +1,6 @@
 //! What Prometheus reads. Names and units follow its conventions.
 
-use crate::core::decide::hourly_cost;
+use crate::core::capacity::burst_cost;
 use crate::core::decision::Decision;
 use crate::core::explain::reason;
 use crate::core::memory::Memory;
@@ -245,7 +245,7 @@ impl Metrics {
         let oldest = waiting.map(|pod| pod.created).min().unwrap_or(now);
         self.longest_wait
             .set(oldest.duration_until(now).as_secs_f64().max(0.0));
-        let hourly = hourly_cost(observation, config);
+        let hourly = burst_cost(observation, config);
         self.cost.set(hourly);
         self.spent.set(memory.ledger.spent);
         self.forecast

@@ -2,7 +2,7 @@
 
 use super::act::{self, REQUEST, attempt};
 use super::clock::Clock;
-use super::config_file::ConfigError;
+use super::config_file::Reload;
 use super::connect::{self, ConnectError};
 use super::events::EventWriter;
 use super::lease;
@@ -79,9 +79,6 @@ pub fn namespace() -> String {
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
-
-/// Reads the configuration anew.
-pub type Reload = Box<dyn FnMut() -> Option<Result<ReconcilerConfig, ConfigError>> + Send>;
 
 /// Why a reconciler does not run.
 #[derive(Debug, thiserror::Error)]

@@ -46,14 +46,7 @@ pub struct Scheduling {
     pub reconciler: Reconciler,
 }
 
-/// What sends pods to other clusters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum SchedulingEngine {
-    /// Admiralty, with a proxy scheduler of hcb's.
-    #[default]
-    Admiralty,
-}
+pub use hcb_api::config::SchedulingEngine;
 
 /// When the next tier opens.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
