@@ -6,6 +6,7 @@
 
 mod changes;
 mod chaperons;
+mod context;
 mod nodes;
 mod pacing;
 mod pods;
@@ -17,16 +18,14 @@ use super::watch::Watch;
 use crate::core::demand::Demand;
 use crate::core::pacing::Pacing;
 use chaperons::Chaperons;
+use context::ClusterContext;
 use hcb_api::config::{Cluster, ReconcilerConfig};
 use hcb_api::explanation::Explanation;
 use hcb_api::gate::Gate;
-use hcb_api::requirements::PodRequirements;
 use jiff::Timestamp;
 use nodes::Nodes;
 pub use pacing::PACING;
 use pods::Pods;
-use std::collections::HashMap;
-use std::sync::Arc;
 
 /// Pods that are over hold no room any more, and are not looked at.
 const UNFINISHED: &str = "status.phase!=Succeeded,status.phase!=Failed";
@@ -34,36 +33,6 @@ const UNFINISHED: &str = "status.phase!=Succeeded,status.phase!=Failed";
 /// The engine Admiralty.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Admiralty;
-
-/// What reading the objects of one cluster takes.
-#[derive(Debug)]
-struct ClusterContext {
-    /// The cluster's index in the configuration.
-    cluster: usize,
-    /// Whether jobs are created in it.
-    is_source: bool,
-    /// The clusters' names.
-    names: Vec<String>,
-    /// The clusters' names by those of their virtual nodes.
-    virtual_nodes: HashMap<String, String>,
-    /// What pods ask for, by their uids: it never changes, and is costly to read.
-    requirements: HashMap<String, Arc<PodRequirements>>,
-}
-
-impl ClusterContext {
-    fn new(config: &ReconcilerConfig, cluster: usize) -> Self {
-        let clusters = || config.clusters.iter();
-        Self {
-            cluster,
-            is_source: cluster == config.source(),
-            names: clusters().map(|cluster| cluster.name.clone()).collect(),
-            virtual_nodes: clusters()
-                .map(|cluster| (cluster.virtual_node.clone(), cluster.name.clone()))
-                .collect(),
-            requirements: HashMap::new(),
-        }
-    }
-}
 
 impl Engine for Admiralty {
     fn pacing(&self) -> Pacing {

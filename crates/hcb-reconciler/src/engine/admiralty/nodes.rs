@@ -1,6 +1,6 @@
 //! Nodes: real ones, and the virtual ones by which Admiralty shows clusters to the scheduler of the source.
 
-use super::ClusterContext;
+use super::context::ClusterContext;
 use crate::core::facts::{Fact, Watched};
 use crate::engine::kubernetes::{NodeSpec, NodeStatus, node_state};
 use crate::engine::object::{Object, WatchedKind};

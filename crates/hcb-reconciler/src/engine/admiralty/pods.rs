@@ -1,6 +1,6 @@
 //! Pods: in the source, those that Admiralty made proxies of; in every cluster, its candidates and all others.
 
-use super::ClusterContext;
+use super::context::ClusterContext;
 use crate::core::demand::{Demand, DemandKind, JobName};
 use crate::core::facts::{Fact, Watched};
 use crate::core::observation::ClusterPod;
@@ -76,10 +76,6 @@ impl WatchedKind for Pods {
 }
 
 impl ClusterContext {
-    pub(super) fn index(&self, cluster: &str) -> Option<usize> {
-        self.names.iter().position(|name| name == cluster)
-    }
-
     fn demand(&mut self, uid: String, pod: &Object<Pods>) -> Demand {
         let metadata = &pod.metadata;
         let known = self.requirements.get(&uid).cloned();
