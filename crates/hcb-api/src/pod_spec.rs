@@ -37,6 +37,9 @@ pub struct PodSpec {
     #[serde(default)]
     node_selector: BTreeMap<String, String>,
     affinity: Option<Affinity>,
+    /// What others wait for before the pod may be scheduled.
+    #[serde(default)]
+    pub scheduling_gates: Vec<Value>,
     /// Higher goes first.
     #[serde(default)]
     pub priority: i32,

@@ -2,6 +2,8 @@
 //! from. It stands in a `ConfigMap` of the reconciler's namespace.
 
 use crate::explanation::{Explanation, Written};
+use crate::money::Money;
+use crate::spending::Spending;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde::{Deserialize, Serialize};
@@ -20,6 +22,27 @@ impl Status {
     pub fn of_map(map: &ConfigMap) -> Result<Option<Self>, serde_json::Error> {
         let text = map.data.as_ref().and_then(|data| data.get(KEY));
         text.map(|text| serde_json::from_str(text)).transpose()
+    }
+}
+
+impl Status {
+    /// What the next leader goes on from, with what each cluster cost an hour. `spending` is what was read from its own
+    /// object, where it is there; where 0.1.0 has counted on since, that holds.
+    pub fn handover(&self, spending: Option<Spending>) -> Handover {
+        let mut spending = spending.unwrap_or_default();
+        let burst = self.tiers.iter().map(|tier| tier.name.as_str());
+        let burst: Vec<_> = burst.collect();
+        let clusters = self.clusters.iter();
+        let clusters = clusters.filter(|cluster| burst.contains(&cluster.tier.as_str()));
+        let costs = clusters.map(|cluster| {
+            let per_hour = cluster.seen.then(|| Money::of_number(cluster.hourly_cost));
+            (cluster.name.as_str(), per_hour)
+        });
+        spending.take_over(&self.handover.ledger, costs);
+        Handover {
+            spending: Some(spending),
+            ..self.handover.clone()
+        }
     }
 }
 
@@ -63,6 +86,10 @@ pub struct ClusterStatus {
     pub drain: bool,
     /// Its nodes, without virtual ones.
     pub nodes: usize,
+    /// Nodes of no pool of the spec that Workloads could use, by name, as far as they are listed. Each costs as much as
+    /// the cluster's dearest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown_nodes: Vec<String>,
     /// What pods can use of them.
     pub allocatable: Written,
     /// What is left of that.
@@ -168,8 +195,11 @@ pub struct Ledger {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Handover {
-    /// What was spent this month.
+    /// What was spent this month, as 0.1.0 reads it.
     pub ledger: Ledger,
+    /// What was spent, where it is known from [`crate::spending::CONFIG_MAP`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spending: Option<Spending>,
     /// By how much each cluster is behind its share.
     pub credits: BTreeMap<String, f64>,
     /// The tiers, as they were left.

@@ -62,7 +62,13 @@ fn story(record: &str) -> Story {
         None,
         |state, config, replayed| {
             story.decisions += 1;
-            if replayed.now != replayed.before {
+            // The node of the system costs nothing any more, since no Workload can use it.
+            let counted = Decision {
+                hourly_cost: replayed.before.hourly_cost,
+                ..replayed.now.clone()
+            };
+            let is_cheaper = replayed.now.hourly_cost <= replayed.before.hourly_cost;
+            if counted != replayed.before || !is_cheaper {
                 story.different.push(format!("{}", replayed.at));
             }
             let problems = problems(state, config, &replayed.before, replayed.at);

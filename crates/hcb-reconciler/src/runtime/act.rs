@@ -1,12 +1,14 @@
 //! What the reconciler does to the clusters: changes that an engine made, each of one object, and the status.
 
 use super::metrics::Metrics;
+use crate::control::{Failure, Purpose};
 use crate::engine::change::{Change, Edit, ObjectRef, Patch};
 use hcb_api::names::{FIELD_MANAGER, RECONCILER};
-use hcb_api::status::{CONFIG_MAP, KEY, Status};
+use hcb_api::status::{CONFIG_MAP, KEY, Status as ReconcilerStatus};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Client;
 use kube::api::{Api, DynamicObject, Patch as KubePatch, PatchParams};
+use kube::core::Status;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -14,31 +16,47 @@ use tokio::time::timeout;
 /// The most that one request may take.
 pub(super) const REQUEST: Duration = Duration::from_secs(10);
 
-/// Does something with an object; what it came to, or none and why it is not done is said. That the object
-/// is gone or changed is no trouble: whoever looks next sees it as it is.
+/// Does what an action is for, and says why it is not done where it is not. That the object is gone or changed is no
+/// trouble: whoever looks next sees it as it is.
 pub(super) async fn attempt<T>(
+    metrics: &Metrics,
+    purpose: &Purpose,
+    work: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<(), Failure> {
+    let name = purpose.object();
+    tried(metrics, purpose.word(), name, work).await.map(drop)
+}
+
+/// As [`attempt`], for what is no action of a decision.
+pub(super) async fn tried<T>(
     metrics: &Metrics,
     what: &'static str,
     object: &str,
     work: impl Future<Output = Result<T, kube::Error>>,
-) -> Option<T> {
+) -> Result<T, Failure> {
     let problem = match timeout(REQUEST, work).await {
-        Ok(Ok(done)) => return Some(done),
-        Ok(Err(kube::Error::Api(status))) if matches!(status.code, 404 | 409 | 422) => {
-            tracing::debug!(
-                object,
-                what,
-                problem = status.message,
-                "not done: it changed"
-            );
-            return None;
+        Ok(Ok(done)) => return Ok(done),
+        Ok(Err(kube::Error::Api(status))) if is_of_change(&status) => {
+            let problem = status.message;
+            tracing::debug!(object, what, problem, "not done: it changed");
+            return Err(Failure::Changed);
         }
         Ok(Err(error)) => error.to_string(),
         Err(_) => "no answer in time".to_owned(),
     };
     metrics.failed(what);
     tracing::warn!(object, what, problem, "not done");
-    None
+    Err(Failure::Refused(problem))
+}
+
+/// Whether an API server says that an object is gone, or is not what it was. A patch whose test fails is as invalid for
+/// it as one that makes an object invalid; of the latter it says which fields are.
+fn is_of_change(status: &Status) -> bool {
+    let names_fields = status
+        .details
+        .as_ref()
+        .is_some_and(|details| !details.causes.is_empty());
+    matches!(status.code, 404 | 409) || (status.code == 422 && !names_fields)
 }
 
 /// Makes a change, and says whether there was anything to do.
@@ -91,7 +109,7 @@ async fn patch(
 /// Writes the status.
 pub(super) async fn write_status(
     maps: &Api<ConfigMap>,
-    status: &Status,
+    status: &ReconcilerStatus,
 ) -> Result<(), kube::Error> {
     let text = serde_json::to_string(status).map_err(kube::Error::SerdeError)?;
     let map = json!({
@@ -110,9 +128,11 @@ pub(super) async fn write_status(
 }
 
 /// Reads the status that was written last.
-pub(super) async fn read_status(maps: &Api<ConfigMap>) -> Result<Option<Status>, kube::Error> {
+pub(super) async fn read_status(
+    maps: &Api<ConfigMap>,
+) -> Result<Option<ReconcilerStatus>, kube::Error> {
     let Some(map) = maps.get_opt(CONFIG_MAP).await? else {
         return Ok(None);
     };
-    Status::of_map(&map).map_err(kube::Error::SerdeError)
+    ReconcilerStatus::of_map(&map).map_err(kube::Error::SerdeError)
 }
