@@ -42,7 +42,12 @@ impl Money {
         let time = until.duration_since(since).max(SignedDuration::ZERO);
         let hours = Decimal::from_i128_with_scale(time.as_nanos().min(i128::from(i64::MAX)), 9)
             / Decimal::from(3600);
-        Self(self.0.checked_mul(hours).unwrap_or(Decimal::MAX).round_dp(12))
+        Self(
+            self.0
+                .checked_mul(hours)
+                .unwrap_or(Decimal::MAX)
+                .round_dp(12),
+        )
     }
 
     /// So many times as much.
@@ -114,6 +119,9 @@ mod tests {
         let price = Money::of_number(0.25);
         assert_eq!(price.for_time(Timestamp::UNIX_EPOCH, hour), price);
         assert_eq!(price.for_time(hour, Timestamp::UNIX_EPOCH), Money::ZERO);
-        assert_eq!(Money::MAX.for_time(Timestamp::MIN, Timestamp::MAX), Money(Decimal::MAX));
+        assert_eq!(
+            Money::MAX.for_time(Timestamp::MIN, Timestamp::MAX),
+            Money(Decimal::MAX)
+        );
     }
 }

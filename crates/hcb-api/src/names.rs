@@ -18,6 +18,8 @@ pub const FIELD_MANAGER: &str = RECONCILER;
 pub const REPORTER: &str = "hcb.dev/reconciler";
 /// The `ConfigMap` in which the reconciler says what it sees and decided last.
 pub const STATUS: &str = "hcb-status";
+/// The `ConfigMap` in which the reconciler keeps what was spent.
+pub const LEDGER: &str = "hcb-ledger";
 /// The service account by which the reconciler reads nodes and pods of a target cluster.
 pub const READER: &str = "hcb-reader";
 /// The service account by which the source cluster sends pods to a target cluster.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The `ConfigMap` that holds it.
-pub const CONFIG_MAP: &str = "hcb-ledger";
+pub const CONFIG_MAP: &str = crate::names::LEDGER;
 /// The key in [`CONFIG_MAP`].
 pub const KEY: &str = "ledger.json";
 /// How many months are remembered. A clock that was wrong for a while must not erase the month that it comes back to.
@@ -21,6 +21,9 @@ pub const MONTHS: usize = 12;
 pub struct Spending {
     /// What was spent in each month, such as `2026-11`. The latest [`MONTHS`] are kept.
     pub months: BTreeMap<String, Money>,
+    /// When this was so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
     /// The clusters of later tiers, by name.
     pub clusters: BTreeMap<String, ClusterSpending>,
 }
@@ -51,15 +54,6 @@ impl Spending {
         self.months.get(month).copied().unwrap_or_default()
     }
 
-    /// As 0.1.0 reads it: one month, and until when it is counted.
-    pub fn ledger(&self, month: &str) -> Ledger {
-        Ledger {
-            month: month.to_owned(),
-            spent: self.of_month(month).as_number(),
-            until: self.clusters.values().map(|cluster| cluster.until).max(),
-        }
-    }
-
     /// Takes over what 0.1.0 counted: where it counted more, or longer, that holds. What was not counted since then is
     /// counted for each of the `clusters` as soon as it is seen; with the name of each comes what its nodes cost an hour
     /// when 0.1.0 saw it last, where that is known.
@@ -68,13 +62,16 @@ impl Spending {
         ledger: &Ledger,
         clusters: impl Iterator<Item = (&'a str, Option<Money>)>,
     ) {
+        let Some(until) = ledger.until else {
+            return;
+        };
+        if self.at.is_some_and(|at| until <= at) {
+            return;
+        }
         if !ledger.month.is_empty() {
             let spent = self.months.entry(ledger.month.clone()).or_default();
             *spent = (*spent).max(Money::of_number(ledger.spent));
         }
-        let Some(until) = ledger.until else {
-            return;
-        };
         for (name, per_hour) in clusters {
             let cluster = self
                 .clusters

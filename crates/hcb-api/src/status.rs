@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The `ConfigMap` that holds the status.
-pub const CONFIG_MAP: &str = "hcb-status";
+pub const CONFIG_MAP: &str = crate::names::STATUS;
+/// The most that is written of it, in bytes. A `ConfigMap` may hold 1 MiB.
+pub const LONGEST: usize = 256 * 1024;
 /// The key of the status in [`CONFIG_MAP`].
 pub const KEY: &str = "status.json";
 
@@ -43,6 +45,23 @@ impl Status {
             spending: Some(spending),
             ..self.handover.clone()
         }
+    }
+}
+
+impl Status {
+    /// As JSON of at most so many bytes: with fewer pods that wait, where all of them would be too long. The rest grows
+    /// with the number of clusters only, by less than a kilobyte for each.
+    ///
+    /// # Errors
+    /// Where it cannot be JSON.
+    pub fn to_bounded_json(&self, most: usize) -> Result<String, serde_json::Error> {
+        let mut text = serde_json::to_string(self)?;
+        let mut shorter = self.clone();
+        while text.len() > most && !shorter.longest.is_empty() {
+            shorter.longest.truncate(shorter.longest.len() / 2);
+            text = serde_json::to_string(&shorter)?;
+        }
+        Ok(text)
     }
 }
 

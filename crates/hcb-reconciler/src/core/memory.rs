@@ -6,7 +6,7 @@ use super::observation::Observation;
 use super::spending;
 use hcb_api::config::ReconcilerConfig;
 use hcb_api::spending::Spending;
-use hcb_api::status::{Handover, TierState};
+use hcb_api::status::{Handover, Ledger, TierState};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -171,7 +171,12 @@ impl Memory {
     pub fn handover(&self, config: &ReconcilerConfig, now: Timestamp) -> Handover {
         let clusters = config.clusters.iter().map(|cluster| cluster.name.clone());
         Handover {
-            ledger: self.spending.ledger(&spending::month_of(now)),
+            // With what clusters cost that cannot be seen: 0.1.0 counts from here.
+            ledger: Ledger {
+                month: spending::month_of(now),
+                spent: spending::spent(&self.spending, now).as_number(),
+                until: Some(now),
+            },
             spending: None,
             credits: clusters.zip(self.credits.iter().copied()).collect(),
             tiers: config
@@ -188,9 +193,11 @@ impl Memory {
         let credit = |name: &String| handover.credits.get(name).copied().unwrap_or_default();
         let tier = |name: &String| handover.tiers.get(name).copied().unwrap_or_default();
         self.spending = handover.spending.clone().unwrap_or_default();
-        let clusters =
-            spending::burst_clusters(config).map(|(_, cluster)| (cluster.name.as_str(), None));
-        self.spending.take_over(&handover.ledger, clusters);
+        if handover.spending.is_none() {
+            let clusters = spending::burst_clusters(config);
+            let clusters = clusters.map(|(_, cluster)| (cluster.name.as_str(), None));
+            self.spending.take_over(&handover.ledger, clusters);
+        }
         // A clock that was ahead must not stop the counting.
         for cluster in self.spending.clusters.values_mut() {
             cluster.until = cluster.until.min(now);

@@ -4,7 +4,8 @@ use super::metrics::Metrics;
 use crate::control::{Failure, Purpose};
 use crate::engine::change::{Change, Edit, ObjectRef, Patch};
 use hcb_api::names::{FIELD_MANAGER, RECONCILER};
-use hcb_api::status::{CONFIG_MAP, KEY, Status as ReconcilerStatus};
+use hcb_api::spending::{self, Spending};
+use hcb_api::status::{self, Handover, LONGEST, Status as ReconcilerStatus};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Client;
 use kube::api::{Api, DynamicObject, Patch as KubePatch, PatchParams};
@@ -106,33 +107,88 @@ async fn patch(
     }
 }
 
-/// Writes the status.
+/// Writes the status, as far as there is room for it.
 pub(super) async fn write_status(
     maps: &Api<ConfigMap>,
     status: &ReconcilerStatus,
 ) -> Result<(), kube::Error> {
-    let text = serde_json::to_string(status).map_err(kube::Error::SerdeError)?;
+    let text = status.to_bounded_json(LONGEST);
+    let text = text.map_err(kube::Error::SerdeError)?;
+    write(maps, status::CONFIG_MAP, status::KEY, text).await
+}
+
+/// Writes what was spent.
+pub(super) async fn write_spending(
+    maps: &Api<ConfigMap>,
+    spending: &Spending,
+) -> Result<(), kube::Error> {
+    let text = serde_json::to_string(spending).map_err(kube::Error::SerdeError)?;
+    write(maps, spending::CONFIG_MAP, spending::KEY, text).await
+}
+
+async fn write(
+    maps: &Api<ConfigMap>,
+    name: &str,
+    key: &str,
+    text: String,
+) -> Result<(), kube::Error> {
     let map = json!({
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": CONFIG_MAP, "labels": {"app.kubernetes.io/name": RECONCILER}},
-        "data": {KEY: text},
+        "metadata": {"name": name, "labels": {"app.kubernetes.io/name": RECONCILER}},
+        "data": {key: text},
     });
-    maps.patch(
-        CONFIG_MAP,
-        &PatchParams::apply(FIELD_MANAGER).force(),
-        &KubePatch::Apply(map),
-    )
-    .await
-    .map(drop)
+    let parameters = PatchParams::apply(FIELD_MANAGER).force();
+    let patch = KubePatch::Apply(map);
+    maps.patch(name, &parameters, &patch).await.map(drop)
 }
 
-/// Reads the status that was written last.
-pub(super) async fn read_status(
+/// Why it is not known what the leader before left. Until it is, nothing is decided: a budget that is used up must not
+/// count as whole.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum HandoverError {
+    /// The API server does not answer, or refuses.
+    #[error("{0}")]
+    Request(#[from] kube::Error),
+    /// An object is there and is not understood.
+    #[error(
+        "the ConfigMap {name} is not understood: {source}; put back what was in it, or delete its data to count from nothing"
+    )]
+    NotUnderstood {
+        /// The object.
+        name: &'static str,
+        /// Why.
+        source: serde_json::Error,
+    },
+}
+
+/// Reads what the leader before left. There is nothing where there was none.
+pub(super) async fn read_handover(
     maps: &Api<ConfigMap>,
-) -> Result<Option<ReconcilerStatus>, kube::Error> {
-    let Some(map) = maps.get_opt(CONFIG_MAP).await? else {
-        return Ok(None);
-    };
-    ReconcilerStatus::of_map(&map).map_err(kube::Error::SerdeError)
+) -> Result<Option<Handover>, HandoverError> {
+    let not_understood = |name| move |source| HandoverError::NotUnderstood { name, source };
+    let map = maps.get_opt(spending::CONFIG_MAP).await?;
+    let spending = map.map(|map| Spending::of_map(&map)).transpose();
+    let spending = spending.map_err(not_understood(spending::CONFIG_MAP))?;
+    let spending = spending.flatten();
+    let map = maps.get_opt(status::CONFIG_MAP).await?;
+    let status = map.map(|map| ReconcilerStatus::of_map(&map)).transpose();
+    match (status.map(Option::flatten), spending) {
+        (Ok(Some(status)), spending) => Ok(Some(status.handover(spending))),
+        (Ok(None), None) => Ok(None),
+        (Ok(None), Some(spending)) => Ok(Some(of_spending(spending))),
+        // What the status holds beside the spending is only what is fair.
+        (Err(error), Some(spending)) => {
+            tracing::warn!(%error, "the status of before is not understood; shares and tiers begin anew");
+            Ok(Some(of_spending(spending)))
+        }
+        (Err(source), None) => Err(not_understood(status::CONFIG_MAP)(source)),
+    }
+}
+
+fn of_spending(spending: Spending) -> Handover {
+    Handover {
+        spending: Some(spending),
+        ..Handover::default()
+    }
 }

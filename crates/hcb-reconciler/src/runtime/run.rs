@@ -19,6 +19,7 @@ use crate::engine::Engine;
 use futures::{FutureExt, StreamExt, stream};
 use hcb_api::config::ReconcilerConfig;
 use hcb_api::names::SYSTEM_NAMESPACE;
+use hcb_api::spending::Spending;
 use hcb_api::status::Status;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -221,7 +222,7 @@ impl Reconciler {
                 }
             }
             let holds = *leading.borrow_and_update();
-            let leads = holds && (self.leads || self.go_on_from_status().await);
+            let leads = holds && (self.leads || self.go_on_from_handover().await);
             self.leads = leads;
             let may_act = leads && !self.options.dry_run;
             self.shared.metrics.leads(may_act);
@@ -330,23 +331,24 @@ impl Reconciler {
 
     /// Goes on from what the leader before left; says whether that is known. Without it a budget that is
     /// used up would count as whole, so nothing is decided until then.
-    async fn go_on_from_status(&mut self) -> bool {
-        match timeout(REQUEST, act::read_status(&self.maps())).await {
-            Ok(Ok(Some(status))) => self.take(Fact::TookOver(Box::new(status.handover))),
-            Ok(Ok(None)) => {}
-            Ok(Err(kube::Error::SerdeError(error))) => {
-                tracing::warn!(%error, "the status of before is not understood; a new one begins");
+    async fn go_on_from_handover(&mut self) -> bool {
+        match timeout(REQUEST, act::read_handover(&self.maps())).await {
+            Ok(Ok(handover)) => {
+                let handover = handover.map(Box::new).map(Fact::TookOver);
+                handover.into_iter().for_each(|fact| self.take(fact));
+                true
             }
             Ok(Err(error)) => {
-                tracing::warn!(%error, "the status of before cannot be read");
-                return false;
+                self.shared.metrics.failed("handover");
+                tracing::error!(%error, "nothing is decided: what was spent before is not known");
+                false
             }
             Err(_) => {
-                tracing::warn!("the status of before did not come in time");
-                return false;
+                self.shared.metrics.failed("handover");
+                tracing::warn!("nothing is decided: what was spent before did not come in time");
+                false
             }
         }
-        true
     }
 
     fn watch_clock(&self) {
@@ -491,7 +493,17 @@ impl Reconciler {
                 != (&status.clusters, &status.tiers, &status.waiting)
         });
         if (is_due || is_new) && !self.options.dry_run {
-            match timeout(REQUEST, act::write_status(&self.maps(), &status)).await {
+            let spending = Spending {
+                at: Some(now),
+                ..self.control.state.memory.spending.clone()
+            };
+            let maps = self.maps();
+            // What was spent comes first: an older one must not stand beside a newer status.
+            let work = async {
+                act::write_spending(&maps, &spending).await?;
+                act::write_status(&maps, &status).await
+            };
+            match timeout(REQUEST, work).await {
                 Ok(Ok(())) => {}
                 failed => {
                     self.shared.metrics.failed("status");
