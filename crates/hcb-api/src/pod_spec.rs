@@ -3,7 +3,7 @@
 use crate::amounts::{Amounts, add};
 use crate::labels::{CONSTRAINTS, TARGET};
 use crate::requirements::{PodRequirements, Requirement, Toleration};
-use hcb_kubernetes::Quantity;
+use hcb_kubernetes::{Object, Quantity};
 use k8s_openapi::api::core::v1::{Affinity, ResourceRequirements, Toleration as PodToleration};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as KubernetesQuantity;
 use serde::Deserialize;
@@ -80,7 +80,7 @@ pub fn requirements(
 /// `None` where it is no template of pods.
 pub fn requirements_of_template(template: &Value, names: &[String]) -> Option<PodRequirements> {
     let spec = PodSpec::deserialize(template.get("spec")?).ok()?;
-    let annotations = template.pointer("/metadata/annotations");
+    let annotations = Object(template).annotations();
     let annotations = annotations.and_then(|all| BTreeMap::deserialize(all).ok());
     let annotations: BTreeMap<String, String> = annotations.unwrap_or_default();
     let rules: PodSpec = match annotations.get(CONSTRAINTS) {

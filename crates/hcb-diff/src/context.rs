@@ -3,13 +3,13 @@
 use crate::cause::Cause;
 use crate::cloud::Cloud;
 use crate::kinds;
-use crate::object::GroupKind;
 use crate::pair::Pair;
 use crate::pods::pod_template;
 use crate::read::Area;
 use crate::report::Level;
 use hcb_api::config::Cluster;
 use hcb_api::names::RECONCILER;
+use hcb_kubernetes::GroupKind;
 
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};

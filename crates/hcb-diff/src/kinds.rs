@@ -1,6 +1,6 @@
 //! The kinds that rules know, by group and kind.
 
-use crate::object::GroupKind;
+use hcb_kubernetes::GroupKind;
 
 macro_rules! kinds {
     ($($name:ident = $group:literal $kind:literal;)*) => {

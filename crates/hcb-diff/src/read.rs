@@ -1,9 +1,9 @@
 //! Two trees to the objects that differ. Files of the same bytes are never parsed.
 
 use crate::kinds;
-use crate::object::{GroupKind, ObjectView};
 use hcb_api::labels::WORKLOAD;
 use hcb_compile::tree::HEADER;
+use hcb_kubernetes::GroupKind;
 use hcb_source::diag::{Diagnostic, Diagnostics, codes};
 use hcb_source::source::{Location, Sources};
 use rayon::prelude::*;
@@ -76,8 +76,8 @@ pub struct Object {
 }
 
 impl Object {
-    fn view(&self) -> ObjectView<'_> {
-        ObjectView(&self.value)
+    fn view(&self) -> hcb_kubernetes::Object<'_> {
+        hcb_kubernetes::Object(&self.value)
     }
 
     /// `kind`.
@@ -106,14 +106,14 @@ impl Object {
     }
 
     /// The annotation of this name.
-    pub fn annotation(&self, name: &str) -> &str {
+    pub fn annotation(&self, name: &str) -> Option<&str> {
         self.view().annotation(name)
     }
 
     /// The workload of a Job whose name changes with its content.
     pub fn workload(&self) -> Option<&str> {
         let workload = self.view().label(WORKLOAD);
-        (self.group_kind() == kinds::JOB && !workload.is_empty()).then_some(workload)
+        workload.filter(|name| self.group_kind() == kinds::JOB && !name.is_empty())
     }
 
     /// What a reader calls it: the workload's name for a Job, else its own.

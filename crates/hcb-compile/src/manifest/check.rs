@@ -141,13 +141,7 @@ fn check_identity_in(model: &Model, units: &[&RenderedUnit]) -> Diagnostics {
     let mut seen: HashMap<_, &Manifest> = HashMap::new();
     for unit in units {
         for manifest in &unit.manifests {
-            let identity = (
-                manifest.group(),
-                manifest.kind(),
-                manifest.namespace(),
-                manifest.name(),
-            );
-            let Some(first) = seen.insert(identity, manifest) else {
+            let Some(first) = seen.insert(manifest.object().identity(), manifest) else {
                 continue;
             };
             let cluster = &model.clusters[unit.unit.cluster].name;

@@ -134,16 +134,15 @@ impl Account {
 /// What controllers create of an object: the jobs of a cron job, and the pods of whatever has a
 /// template of some. A policy about pods alone is decided here too, and not only in the cluster.
 pub fn children(object: &Json) -> Vec<Json> {
-    let kind = Object::new(object).kind();
-    let owner = &object["metadata"];
-    let name = Object::new(object).name();
+    let owner = Object(object);
+    let name = owner.name();
     let made = |api_version: &str, kind: &str, template: &Json, name: &str| {
         let mut metadata = match &template["metadata"] {
             Json::Object(metadata) => Json::Object(metadata.clone()),
             _ => json!({}),
         };
         metadata["name"] = name.into();
-        metadata["namespace"] = owner["namespace"].clone();
+        metadata["namespace"] = owner.metadata("namespace").cloned().into();
         json!({
             "apiVersion": api_version,
             "kind": kind,
@@ -151,7 +150,7 @@ pub fn children(object: &Json) -> Vec<Json> {
             "spec": template["spec"],
         })
     };
-    match kind {
+    match owner.kind() {
         "CronJob" => {
             // The minute that the job is for.
             let job = made(

@@ -6,8 +6,8 @@ mod expression;
 use super::environment::{environment, variable_type};
 use super::{Action, AdmissionPolicy, Binding, FailurePolicy, Validation};
 use hcb_cel::{self, Environment, Type};
-use hcb_kubernetes::names;
 use hcb_kubernetes::schema::{self, KubernetesVersion};
+use hcb_kubernetes::{Object, names};
 use hcb_source::diag::{Diagnostic, Diagnostics, codes, suggest};
 use hcb_source::yaml::{Node, Step, steps_of_pointer};
 use k8s_openapi::api::admissionregistration::v1::{
@@ -76,8 +76,12 @@ fn read_spec<T: DeserializeOwned>(
     kind: &str,
     diagnostics: &mut Diagnostics,
 ) -> Option<T> {
-    for (field, wanted) in [("apiVersion", API_VERSION), ("kind", kind)] {
-        if document.get(field).and_then(Json::as_str) != Some(wanted) {
+    let object = Object(document);
+    for (field, found, wanted) in [
+        ("apiVersion", object.api_version(), API_VERSION),
+        ("kind", object.kind(), kind),
+    ] {
+        if found != wanted {
             let message = format!("`{field}` must be `{wanted}`");
             shape(node, &[field], message, diagnostics);
             return None;
@@ -129,16 +133,17 @@ fn shape(node: &Node, path: &[&str], message: impl Into<String>, diagnostics: &m
 }
 
 fn name_of(node: &Node, document: &Json, diagnostics: &mut Diagnostics) -> Option<String> {
-    let name = document.pointer("/metadata/name").and_then(Json::as_str);
-    if name.is_none_or(str::is_empty) {
+    let name = Object(document).name();
+    if name.is_empty() {
         shape(
             node,
             &["metadata"],
             "`metadata.name` is missing",
             diagnostics,
         );
+        return None;
     }
-    name.map(str::to_owned)
+    Some(name.to_owned())
 }
 
 fn read_binding(
