@@ -17,7 +17,7 @@ pub mod suite;
 
 use crate::memo::{Cache, Keep};
 use admission::{AdmissionPolicy, Binding};
-use hcb_source::diag::Rule;
+use hcb_source::diag::{Rule, suggest};
 use hcb_source::source::Location;
 use hcb_spec::spec::{PolicyAction, PolicyParam};
 use serde_json::Value as Json;
@@ -35,6 +35,14 @@ pub const MESH_IMAGES: &str = "meshImages";
 
 /// The key of a policy's parameters that hcb fills with the namespaces of workloads, a line each.
 pub const WORKLOAD_NAMESPACES: &str = "workloadNamespaces";
+
+/// What to do about an expression that does not compile: what the compiler says, or which name was probably meant.
+fn help_with(error: &hcb_cel::CompileError) -> Option<String> {
+    error.help.clone().or_else(|| {
+        let unknown = error.unknown.as_ref()?;
+        suggest(&unknown.name, unknown.known.iter().map(String::as_str))
+    })
+}
 
 /// What was judged already.
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! `kind: SpecPolicy`: what is asked of the spec itself, of each cluster, or of each workload, where
 //! no admission policy could see it. Its expressions are CEL, as those of Kubernetes.
 
-use super::Caches;
 use super::settings::InForce;
+use super::{Caches, help_with};
 use crate::memo::Fingerprint;
 use hcb_cel::{Activation, Environment, Program, Type, Value};
 use hcb_source::diag::{Diagnostic, Diagnostics, codes};
@@ -260,7 +260,7 @@ impl Reader<'_> {
                         format!("this is no expression that can be used: {}", error.message),
                     )
                     .at(self.document.locate(&steps), "in this expression")
-                    .maybe_help(error.help),
+                    .maybe_help(help_with(&error)),
                 );
                 None
             }

@@ -8,7 +8,7 @@ use super::{Action, AdmissionPolicy, Binding, FailurePolicy, Validation};
 use hcb_cel::{self, Environment, Type};
 use hcb_kubernetes::schema::{self, KubernetesVersion};
 use hcb_kubernetes::{Object, names};
-use hcb_source::diag::{Diagnostic, Diagnostics, codes, suggest};
+use hcb_source::diag::{Diagnostic, Diagnostics, codes, did_you_mean, suggest};
 use hcb_source::yaml::{Node, Step, steps_of_pointer};
 use k8s_openapi::api::admissionregistration::v1::{
     ValidatingAdmissionPolicyBindingSpec, ValidatingAdmissionPolicySpec,
@@ -92,9 +92,9 @@ fn read_spec<T: DeserializeOwned>(
     for violation in &violations {
         let steps = steps_of_pointer(node, &violation.pointer);
         let help = violation
-            .suggestion
+            .unknown
             .as_ref()
-            .map(|near| format!("did you mean `{near}`?"));
+            .and_then(|unknown| did_you_mean(&unknown.name, unknown.known()));
         diagnostics.push(
             Diagnostic::error(codes::POLICY_SHAPE, violation.message.clone())
                 .at(node.locate(&steps), "here")
