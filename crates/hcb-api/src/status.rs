@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The `ConfigMap` that holds the status.
-pub const CONFIG_MAP: &str = "hcb-status";
+pub const CONFIG_MAP: &str = crate::names::STATUS;
 /// The key of the status in [`CONFIG_MAP`].
 pub const KEY: &str = "status.json";
 

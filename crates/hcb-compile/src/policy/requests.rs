@@ -5,6 +5,7 @@ use super::Caches;
 use super::admission::{Resource, User};
 use crate::manifest::{Manifest, RenderedUnit};
 use crate::plan::{Area, Unit};
+use hcb_api::names::GITOPS;
 use hcb_kubernetes::{Object, group_and_version};
 use hcb_spec::model::Model;
 use hcb_spec::spec::{Delivery, GitOpsEngine};
@@ -69,7 +70,7 @@ pub fn applier(model: &Model, unit: &Unit) -> Account {
     }
     let is_remote = model.gitops.delivery == Delivery::Hub && unit.cluster != model.gitops.hub;
     let (namespace, account) = match (is_remote, model.gitops.engine) {
-        (true, _) => ("kube-system", "hcb-gitops"),
+        (true, _) => ("kube-system", GITOPS),
         (false, GitOpsEngine::Argocd) => (
             model.gitops.namespace.as_str(),
             "argocd-application-controller",
