@@ -39,10 +39,3 @@ pub trait Progress: Send + Sync {
 
 /// How many requests with data are on their way at once. Each holds a part in memory.
 pub const CONCURRENCY: usize = 4;
-
-/// The first `digits` hexadecimal digits of the SHA-256 of a text; at most 64.
-fn short_digest(text: &str, digits: usize) -> String {
-    let mut hex = sign::hex_sha256(text.as_bytes());
-    hex.truncate(digits);
-    hex
-}
