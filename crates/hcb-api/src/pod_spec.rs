@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_counts_before_it_is_there_and_once_when_it_is() {
+    fn the_requests_of_an_istio_proxy_count_exactly_once() {
         let proxy = |name: &str| {
             json!({
                 "name": name,

@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_has_places_of_its_own() {
+    fn each_run_has_its_own_places() {
         let cases = [
             ("s3://models/mnist/", "s3://models/mnist/run-1/"),
             ("s3://models/", "s3://models/run-1/"),
