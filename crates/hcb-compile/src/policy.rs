@@ -27,14 +27,14 @@ use std::sync::Arc;
 
 /// The label of the namespaces that built-in policies guard. Every namespace of workloads has it;
 /// put it on another namespace to have that guarded too.
-pub const GUARDED: (&str, &str) = ("hcb.dev/policies", "enforced");
+pub(crate) const GUARDED: (&str, &str) = ("hcb.dev/policies", "enforced");
 
 /// The key of a policy's parameters that hcb fills with what images of the mesh begin with; with
 /// nothing where there is no mesh.
-pub const MESH_IMAGES: &str = "meshImages";
+pub(crate) const MESH_IMAGES: &str = "meshImages";
 
 /// The key of a policy's parameters that hcb fills with the namespaces of workloads, a line each.
-pub const WORKLOAD_NAMESPACES: &str = "workloadNamespaces";
+pub(crate) const WORKLOAD_NAMESPACES: &str = "workloadNamespaces";
 
 /// What to do about an expression that does not compile: what the compiler says, or which name was probably meant.
 fn help_with(error: &hcb_cel::CompileError) -> Option<String> {

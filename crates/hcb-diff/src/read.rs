@@ -117,14 +117,14 @@ impl Object {
     }
 
     /// What a reader calls it: the workload's name for a Job, else its own.
-    pub fn known_as(&self) -> &str {
+    pub(crate) fn known_as(&self) -> &str {
         self.workload().unwrap_or_else(|| self.name())
     }
 }
 
 /// What differs between two sides.
 #[derive(Debug, Default)]
-pub struct Differing {
+pub(crate) struct Differing {
     /// Objects of files that are only before, or have other bytes after.
     pub before: Vec<Object>,
     /// Objects of files that are only after, or had other bytes before.
@@ -138,7 +138,7 @@ pub struct Differing {
 /// # Errors
 ///
 /// A file is no YAML; the findings say which, with their places in the sources.
-pub fn differing(before: &Side, after: &Side) -> Result<Differing, Unreadable> {
+pub(crate) fn differing(before: &Side, after: &Side) -> Result<Differing, Unreadable> {
     let paths: BTreeSet<&String> = before.files.keys().chain(after.files.keys()).collect();
     let paths: Vec<_> = paths.into_iter().filter(|path| is_manifest(path)).collect();
     let other: Vec<_> = paths

@@ -38,4 +38,4 @@ pub trait Progress: Send + Sync {
 }
 
 /// How many requests with data are on their way at once. Each holds a part in memory.
-pub const CONCURRENCY: usize = 4;
+pub(crate) const CONCURRENCY: usize = 4;

@@ -19,9 +19,9 @@ pub const FOLDER: &str = "policies";
 /// The file of a policy in its folder.
 pub const POLICY_FILE: &str = "policy.yaml";
 /// Its page.
-pub const PAGE_FILE: &str = "README.md";
+pub(crate) const PAGE_FILE: &str = "README.md";
 /// Its tests.
-pub const TESTS_FILE: &str = "tests.yaml";
+pub(crate) const TESTS_FILE: &str = "tests.yaml";
 
 #[derive(RustEmbed)]
 #[folder = "policies/"]

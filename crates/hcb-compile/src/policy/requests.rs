@@ -36,7 +36,7 @@ pub fn namespaces<'a>(
 }
 
 /// The same as objects, with the label that the API server gives each.
-pub fn namespace_objects<'a>(
+pub(crate) fn namespace_objects<'a>(
     namespaces: &BTreeMap<&'a str, &'a Manifest>,
 ) -> BTreeMap<&'a str, Json> {
     namespaces
@@ -80,18 +80,6 @@ pub fn applier(model: &Model, unit: &Unit) -> Account {
     Account::of_service(namespace, account)
 }
 
-/// A service account with the groups that Kubernetes puts it in.
-pub fn account_of(namespace: &str, account: &str) -> (String, Vec<String>) {
-    (
-        format!("system:serviceaccount:{namespace}:{account}"),
-        vec![
-            "system:serviceaccounts".to_owned(),
-            format!("system:serviceaccounts:{namespace}"),
-            "system:authenticated".to_owned(),
-        ],
-    )
-}
-
 impl Account {
     /// The groups as requests take them.
     pub fn groups(&self) -> Vec<&str> {
@@ -108,7 +96,7 @@ impl Account {
     }
 
     /// A service account with the groups that Kubernetes puts it in.
-    pub fn of_service(namespace: &str, account: &str) -> Self {
+    pub(crate) fn of_service(namespace: &str, account: &str) -> Self {
         Self {
             name: format!("system:serviceaccount:{namespace}:{account}"),
             groups: vec![
