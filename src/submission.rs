@@ -72,7 +72,7 @@ pub fn compiled(output: &Output, workload: &Workload) -> Option<Value> {
     }))
 }
 
-/// The name of a run: that of the workload and a suffix that is hardly ever given twice.
+/// The name of a run: that of the workload and a random suffix, so that two runs hardly ever share a name.
 pub fn run_name(workload: &str, random: u64) -> String {
     // No vowel and no digit that looks like one, so that no word comes of it.
     const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";

@@ -173,7 +173,7 @@ impl<'a> Context<'a> {
     }
 
     /// The pairs of some kinds in clusters that are there before and after: what comes or goes with its
-    /// cluster is told with that. What is only submitted is not among them: no cluster has it.
+    /// cluster is reported with that. What is only submitted is not among them: no cluster has it.
     pub(crate) fn of_kinds_that_stay<'b>(
         &'b self,
         kinds: &'b [GroupKind<'_>],

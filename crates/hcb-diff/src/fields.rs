@@ -134,7 +134,7 @@ impl Comparison<'_> {
         inner.changes.is_empty()
     }
 
-    /// What is in one list only. An item that went and one that came are told as one that changed.
+    /// What is in one list only. An item that went and one that came are shown as one that changed.
     fn set(&mut self, path: &Path, before: &[Value], after: &[Value]) {
         let mut came: Vec<_> = after.iter().collect();
         let mut went = Vec::new();

@@ -30,7 +30,7 @@ pub use environment::Environment;
 pub use failure::Error;
 pub use transport::{Lost, TrustError};
 
-/// What is told while data moves.
+/// What follows a transfer while data moves, such as a progress bar.
 pub trait Progress: Send + Sync {
     /// So many bytes more are where they should be. `sent` says whether they went over the network; bytes
     /// that were there already did not.

@@ -18,7 +18,7 @@ use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// How many days before its end an exception is told of.
+/// How many days before its end an exception is reported.
 pub const SOON: i32 = 30;
 
 /// An exception, resolved.

@@ -427,7 +427,7 @@ pub(crate) struct Found {
     error: Option<String>,
 }
 
-/// The verdict about one subject. What cannot be evaluated is told, never passed over.
+/// The verdict about one subject. What cannot be evaluated is reported, never passed over.
 fn one(policy: &SpecPolicy, values: &[(&str, &Json)]) -> Vec<Found> {
     let undecided = |error: String| {
         vec![Found {

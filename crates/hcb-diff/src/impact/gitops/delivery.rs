@@ -116,7 +116,7 @@ fn delivered(effects: &mut Effects, index: usize, pair: &Pair, engine: &Engine) 
                 "deleted, and with it everything that the chart installed",
             );
         } else if cascades {
-            // What it delivered is in the tree, so what goes with it is told too.
+            // What it delivered is in the tree, so what goes with it is reported too.
             effects.of_pair(
                 index,
                 Level::Note,
