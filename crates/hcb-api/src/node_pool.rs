@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_taint_of_the_provider_that_the_spec_repeats_is_listed_once() {
+    fn a_taint_that_the_provider_adds_and_the_spec_names_is_there_once() {
         let added = described(NodeProvider::Gke, &[]);
         assert_eq!(added.len(), 1);
         assert_eq!(described(NodeProvider::Gke, &added), added);

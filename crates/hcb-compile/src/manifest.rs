@@ -156,7 +156,7 @@ impl Manifest {
 }
 
 /// The units of each cluster, in their order.
-pub(crate) fn by_cluster<'a>(
+pub fn by_cluster<'a>(
     model: &Model,
     units: impl IntoIterator<Item = &'a RenderedUnit>,
 ) -> Vec<Vec<&'a RenderedUnit>> {

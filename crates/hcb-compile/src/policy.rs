@@ -10,6 +10,7 @@ pub mod check;
 pub mod emit;
 pub mod exceptions;
 pub mod library;
+mod misspelling;
 pub mod requests;
 pub mod settings;
 pub mod spec_policy;
@@ -17,7 +18,7 @@ pub mod suite;
 
 use crate::memo::{Cache, Keep};
 use admission::{AdmissionPolicy, Binding};
-use hcb_source::diag::{Rule, suggest};
+use hcb_source::diag::Rule;
 use hcb_source::source::Location;
 use hcb_spec::spec::{PolicyAction, PolicyParam};
 use serde_json::Value as Json;
@@ -27,22 +28,14 @@ use std::sync::Arc;
 
 /// The label of the namespaces that built-in policies guard. Every namespace of workloads has it;
 /// put it on another namespace to have that guarded too.
-pub(crate) const GUARDED: (&str, &str) = ("hcb.dev/policies", "enforced");
+pub const GUARDED: (&str, &str) = ("hcb.dev/policies", "enforced");
 
 /// The key of a policy's parameters that hcb fills with what images of the mesh begin with; with
 /// nothing where there is no mesh.
-pub(crate) const MESH_IMAGES: &str = "meshImages";
+pub const MESH_IMAGES: &str = "meshImages";
 
 /// The key of a policy's parameters that hcb fills with the namespaces of workloads, a line each.
-pub(crate) const WORKLOAD_NAMESPACES: &str = "workloadNamespaces";
-
-/// What to do about an expression that does not compile: what the compiler says, or which name was probably meant.
-fn help_with(error: &hcb_cel::CompileError) -> Option<String> {
-    error.help.clone().or_else(|| {
-        let unknown = error.unknown.as_ref()?;
-        suggest(&unknown.name, unknown.known.iter().map(String::as_str))
-    })
-}
+pub const WORKLOAD_NAMESPACES: &str = "workloadNamespaces";
 
 /// What was judged already.
 #[derive(Debug)]

@@ -33,7 +33,7 @@ pub struct InForce {
 
 impl InForce {
     /// The exceptions that hold in a cluster.
-    pub(crate) fn exceptions_in(&self, cluster: ClusterIndex) -> impl Iterator<Item = &Exception> {
+    pub fn exceptions_in(&self, cluster: ClusterIndex) -> impl Iterator<Item = &Exception> {
         self.exceptions
             .iter()
             .filter(move |exception| exception.clusters.contains(&cluster))

@@ -1,8 +1,9 @@
 //! `kind: SpecPolicy`: what is asked of the spec itself, of each cluster, or of each workload, where
 //! no admission policy could see it. Its expressions are CEL, as those of Kubernetes.
 
+use super::Caches;
+use super::misspelling::help_with;
 use super::settings::InForce;
-use super::{Caches, help_with};
 use crate::memo::Fingerprint;
 use hcb_cel::{Activation, Environment, Program, Type, Value};
 use hcb_source::diag::{Diagnostic, Diagnostics, codes};

@@ -1,7 +1,7 @@
 //! Expressions in the documents of policies: compiled, with places in the file for what is wrong.
 
 use super::{Reader, steps};
-use crate::policy::help_with;
+use crate::policy::misspelling::help_with;
 use hcb_cel::{self, CompileErrorKind, Environment, Type};
 use hcb_source::diag::{Code, Diagnostic, codes};
 use hcb_source::source::Location;
