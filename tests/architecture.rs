@@ -11,18 +11,15 @@ use std::process::Command;
 /// stands below it.
 const CRATES: [(&str, &[&str]); 10] = [
     ("hcb-source", &[]),
-    ("hcb-cel", &["hcb-source"]),
-    ("hcb-kubernetes", &["hcb-source", "hcb-cel"]),
+    ("hcb-cel", &[]),
+    ("hcb-kubernetes", &[]),
     ("hcb-transfer", &[]),
-    ("hcb-api", &["hcb-source", "hcb-cel", "hcb-kubernetes"]),
+    ("hcb-api", &["hcb-source", "hcb-kubernetes"]),
     (
         "hcb-reconciler",
-        &["hcb-source", "hcb-cel", "hcb-kubernetes", "hcb-api"],
+        &["hcb-source", "hcb-kubernetes", "hcb-api"],
     ),
-    (
-        "hcb-spec",
-        &["hcb-source", "hcb-cel", "hcb-kubernetes", "hcb-api"],
-    ),
+    ("hcb-spec", &["hcb-source", "hcb-kubernetes", "hcb-api"]),
     (
         "hcb-compile",
         &[

@@ -53,7 +53,7 @@ impl From<Engine> for hcb_spec::spec::GitOpsEngine {
 pub(super) struct Texts {
     /// The texts, by path as the user can name them.
     pub(super) sources: Sources,
-    /// What paths in the output are told relative to.
+    /// The folder that paths in the output are relative to.
     pub(super) root: PathBuf,
 }
 

@@ -1,4 +1,4 @@
-//! The status that the reconciler writes and the command line reads, and in it what the next leader goes on
+//! The status that the reconciler writes and the command line reads, and in it what the next leader continues
 //! from. It stands in a `ConfigMap` of the reconciler's namespace.
 
 use crate::explanation::{Explanation, Written};
@@ -85,7 +85,7 @@ pub struct Status {
     pub longest: Vec<WaitingPod>,
     /// What bursting costs.
     pub cost: Cost,
-    /// What the next leader goes on from.
+    /// What the next leader continues from.
     #[serde(rename = "legacy")]
     pub handover: Handover,
 }

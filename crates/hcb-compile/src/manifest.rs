@@ -126,7 +126,7 @@ pub struct RenderedChart {
 impl Manifest {
     /// The view of what every object has.
     pub fn object(&self) -> Object<'_> {
-        Object::new(&self.value)
+        Object(&self.value)
     }
 
     /// `apiVersion`.
@@ -151,7 +151,7 @@ impl Manifest {
 
     /// `metadata.namespace`; `None` for what has none.
     pub fn namespace(&self) -> Option<&str> {
-        self.object().namespace()
+        Some(self.object().namespace()).filter(|namespace| !namespace.is_empty())
     }
 }
 
@@ -332,13 +332,13 @@ const PART_OF: &str = "app.kubernetes.io/part-of";
 /// changed, a name that changes with its content.
 fn finish(value: &mut Value, template: &str, model: &Model) {
     let is_submitted = template == crate::plan::workloads::SUBMITTED;
-    if Object::new(value).is("batch", "Job") && !is_submitted {
+    if Object(value).is("batch", "Job") && !is_submitted {
         let hash = hcb_source::digest::short(&value.to_string(), 8);
-        let name = format!("{}-{hash}", Object::new(value).name());
+        let name = format!("{}-{hash}", Object(value).name());
         value["metadata"]["name"] = name.into();
     }
     // What stands for a cluster is the engine's, which may take foreign labels off it.
-    if Object::new(value).kind() != "Node"
+    if Object(value).kind() != "Node"
         && let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut)
         && let Some(labels) = metadata
             .entry("labels")

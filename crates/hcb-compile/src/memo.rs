@@ -211,7 +211,7 @@ mod tests {
     use std::cell::Cell;
 
     #[test]
-    fn what_is_written_alike_is_the_same_and_nothing_else_is() {
+    fn equal_values_have_equal_fingerprints_and_others_have_not() {
         let different = [
             json!(null),
             json!(true),
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_used_is_made_once_and_what_is_not_is_forgotten() {
+    fn a_used_entry_is_made_once_and_an_unused_one_is_forgotten() {
         let mut cache = Cache::new(true);
         let made = Cell::new(0);
         let recall = |cache: &Cache<&'static str>, of: &str| {
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_memo_that_keeps_nothing_does_not() {
+    fn a_memo_that_keeps_nothing_makes_every_entry_again() {
         let cache = Cache::new(false);
         for round in 0..3 {
             let fingerprint = || unreachable!("it is not asked for");

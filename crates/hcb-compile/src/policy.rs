@@ -10,6 +10,7 @@ pub mod check;
 pub mod emit;
 pub mod exceptions;
 pub mod library;
+mod misspelling;
 pub mod requests;
 pub mod settings;
 pub mod spec_policy;

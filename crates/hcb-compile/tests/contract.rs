@@ -143,7 +143,8 @@ fn every_name_of_hcb_in_a_template_is_one_of_the_contract() {
     use hcb_api::{gate, labels, names as of};
     let known = [
         of::RECONCILER,
-        of::STATUS, LEDGER,
+        of::STATUS,
+        of::LEDGER,
         of::OPEN_IF_DOWN,
         of::CONFIG_FOLDER,
         of::TARGETS_FOLDER,

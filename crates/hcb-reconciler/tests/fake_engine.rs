@@ -280,7 +280,7 @@ fn outcome<'a>(decision: &'a Decision, uid: &str) -> Option<&'a Outcome> {
 }
 
 #[test]
-fn an_engine_without_a_pace_has_all_that_fit_nowhere_released_at_once() {
+fn without_a_pace_of_the_engine_all_pods_that_fit_nowhere_are_released_at_once() {
     let mut history = History::new();
     for name in ["a", "b", "c", "d"] {
         history.submit(name, 4);

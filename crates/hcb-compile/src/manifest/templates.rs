@@ -4,7 +4,7 @@
 //! read back as values: no value can break out of its place, whatever it holds. A template of the
 //! user's folder takes the place of the built-in one of the same path.
 
-use hcb_source::diag::Diagnostics;
+use hcb_source::diag::{Diagnostics, did_you_mean};
 use hcb_source::source::Sources;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
@@ -79,8 +79,7 @@ impl Templates {
         for (path, text) in overrides {
             if BuiltIn::get(&path).is_none() {
                 let known: Vec<_> = BuiltIn::iter().collect();
-                let near = hcb_source::diag::nearest(&path, known.iter().map(AsRef::as_ref));
-                let notes = near.map(|near| format!("did you mean `{near}`?"));
+                let notes = did_you_mean(&path, known.iter().map(AsRef::as_ref));
                 problems.push((
                     path,
                     Problem {

@@ -331,7 +331,7 @@ fn judge(
     account: &Account,
     namespaces: &BTreeMap<&str, Json>,
 ) -> Judged {
-    let plural = |object: &Json| requests::plural(Object::new(object).kind());
+    let plural = |object: &Json| requests::plural(Object(object).kind());
     let children = requests::children(&manifest.value).into_iter();
     let asked = Asked {
         manifest,
@@ -377,7 +377,7 @@ fn verdict(
     namespaces: &BTreeMap<&str, Json>,
 ) -> Vec<Violation> {
     let ask = |object: &Json, plural: &str, account: &Account| {
-        let view = Object::new(object);
+        let view = Object(object);
         let resource = requests::resource(view.api_version(), view.kind(), plural);
         let groups = account.groups();
         let mut request = Request::create(resource, object);

@@ -104,7 +104,7 @@ pub fn emit(in_force: &InForce, cluster: ClusterIndex, units: &[RenderedUnit]) -
 }
 
 /// The policy as it stands in its file, for tests of it.
-pub fn as_written(policy: &Policy) -> Option<Emitted> {
+pub(crate) fn as_written(policy: &Policy) -> Option<Emitted> {
     let Subject::Admission(admission) = &policy.subject else {
         return None;
     };

@@ -8,6 +8,7 @@ use super::settings::unknown_policy;
 use super::spec_policy::About;
 use super::{Policy, Subject};
 use crate::manifest::{Manifest, RenderedUnit};
+use hcb_api::labels::WORKLOAD;
 use hcb_source::diag::{Diagnostic, Diagnostics, codes, suggest};
 use hcb_source::source::Location;
 use hcb_spec::model::{ClusterIndex, Model};
@@ -17,11 +18,8 @@ use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// How many days before its end an exception is told of.
+/// How many days before its end an exception is reported.
 pub const SOON: i32 = 30;
-
-/// The label that names the workload of a job.
-const WORKLOAD_LABEL: &str = "hcb.dev/workload";
 
 /// An exception, resolved.
 #[derive(Debug, Clone)]
@@ -322,5 +320,5 @@ impl Exception {
 fn is_job_of(manifest: &Manifest, workload: &ExceptedWorkload) -> bool {
     matches!(manifest.kind(), "Job" | "CronJob")
         && manifest.namespace() == Some(&workload.namespace)
-        && manifest.value["metadata"]["labels"][WORKLOAD_LABEL] == workload.name.as_str()
+        && manifest.object().label(WORKLOAD) == Some(&workload.name)
 }

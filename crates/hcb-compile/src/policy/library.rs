@@ -3,6 +3,7 @@
 use super::admission::{Action, AdmissionPolicy, Binding};
 use super::spec_policy::{self, SpecPolicy};
 use super::{Admission, Policy, Subject};
+use hcb_kubernetes::Object;
 use hcb_source::diag::{Diagnostic, Diagnostics, Rule, codes};
 use hcb_source::source::{FileId, Location, Role, Sources};
 use hcb_source::yaml::{Node, Step};
@@ -18,9 +19,9 @@ pub const FOLDER: &str = "policies";
 /// The file of a policy in its folder.
 pub const POLICY_FILE: &str = "policy.yaml";
 /// Its page.
-pub const PAGE_FILE: &str = "README.md";
+pub(crate) const PAGE_FILE: &str = "README.md";
 /// Its tests.
-pub const TESTS_FILE: &str = "tests.yaml";
+pub(crate) const TESTS_FILE: &str = "tests.yaml";
 
 #[derive(RustEmbed)]
 #[folder = "policies/"]
@@ -288,7 +289,7 @@ fn params(
                 "add `paramKind: {apiVersion: v1, kind: ConfigMap}` to its spec",
             );
         }
-        (Some(kind), Some(map)) if kind["apiVersion"] == "v1" && kind["kind"] == "ConfigMap" => map,
+        (Some(kind), Some(map)) if is_config_map(kind) => map,
         (Some(_), _) => {
             return problem(
                 place,
@@ -307,11 +308,11 @@ fn params(
             "a policy has one",
         );
     }
-    let metadata = |key: &str| map["metadata"].get(key).cloned().unwrap_or_default();
+    let object = Object(&map);
     for binding in bindings {
         let reference = &binding.document["spec"]["paramRef"];
-        if reference["name"] != metadata("name") || reference["namespace"] != metadata("namespace")
-        {
+        let text = |field: &str| reference[field].as_str().unwrap_or_default();
+        if text("name") != object.name() || text("namespace") != object.namespace() {
             return problem(
                 binding.location,
                 format!(
@@ -336,6 +337,12 @@ fn params(
     Ok(Some(map))
 }
 
+/// Whether parameters of this `paramKind` are in a `ConfigMap`.
+fn is_config_map(kind: &Json) -> bool {
+    let kind = Object(kind);
+    (kind.api_version(), kind.kind()) == ("v1", "ConfigMap")
+}
+
 /// The strongest of a binding's actions.
 fn default_action(binding: &Binding) -> PolicyAction {
     binding
@@ -358,9 +365,9 @@ fn describe(
     default: PolicyAction,
     subject: Subject,
 ) -> Policy {
-    let metadata = &document["metadata"];
-    let name = metadata["name"].as_str().unwrap_or_default().to_owned();
-    let annotation = |key: &str| metadata["annotations"][key].as_str().map(str::to_owned);
+    let object = Object(document);
+    let name = object.name().to_owned();
+    let annotation = |key: &str| object.annotation(key).map(str::to_owned);
     let title = annotation("hcb.dev/title").unwrap_or_else(|| name.clone());
     Policy {
         rule: Arc::new(Rule {

@@ -5,6 +5,7 @@ use super::Caches;
 use super::admission::{Resource, User};
 use crate::manifest::{Manifest, RenderedUnit};
 use crate::plan::{Area, Unit};
+use hcb_api::names::GITOPS;
 use hcb_kubernetes::{Object, group_and_version};
 use hcb_spec::model::Model;
 use hcb_spec::spec::{Delivery, GitOpsEngine};
@@ -35,7 +36,7 @@ pub fn namespaces<'a>(
 }
 
 /// The same as objects, with the label that the API server gives each.
-pub fn namespace_objects<'a>(
+pub(crate) fn namespace_objects<'a>(
     namespaces: &BTreeMap<&'a str, &'a Manifest>,
 ) -> BTreeMap<&'a str, Json> {
     namespaces
@@ -69,7 +70,7 @@ pub fn applier(model: &Model, unit: &Unit) -> Account {
     }
     let is_remote = model.gitops.delivery == Delivery::Hub && unit.cluster != model.gitops.hub;
     let (namespace, account) = match (is_remote, model.gitops.engine) {
-        (true, _) => ("kube-system", "hcb-gitops"),
+        (true, _) => ("kube-system", GITOPS),
         (false, GitOpsEngine::Argocd) => (
             model.gitops.namespace.as_str(),
             "argocd-application-controller",
@@ -77,18 +78,6 @@ pub fn applier(model: &Model, unit: &Unit) -> Account {
         (false, GitOpsEngine::Flux) => (model.gitops.namespace.as_str(), "kustomize-controller"),
     };
     Account::of_service(namespace, account)
-}
-
-/// A service account with the groups that Kubernetes puts it in.
-pub fn account_of(namespace: &str, account: &str) -> (String, Vec<String>) {
-    (
-        format!("system:serviceaccount:{namespace}:{account}"),
-        vec![
-            "system:serviceaccounts".to_owned(),
-            format!("system:serviceaccounts:{namespace}"),
-            "system:authenticated".to_owned(),
-        ],
-    )
 }
 
 impl Account {
@@ -107,7 +96,7 @@ impl Account {
     }
 
     /// A service account with the groups that Kubernetes puts it in.
-    pub fn of_service(namespace: &str, account: &str) -> Self {
+    pub(crate) fn of_service(namespace: &str, account: &str) -> Self {
         Self {
             name: format!("system:serviceaccount:{namespace}:{account}"),
             groups: vec![
@@ -134,16 +123,15 @@ impl Account {
 /// What controllers create of an object: the jobs of a cron job, and the pods of whatever has a
 /// template of some. A policy about pods alone is decided here too, and not only in the cluster.
 pub fn children(object: &Json) -> Vec<Json> {
-    let kind = Object::new(object).kind();
-    let owner = &object["metadata"];
-    let name = Object::new(object).name();
+    let owner = Object(object);
+    let name = owner.name();
     let made = |api_version: &str, kind: &str, template: &Json, name: &str| {
         let mut metadata = match &template["metadata"] {
             Json::Object(metadata) => Json::Object(metadata.clone()),
             _ => json!({}),
         };
         metadata["name"] = name.into();
-        metadata["namespace"] = owner["namespace"].clone();
+        metadata["namespace"] = owner.metadata("namespace").cloned().into();
         json!({
             "apiVersion": api_version,
             "kind": kind,
@@ -151,7 +139,7 @@ pub fn children(object: &Json) -> Vec<Json> {
             "spec": template["spec"],
         })
     };
-    match kind {
+    match owner.kind() {
         "CronJob" => {
             // The minute that the job is for.
             let job = made(

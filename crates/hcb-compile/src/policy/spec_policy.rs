@@ -2,6 +2,7 @@
 //! no admission policy could see it. Its expressions are CEL, as those of Kubernetes.
 
 use super::Caches;
+use super::misspelling::help_with;
 use super::settings::InForce;
 use crate::memo::Fingerprint;
 use hcb_cel::{Activation, Environment, Program, Type, Value};
@@ -260,7 +261,7 @@ impl Reader<'_> {
                         format!("this is no expression that can be used: {}", error.message),
                     )
                     .at(self.document.locate(&steps), "in this expression")
-                    .maybe_help(error.help),
+                    .maybe_help(help_with(&error)),
                 );
                 None
             }
@@ -427,7 +428,7 @@ pub(crate) struct Found {
     error: Option<String>,
 }
 
-/// The verdict about one subject. What cannot be evaluated is told, never passed over.
+/// The verdict about one subject. What cannot be evaluated is reported, never passed over.
 fn one(policy: &SpecPolicy, values: &[(&str, &Json)]) -> Vec<Found> {
     let undecided = |error: String| {
         vec![Found {

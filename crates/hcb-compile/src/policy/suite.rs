@@ -318,9 +318,9 @@ fn of_objects(policy: &Arc<Policy>, test: &Test, text: &str, case: &mut Case) {
     let groups = account.groups();
     case.objects = documents.iter().map(Node::to_json).collect();
     for object in &case.objects {
-        let view = Object::new(object);
+        let view = Object(object);
         let (kind, name) = (view.kind(), view.name());
-        let namespace = view.namespace().unwrap_or_default();
+        let namespace = view.namespace();
         let plural = requests::plural(kind);
         let mut request = Request::create(
             requests::resource(view.api_version(), kind, &plural),

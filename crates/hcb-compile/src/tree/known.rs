@@ -177,7 +177,7 @@ mod tests {
     const ALL: [&str; 3] = ["", "clusters/", "clusters/a/"];
 
     #[test]
-    fn what_was_touched_or_is_wanted_otherwise_is_read_again() {
+    fn a_file_that_was_touched_or_should_change_is_read_again() {
         let folder = tempfile::TempDir::new().expect("a folder");
         let out = folder.path().join("out");
         let (one, other) = ("clusters/a/one.yaml", "clusters/a/other.yaml");
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_and_goes_is_seen() {
+    fn new_and_removed_files_are_noticed() {
         let folder = tempfile::TempDir::new().expect("a folder");
         let out = folder.path().join("out");
         let (one, other) = ("clusters/a/one.yaml", "clusters/a/other.yaml");

@@ -1,6 +1,6 @@
 //! What the rules need to know of an engine that delivers from Git.
 
-use crate::object::GroupKind;
+use hcb_kubernetes::GroupKind;
 
 /// An engine that delivers from Git.
 #[derive(Debug)]

@@ -4,6 +4,7 @@ use super::Check;
 use super::cluster::extended_resource;
 use crate::model::{Cluster, Namespace, Quantity, Scheduling, Workload};
 use crate::spec::{self, At, DataReference};
+use hcb_api::names::SYSTEM_NAMESPACE;
 use hcb_kubernetes::{cron, image, names};
 use hcb_source::diag::{codes, suggest};
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,7 +31,7 @@ const RESERVED: [&str; 10] = [
     "kube-node-lease",
     "istio-system",
     "admiralty",
-    "hcb-system",
+    SYSTEM_NAMESPACE,
     "cert-manager",
     "external-secrets",
 ];
