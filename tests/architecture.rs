@@ -9,7 +9,7 @@ use std::process::Command;
 
 /// Each crate with the crates that it may use. Arrows only go up in this list: a crate uses none that
 /// stands below it.
-const CRATES: [(&str, &[&str]); 10] = [
+const CRATES: [(&str, &[&str]); 11] = [
     ("hcb-source", &[]),
     ("hcb-cel", &[]),
     ("hcb-kubernetes", &[]),
@@ -18,6 +18,10 @@ const CRATES: [(&str, &[&str]); 10] = [
     (
         "hcb-reconciler",
         &["hcb-source", "hcb-kubernetes", "hcb-api"],
+    ),
+    (
+        "hcb-simulator",
+        &["hcb-source", "hcb-api", "hcb-reconciler"],
     ),
     ("hcb-spec", &["hcb-source", "hcb-kubernetes", "hcb-api"]),
     (

@@ -2,7 +2,6 @@
 //! saved.
 
 use crate::money::Money;
-use crate::status::Ledger;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde::{Deserialize, Serialize};
@@ -37,6 +36,18 @@ pub struct ClusterSpending {
     pub per_hour: Option<Money>,
     /// Until when its cost is part of [`Spending::months`].
     pub until: Timestamp,
+}
+
+/// What was spent in a calendar month (UTC), counted by the nodes that were there.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ledger {
+    /// The month, such as `2026-11`.
+    pub month: String,
+    /// What was spent in it.
+    pub spent: f64,
+    /// Until when it is counted.
+    pub until: Option<Timestamp>,
 }
 
 impl Spending {

@@ -3,6 +3,7 @@
 
 use crate::explanation::{Explanation, Written};
 use crate::money::Money;
+pub use crate::spending::Ledger;
 use crate::spending::Spending;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -196,18 +197,6 @@ pub struct LiveWeight {
     pub load: f64,
     /// Less than 1 where pods were lost with their nodes of late.
     pub failures: f64,
-}
-
-/// What was spent in a calendar month (UTC), counted by the nodes that were there.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Ledger {
-    /// The month, such as `2026-11`.
-    pub month: String,
-    /// What was spent in it.
-    pub spent: f64,
-    /// Until when it is counted.
-    pub until: Option<Timestamp>,
 }
 
 /// What outlives a leader and a configuration, by the names of clusters and tiers.
