@@ -127,21 +127,6 @@ const KNOWN_CIRCLES: &[Circle] = &[
         files: &["spec.rs", "spec/"],
         reason: "the types of a document that hold each other, and their reader",
     },
-    Circle {
-        package: "hcb-compile",
-        files: &[
-            "lint.rs",
-            "lint/",
-            "manifest.rs",
-            "manifest/",
-            "plan.rs",
-            "plan/",
-            "policy.rs",
-            "policy/",
-            "providers/",
-        ],
-        reason: "providers implement traits that speak of units and of what was rendered, and the plan asks them",
-    },
 ];
 
 /// A circle between files.

@@ -1,10 +1,11 @@
 //! The whole way, from texts to the files of the tree. Pure: reading and writing are the caller's.
 
-use crate::manifest::{self, RenderedUnit, Templates};
+use crate::manifest::{self, Templates};
 use crate::memo::Keep;
 use crate::policy;
-use crate::policy::settings::InForce;
+use crate::policy::InForce;
 use crate::providers::Providers;
+use crate::rendered::RenderedUnit;
 use crate::tree::{self, Tree};
 use hcb_source::diag::Diagnostics;
 use hcb_source::source::Sources;
@@ -159,7 +160,7 @@ pub fn compile_with(
             manifest::render(&model, plan.units, templates, &memo.manifests, diagnostics);
         units.extend(policy::emit::plan(&policies, &model, &units));
         units.sort_by(|a, b| a.unit.order().cmp(&b.unit.order()));
-        let delivery = crate::providers::gitops::plan(&model, &units);
+        let delivery = crate::providers::gitops::plan(&model, providers.gitops, &units);
         units.extend(manifest::render(
             &model,
             delivery,

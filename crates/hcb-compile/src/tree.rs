@@ -15,8 +15,8 @@ pub mod compare;
 pub mod known;
 pub mod write;
 
-use crate::manifest::{MANIFESTS_PER_TASK, Manifest, RenderedUnit};
 use crate::memo::{Cache, Fingerprint, Keep};
+use crate::rendered::{MANIFESTS_PER_TASK, Manifest, RenderedUnit};
 use hcb_source::diag::{Diagnostic, Diagnostics, codes};
 use hcb_source::source::{FileId, Location, Sources};
 use hcb_spec::model::Model;

@@ -1,8 +1,14 @@
 //! cert-manager and External Secrets, where the clusters do not have them.
 
-use super::{Chart, Item, Unit, Wave, namespaces};
+use crate::unit::{Chart, Item, Unit, Wave};
 use hcb_spec::model::{ClusterIndex, Model};
 use serde_json::json;
+
+/// The namespace of cert-manager.
+pub(super) const CERT_MANAGER: &str = "cert-manager";
+
+/// The namespace of External Secrets.
+pub(super) const EXTERNAL_SECRETS: &str = "external-secrets";
 
 pub(super) fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
     let cluster = &model.clusters[index];
@@ -29,7 +35,7 @@ pub(super) fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
             "cert-manager",
             "oci://quay.io/jetstack/charts",
             &addons.cert_manager.version,
-            namespaces::CERT_MANAGER,
+            CERT_MANAGER,
             "addons/cert-manager.values.yaml",
         );
     }
@@ -38,7 +44,7 @@ pub(super) fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
             "external-secrets",
             "oci://ghcr.io/external-secrets/charts",
             &addons.external_secrets.version,
-            namespaces::EXTERNAL_SECRETS,
+            EXTERNAL_SECRETS,
             "addons/external-secrets.values.yaml",
         );
     }

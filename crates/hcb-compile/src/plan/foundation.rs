@@ -1,7 +1,9 @@
 //! Namespaces, priorities, quotas and network policies: what Kubernetes itself provides.
 
-use super::{Unit, Wave, namespaces};
+use super::addons::{CERT_MANAGER, EXTERNAL_SECRETS};
+use crate::policy::GUARDED;
 use crate::providers::Providers;
+use crate::unit::{Unit, Wave};
 use hcb_api::names;
 use hcb_spec::model::{ClusterIndex, Model, ObjectStoreKind};
 use serde_json::{Map, Value, json};
@@ -30,10 +32,10 @@ pub(super) fn plan(model: &Model, providers: &Providers<'_>, index: ClusterIndex
         }),
     );
     if model.addons.cert_manager.install {
-        namespace(namespaces::CERT_MANAGER, cluster.location, json!({}));
+        namespace(CERT_MANAGER, cluster.location, json!({}));
     }
     if model.addons.external_secrets.install {
-        namespace(namespaces::EXTERNAL_SECRETS, cluster.location, json!({}));
+        namespace(EXTERNAL_SECRETS, cluster.location, json!({}));
     }
     for workloads in &model.namespaces {
         namespace(
@@ -95,7 +97,7 @@ fn workload_labels(providers: &Providers<'_>) -> Value {
     for (key, value) in providers.scheduling.namespace_labels() {
         labels.insert(key.to_owned(), value.into());
     }
-    let (guarded, value) = crate::policy::GUARDED;
+    let (guarded, value) = GUARDED;
     labels.insert(guarded.into(), value.into());
     for (key, value) in providers
         .mesh

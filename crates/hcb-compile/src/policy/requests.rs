@@ -1,10 +1,10 @@
 //! Manifests as the API servers are asked to admit them: by whom, in which namespace, and what
 //! controllers then create of them.
 
-use super::Caches;
 use super::admission::{Resource, User};
-use crate::manifest::{Manifest, RenderedUnit};
-use crate::plan::{Area, Unit};
+use super::caches::Caches;
+use crate::rendered::{Manifest, RenderedUnit};
+use crate::unit::{Area, Unit};
 use hcb_kubernetes::{Object, group_and_version};
 use hcb_spec::model::Model;
 use hcb_spec::spec::{Delivery, GitOpsEngine};

@@ -1,14 +1,15 @@
 //! Tests of policies, beside them: objects or specs, and what a policy must say of each.
 
-use super::Caches;
 use super::admission::{Operation, Request};
+use super::caches::Caches;
 use super::check;
+use super::check_spec::{self, SpecView};
+use super::definition::{GUARDED, Policy, Subject};
 use super::emit;
+use super::in_force::InForce;
 use super::library::{self, TESTS_FILE};
+use super::requests;
 use super::requests::Account;
-use super::settings::InForce;
-use super::spec_policy::{self, Seen};
-use super::{Policy, Subject, requests};
 use crate::memo::Keep;
 use hcb_kubernetes::Object;
 use hcb_source::diag::{Diagnostic, Diagnostics, codes};
@@ -309,7 +310,7 @@ fn of_objects(policy: &Arc<Policy>, test: &Test, text: &str, case: &mut Case) {
             params
         })
         .collect();
-    let (guarded, value) = super::GUARDED;
+    let (guarded, value) = GUARDED;
     let labels = test
         .namespace_labels
         .clone()
@@ -387,10 +388,10 @@ fn of_spec(policy: &Arc<Policy>, text: &str, file: &str, case: &mut Case) {
         exceptions: Vec::new(),
         origin: spec.locate(&At::document(0)),
     };
-    for violation in spec_policy::evaluate(
+    for violation in check_spec::evaluate(
         &in_force,
         about,
-        &Seen::new(&spec, &model),
+        &SpecView::new(&spec, &model),
         &Caches::new(Keep::Nothing),
     ) {
         if let Some(error) = &violation.error {

@@ -1,12 +1,14 @@
 //! A second engine and a second mesh, which show that nothing else names the first ones.
 
-use super::mesh::{Mesh, Pair, Sidecar};
-use super::scheduling::{PodParts, Rights, SchedulingEngine};
-use super::{PlatformNamespace, Providers};
-use crate::lint::InCluster;
-use crate::manifest::{self, RenderedUnit, Templates};
+use super::Providers;
+use super::common::{Pair, PlatformNamespace};
+use super::mesh::interface::{Mesh, Sidecar};
+use super::scheduling::interface::{PodParts, Rights, SchedulingEngine};
+use crate::manifest::{self, Templates};
 use crate::memo::Keep;
-use crate::plan::{Unit, Wave};
+use crate::rendered::InCluster;
+use crate::rendered::RenderedUnit;
+use crate::unit::{Unit, Wave};
 use hcb_source::diag::{Diagnostic, Diagnostics, codes};
 use hcb_source::source::Sources;
 use hcb_spec::model::{self, Cluster, ClusterIndex, Model, ObjectStore, Workload};
@@ -159,7 +161,7 @@ fn rendered(model: &Model, providers: &Providers<'_>) -> Vec<RenderedUnit> {
     let mut diagnostics = Diagnostics::default();
     let plan = crate::plan::plan(model, providers);
     let mut units = manifest::render(model, plan.units, &templates, &caches, &mut diagnostics);
-    let delivery = super::gitops::plan(model, &units);
+    let delivery = super::gitops::plan(model, providers.gitops, &units);
     let delivery = manifest::render(model, delivery, &templates, &caches, &mut diagnostics);
     units.extend(delivery);
     manifest::check(model, &units, &caches, &mut diagnostics);
@@ -192,6 +194,7 @@ fn with_another_engine_and_mesh_nothing_of_the_first_ones_is_generated() {
     let second = Providers {
         mesh: Some(Box::new(Toy)),
         scheduling: Box::new(Toy),
+        gitops: super::gitops::of(&model),
     };
     let units = rendered(&model, &second);
     let second = texts(&units);
@@ -240,6 +243,7 @@ fn the_lints_of_the_engine_and_of_the_mesh_see_every_cluster() {
     let providers = Providers {
         mesh: Some(Box::new(Toy)),
         scheduling: Box::new(Toy),
+        gitops: super::gitops::of(&model),
     };
     let mut diagnostics = Diagnostics::default();
     let units = rendered(&model, &providers);

@@ -3,7 +3,7 @@
 //! Source: the CRD `managedclustersagentpools.containerservice.azure.com`. `count` is left out: it
 //! would be set back to what Git says with every reconciliation.
 
-use super::Scaling;
+use super::scaling::Scaling;
 use hcb_spec::spec::Aks;
 use serde_json::json;
 

@@ -3,8 +3,8 @@
 //! Sources: the cluster-autoscaler's documentation of its provider `clusterapi` (annotations, scale
 //! from zero), and the API `cluster.x-k8s.io/v1beta2`.
 
-use super::Scaling;
 use super::cluster_autoscaler::chart;
+use super::scaling::Scaling;
 use hcb_spec::model::NodePool;
 use hcb_spec::spec::{ClusterApi, TemplateReference};
 use serde_json::{Map, Value, json};

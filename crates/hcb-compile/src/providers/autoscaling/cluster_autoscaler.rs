@@ -1,7 +1,7 @@
 //! The cluster-autoscaler's chart: on node groups that exist, and for providers that use it.
 
-use super::Scaling;
-use crate::plan::{Chart, Item};
+use super::scaling::Scaling;
+use crate::unit::{Chart, Item};
 use hcb_spec::spec::ClusterAutoscaler;
 use serde_json::{Value, json};
 

@@ -4,8 +4,8 @@
 //! Source: the CRD `nodegroups.eks.services.k8s.aws`. The annotation that leaves the size to the
 //! autoscaler is the controller's own.
 
-use super::Scaling;
 use super::cluster_autoscaler::chart;
+use super::scaling::Scaling;
 use hcb_spec::spec::Eks;
 use serde_json::json;
 

@@ -3,7 +3,7 @@
 //! Source: the CRD `containernodepools.container.cnrm.cloud.google.com` of Config Connector. Its
 //! `autoscaling` has no field `enabled`, whatever samples say.
 
-use super::Scaling;
+use super::scaling::Scaling;
 use hcb_spec::spec::Gke;
 use serde_json::json;
 

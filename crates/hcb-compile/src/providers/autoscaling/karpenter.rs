@@ -3,8 +3,8 @@
 //! Source: the API `karpenter.sh/v1` of kubernetes-sigs/karpenter, and the chart of
 //! aws/karpenter-provider-aws.
 
-use super::Scaling;
-use crate::plan::{Chart, Item};
+use super::scaling::Scaling;
+use crate::unit::{Chart, Item};
 use hcb_spec::model::Quantity;
 use hcb_spec::spec::Karpenter;
 use serde_json::json;

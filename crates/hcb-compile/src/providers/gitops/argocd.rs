@@ -4,10 +4,10 @@
 //! diffing. Live fields need all three of `ignoreDifferences`, `RespectIgnoreDifferences` and
 //! `ServerSideApply`; without the last, values were seen to be reverted.
 
-use super::{bootstrap, delivery, engine_of, engines, path};
-use crate::manifest::{RenderedChart, RenderedUnit, by_cluster};
-use crate::plan::access::{TOKEN, Target};
-use crate::plan::{Chart, LiveField, Unit, Wave};
+use super::delivery::{bootstrap, delivery, engine_of, engines, path};
+use crate::access::{TOKEN, Target};
+use crate::rendered::{RenderedChart, RenderedUnit, by_cluster};
+use crate::unit::{Chart, LiveField, Unit, Wave};
 use hcb_spec::model::{Cluster, ClusterIndex, Model};
 use rayon::prelude::*;
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ const CHART_KINDS: [(&str, &str); 6] = [
 /// Argo CD.
 pub(super) struct ArgoCd;
 
-impl super::GitOps for ArgoCd {
+impl super::interface::GitOps for ArgoCd {
     fn units(&self, model: &Model, units: &[&RenderedUnit]) -> Vec<Unit> {
         plan(model, units)
     }

@@ -4,10 +4,10 @@
 //! A `HelmRelease` can wait for `HelmReleases` only, so those of a unit are in a folder that a
 //! Kustomization applies, which can wait for Kustomizations.
 
-use super::{bootstrap, delivery, engine_of, engines, path};
-use crate::manifest::{RenderedChart, RenderedUnit, by_cluster};
-use crate::plan::access::{Target, kubeconfig};
-use crate::plan::{LiveField, Unit, Wave};
+use super::delivery::{bootstrap, delivery, engine_of, engines, path};
+use crate::access::{Target, kubeconfig};
+use crate::rendered::{RenderedChart, RenderedUnit, by_cluster};
+use crate::unit::{LiveField, Unit, Wave};
 use hcb_spec::model::{Cluster, ClusterIndex, Model};
 use rayon::prelude::*;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 /// Flux.
 pub(super) struct Flux;
 
-impl super::GitOps for Flux {
+impl super::interface::GitOps for Flux {
     fn units(&self, model: &Model, units: &[&RenderedUnit]) -> Vec<Unit> {
         plan(model, units)
     }

@@ -5,10 +5,12 @@
 //! public, which can buy a node. The proxy scheduler here checks taints before it asks a cluster:
 //! `hcb.dev/gate=CLUSTER:NoSchedule` on a virtual node keeps its cluster out altogether.
 
-use super::{Pair, PlatformNamespace, PodParts, Rights};
-use crate::lint::{InCluster, versions};
-use crate::plan::access::{Access, Target, kubeconfig};
-use crate::plan::{Chart, Item, LiveField, Unit, Wave};
+use super::interface::{PodParts, Rights};
+use crate::access::{Access, Target, kubeconfig};
+use crate::providers::common::{Pair, PlatformNamespace};
+use crate::rendered::InCluster;
+use crate::rendered::findings::check_images;
+use crate::unit::{Chart, Item, LiveField, Unit, Wave};
 use hcb_api::gate::Gate;
 use hcb_api::{labels, names};
 use hcb_source::diag::Diagnostics;
@@ -34,7 +36,7 @@ const PROXY_SCHEDULER: &str = "admiralty-proxy-scheduler";
 /// Admiralty.
 pub(crate) struct Admiralty;
 
-impl super::SchedulingEngine for Admiralty {
+impl super::interface::SchedulingEngine for Admiralty {
     fn namespaces(&self, model: &Model) -> Vec<PlatformNamespace> {
         vec![PlatformNamespace {
             name: NAMESPACE,
@@ -105,7 +107,7 @@ impl super::SchedulingEngine for Admiralty {
         for cluster in clusters {
             if let Some(chart) = cluster.charts("admiralty").next() {
                 let version = &chart.chart.version;
-                versions::deployment(cluster, PROXY_SCHEDULER, version, diagnostics);
+                check_images(cluster, PROXY_SCHEDULER, version, diagnostics);
             }
         }
     }

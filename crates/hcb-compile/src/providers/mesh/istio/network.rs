@@ -4,8 +4,9 @@
 //! endpoints' labels is that of the label on istiod's namespace (`pilot/pkg/serviceregistry/kube/
 //! controller/network.go` of Istio 1.31).
 
-use super::{NAMESPACE, istiod};
-use crate::lint::{InCluster, about, about_values, text};
+use super::charts::{NAMESPACE, istiod};
+use crate::rendered::InCluster;
+use crate::rendered::findings::{about, about_values, text};
 use hcb_source::diag::{Diagnostics, codes};
 
 /// The label that says which network something is in.

@@ -3,9 +3,10 @@
 //! Source: `pkg/kube/multicluster/secretcontroller.go` of Istio 1.31: the key of the data is the name of
 //! the cluster; one that is the own cluster's, or that another Secret has already, is left out silently.
 
-use super::{NAMESPACE, istiod};
-use crate::lint::{InCluster, about, about_values, text};
-use crate::manifest::Manifest;
+use super::charts::{NAMESPACE, istiod};
+use crate::rendered::InCluster;
+use crate::rendered::Manifest;
+use crate::rendered::findings::{about, about_values, text};
 use hcb_source::diag::{Diagnostics, codes, suggest};
 use serde_json::Value;
 use std::collections::BTreeMap;
