@@ -114,11 +114,6 @@ const KNOWN_CIRCLES: &[Circle] = &[
     },
     Circle {
         package: "hcb-spec",
-        files: &["model.rs", "model/"],
-        reason: "the model and its validation",
-    },
-    Circle {
-        package: "hcb-spec",
         files: &["provider.rs", "provider/"],
         reason: "the list of autoscalers and each of them, which uses what they share",
     },

@@ -9,7 +9,7 @@ use crate::rendered::RenderedUnit;
 use crate::tree::{self, Tree};
 use hcb_source::diag::Diagnostics;
 use hcb_source::source::Sources;
-use hcb_spec::model::{self, Model};
+use hcb_spec::model::Model;
 use hcb_spec::spec::{self, GitOpsEngine};
 use jiff::civil::Date;
 use std::path::Path;
@@ -103,7 +103,7 @@ pub fn policies(
     diagnostics: &mut Diagnostics,
 ) -> Option<(Model, Vec<InForce>)> {
     let spec = spec::read(sources, diagnostics)?;
-    let model = model::validate(&spec, diagnostics)?;
+    let model = hcb_spec::validate(&spec, diagnostics)?;
     let known = policy::library::read(sources, diagnostics);
     let policies = policy::settings::resolve(&spec, &model, known, options.today, diagnostics);
     (!diagnostics.has_errors()).then_some((model, policies))
@@ -145,7 +145,7 @@ pub fn compile_with(
     if let Some(engine) = options.engine {
         spec.cloud.spec.gitops.engine = engine;
     }
-    let model = timings.measure("validate", || model::validate(&spec, diagnostics))?;
+    let model = timings.measure("validate", || hcb_spec::validate(&spec, diagnostics))?;
     let policies = timings.measure("policies", || {
         let known = policy::library::read(sources, diagnostics);
         policy::settings::resolve(&spec, &model, known, options.today, diagnostics)

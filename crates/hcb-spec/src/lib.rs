@@ -12,3 +12,6 @@ mod place;
 mod provider;
 mod quantity;
 pub mod spec;
+mod validate;
+
+pub use validate::validate;

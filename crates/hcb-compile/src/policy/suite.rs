@@ -366,7 +366,7 @@ fn of_spec(policy: &Arc<Policy>, text: &str, file: &str, case: &mut Case) {
     let spec = spec::read(&sources, &mut diagnostics);
     let model = spec
         .as_ref()
-        .and_then(|spec| hcb_spec::model::validate(spec, &mut diagnostics));
+        .and_then(|spec| hcb_spec::validate(spec, &mut diagnostics));
     if diagnostics.has_errors() {
         for finding in diagnostics.sorted() {
             case.failures

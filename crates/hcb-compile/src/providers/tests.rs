@@ -11,7 +11,7 @@ use crate::rendered::RenderedUnit;
 use crate::unit::{Unit, Wave};
 use hcb_source::diag::{Diagnostic, Diagnostics, codes};
 use hcb_source::source::Sources;
-use hcb_spec::model::{self, Cluster, ClusterIndex, Model, ObjectStore, Workload};
+use hcb_spec::model::{Cluster, ClusterIndex, Model, ObjectStore, Workload};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -152,7 +152,7 @@ fn example() -> Model {
     }
     let mut diagnostics = Diagnostics::default();
     let spec = hcb_spec::spec::read(&sources, &mut diagnostics).expect("a spec");
-    model::validate(&spec, &mut diagnostics).expect("a model")
+    hcb_spec::validate(&spec, &mut diagnostics).expect("a model")
 }
 
 fn rendered(model: &Model, providers: &Providers<'_>) -> Vec<RenderedUnit> {

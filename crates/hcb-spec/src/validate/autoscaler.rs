@@ -1,6 +1,6 @@
 //! Checks of autoscalers.
 
-use super::Check;
+use super::check::Check;
 use crate::model::{Autoscaler, Cluster, ClusterIndex, NodePool, Provider, Quantity};
 use crate::provider::ManagementDefault;
 use crate::spec::{self, At, AutoscalerProvider};

@@ -1,6 +1,6 @@
 //! The delivery, resolved.
 
-use super::Check;
+use super::check::Check;
 use crate::model::{Cluster, ClusterIndex, GitOps};
 use crate::spec::Delivery;
 

@@ -1,6 +1,6 @@
 //! Checks of versions: what works together, and what must not drift apart.
 
-use super::Check;
+use super::check::Check;
 use hcb_kubernetes::image;
 use hcb_source::diag::codes;
 

@@ -1,6 +1,6 @@
 //! Checks of workloads.
 
-use super::Check;
+use super::check::Check;
 use super::cluster::extended_resource;
 use crate::model::{Cluster, Namespace, Quantity, Scheduling, Workload};
 use crate::spec::{self, At, DataReference};

@@ -1,6 +1,6 @@
 //! The mesh against the clusters.
 
-use super::Check;
+use super::check::Check;
 use crate::mesh::istio::{NATIVE_SIDECARS, SKEW, supported};
 use crate::model::{Cluster, Mesh};
 use crate::spec::{At, MeshEngine};

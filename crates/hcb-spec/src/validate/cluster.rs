@@ -1,6 +1,6 @@
 //! Checks of clusters and their pools.
 
-use super::Check;
+use super::check::Check;
 use crate::model::{Cluster, ClusterIndex, NodePool, Quantity};
 use crate::spec::{self, At};
 use hcb_kubernetes::names;

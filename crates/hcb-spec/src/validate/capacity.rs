@@ -1,6 +1,6 @@
 //! Checks that every workload fits somewhere.
 
-use super::Check;
+use super::check::Check;
 use crate::model::{Cluster, NodePool, PROXY_REQUESTS, Quantity, Workload};
 use crate::spec::TaintEffect;
 use hcb_source::diag::{Diagnostic, codes};
