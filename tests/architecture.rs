@@ -114,11 +114,6 @@ const KNOWN_CIRCLES: &[Circle] = &[
     },
     Circle {
         package: "hcb-spec",
-        files: &["provider.rs", "provider/"],
-        reason: "the list of autoscalers and each of them, which uses what they share",
-    },
-    Circle {
-        package: "hcb-spec",
         files: &["spec.rs", "spec/"],
         reason: "the types of a document that hold each other, and their reader",
     },

@@ -14,10 +14,7 @@ mod workload;
 pub use crate::gitops::{Delivery, GitOps, GitOpsEngine};
 pub use crate::mesh::{EastWestGateway, Mesh, MeshEngine, MutualTls};
 pub use crate::place::At;
-pub use crate::provider::{
-    Aks, Autoscaler, AutoscalerLimits, AutoscalerProvider, ClusterApi, ClusterAutoscaler, Eks, Gke,
-    Karpenter, KarpenterInstall, NodeClassReference, TemplateReference,
-};
+pub use crate::provider::*;
 pub use crate::quantity::QuantityText;
 pub use cloud::*;
 pub use cluster::*;

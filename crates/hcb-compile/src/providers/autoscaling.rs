@@ -1,17 +1,17 @@
-//! What adds and removes nodes: one provider a file, one line of [`plan`] each.
+//! What adds and removes nodes: one provider a file, whose `mod` is all that is added here.
 
 mod aks;
 mod cluster_api;
 mod cluster_autoscaler;
 mod eks;
 mod gke;
+mod interface;
 mod karpenter;
-mod scaling;
 
 use crate::unit::{Unit, Wave};
-use hcb_api::node_pool::{Described, NodeProvider};
+use hcb_api::node_pool::Described;
 use hcb_spec::model::{Cluster, ClusterIndex, Model, NodePool, Provider};
-use scaling::Scaling;
+use interface::{Autoscaling, Scaling};
 
 /// What the autoscalers need in a cluster: its own, and those of clusters whose provider's objects
 /// it holds.
@@ -36,40 +36,30 @@ pub(crate) fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
                 cluster,
                 autoscaler,
                 own,
-                holds_objects,
                 unit: Unit::new(index, name, Wave::Platform, autoscaler.location),
             };
-            match &autoscaler.provider {
-                // The objects are elsewhere, but the autoscaler runs in the cluster that it scales.
-                Provider::Eks(settings) => eks::plan(&mut scaling, settings),
-                _ if !holds_objects => {}
-                Provider::ClusterApi(settings) => cluster_api::plan(&mut scaling, settings),
-                Provider::Karpenter(settings) => karpenter::plan(&mut scaling, settings),
-                Provider::Gke(settings) => gke::plan(&mut scaling, settings),
-                Provider::Aks(settings) => aks::plan(&mut scaling, settings),
-                Provider::ClusterAutoscaler(settings) => {
-                    cluster_autoscaler::plan(&mut scaling, settings);
-                }
+            let provider = of(&autoscaler.provider);
+            if holds_objects {
+                provider.add_objects(&mut scaling);
+            }
+            if own {
+                provider.add_to_scaled_cluster(&mut scaling);
             }
             scaling.unit
         })
         .collect()
 }
 
+/// An autoscaler by its settings.
+fn of(provider: &Provider) -> &dyn Autoscaling {
+    hcb_spec::with_provider_settings!(provider, settings => settings)
+}
+
 /// A pool of a cluster, for what its nodes will be like.
 pub(crate) fn described<'a>(cluster: &Cluster, pool: &'a NodePool) -> Described<'a> {
     let autoscaler = cluster.autoscaler.as_ref().filter(|_| pool.is_scaled);
     Described {
-        provider: autoscaler.map_or(NodeProvider::Fixed, |autoscaler| {
-            match autoscaler.provider {
-                Provider::ClusterApi(_) => NodeProvider::ClusterApi,
-                Provider::Karpenter(_) => NodeProvider::Karpenter,
-                Provider::Gke(_) => NodeProvider::Gke,
-                Provider::Eks(_) => NodeProvider::Eks,
-                Provider::Aks(_) => NodeProvider::Aks,
-                Provider::ClusterAutoscaler(_) => NodeProvider::ClusterAutoscaler,
-            }
-        }),
+        additions: autoscaler.map_or(&[], |autoscaler| autoscaler.provider.additions()),
         labels: &pool.labels,
         taints: &pool.taints,
         has_gpus: pool.gpu.is_some(),

@@ -290,3 +290,77 @@ fn no_other_file_of_the_compiler_names_the_engine_or_the_mesh() {
         assert!(found.is_empty(), "{name}: {found:?}");
     }
 }
+
+/// The modules of the files in a folder, without those that providers share.
+fn modules(folder: &Path) -> BTreeSet<String> {
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    let names = entries.map(|entry| {
+        let path = entry.expect("an entry").path();
+        let name = path.file_stem().expect("a name").to_string_lossy();
+        name.into_owned()
+    });
+    names
+        .filter(|name| name != "interface" && name != "checks")
+        .collect()
+}
+
+/// The lines of code of a file that have a word.
+fn lines_with(path: &Path, word: &str) -> usize {
+    let text = std::fs::read_to_string(path).expect("a text");
+    let has_word = |line: &&str| {
+        let mut words = line.split(|c: char| !c.is_alphanumeric() && c != '_');
+        !line.trim_start().starts_with("//") && words.any(|other| other == word)
+    };
+    text.lines().filter(has_word).count()
+}
+
+/// The files below a folder.
+fn all_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            all_files(&path, found);
+        } else {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn an_autoscaler_is_two_files_and_three_lines() {
+    let crates = repository().join("crates");
+    let settings = crates.join("hcb-spec/src/provider");
+    let objects = crates.join("hcb-compile/src/providers/autoscaling");
+    let autoscalers = modules(&settings);
+    assert!(autoscalers.len() > 5, "{autoscalers:?}");
+    assert_eq!(autoscalers, modules(&objects));
+    let mut files = Vec::new();
+    for name in ["hcb-api", "hcb-spec", "hcb-compile", "hcb-reconciler"] {
+        all_files(&crates.join(name).join("src"), &mut files);
+    }
+    for module in &autoscalers {
+        let parts = module.split('_').map(|part| {
+            let (first, rest) = part.split_at(1);
+            format!("{}{rest}", first.to_uppercase())
+        });
+        let variant: String = parts.collect();
+        assert_eq!(lines_with(&settings.with_extension("rs"), module), 2);
+        assert_eq!(lines_with(&objects.with_extension("rs"), module), 1);
+        let own = format!("{module}.rs");
+        for file in &files {
+            let is_own =
+                file.ends_with(&own) && (file.starts_with(&settings) || file.starts_with(&objects));
+            if !is_own
+                && *file != settings.with_extension("rs")
+                && !file.ends_with("providers/tests.rs")
+            {
+                assert_eq!(
+                    lines_with(file, &variant),
+                    0,
+                    "{variant} in {}",
+                    file.display()
+                );
+            }
+        }
+    }
+}

@@ -1,10 +1,19 @@
-//! What each autoscaler works with.
+//! What the compiler asks of an autoscaler, and what it gives to it.
 
 use crate::unit::Unit;
 use hcb_api::node_pool;
 use hcb_spec::model::{Autoscaler, Cluster, NodePool};
 use hcb_spec::spec::TaintEffect;
 use serde_json::{Map, Value, json};
+
+/// The settings of an autoscaler, as the compiler uses them.
+pub(super) trait Autoscaling {
+    /// Adds what belongs into the cluster that holds the provider's objects.
+    fn add_objects(&self, scaling: &mut Scaling<'_>);
+
+    /// Adds what belongs into the cluster that is scaled, wherever the provider's objects are.
+    fn add_to_scaled_cluster(&self, _scaling: &mut Scaling<'_>) {}
+}
 
 /// What a provider works with.
 pub(super) struct Scaling<'a> {
@@ -14,8 +23,6 @@ pub(super) struct Scaling<'a> {
     pub(super) autoscaler: &'a Autoscaler,
     /// Whether this is about the scaled cluster itself.
     pub(super) own: bool,
-    /// Whether this is about the cluster that holds the provider's objects.
-    pub(super) holds_objects: bool,
     /// Where to add to.
     pub(super) unit: Unit,
 }
