@@ -4,7 +4,7 @@
 //! providers that implement it.
 
 pub(crate) mod autoscaling;
-mod common;
+pub(crate) mod common;
 pub(crate) mod gitops;
 pub(crate) mod mesh;
 pub mod scheduling;

@@ -2,6 +2,7 @@
 
 use crate::findings::Findings;
 use crate::place::At;
+use hcb_api::gitops::{self, DeliveryEngine};
 use hcb_kubernetes::names;
 use hcb_source::diag::codes;
 use schemars::JsonSchema;
@@ -62,19 +63,14 @@ pub enum Delivery {
 }
 
 impl GitOpsEngine {
-    /// As it is written.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Argocd => "argocd",
-            Self::Flux => "flux",
-        }
-    }
+    /// Every engine.
+    pub const ALL: [Self; 2] = [Self::Argocd, Self::Flux];
 
-    /// The namespace that the engine is installed in, unless the spec names another.
-    pub(crate) fn default_namespace(self) -> &'static str {
+    /// What everybody must know of it.
+    pub fn facts(self) -> &'static DeliveryEngine {
         match self {
-            Self::Argocd => "argocd",
-            Self::Flux => "flux-system",
+            Self::Argocd => &gitops::ARGOCD,
+            Self::Flux => &gitops::FLUX,
         }
     }
 }
@@ -83,7 +79,7 @@ impl GitOps {
     /// The folder of the tree in the repository, without slashes at the ends.
     pub(crate) fn folder(&self) -> String {
         self.path
-            .replace("{engine}", self.engine.name())
+            .replace("{engine}", self.engine.facts().key)
             .trim_start_matches("./")
             .trim_end_matches('/')
             .to_owned()

@@ -11,7 +11,6 @@ use futures::{StreamExt, stream};
 use hcb_api::labels::POOL;
 use hcb_diff::read::objects;
 use hcb_diff::{GroupKind, ObjectView, Side};
-use hcb_spec::spec::GitOpsEngine;
 use k8s_openapi::api::core::v1::Node;
 use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams, ValidationDirective};
 use kube::core::GroupVersionKind;
@@ -50,10 +49,7 @@ pub(super) async fn sides(
 ) -> anyhow::Result<(Side, Side, Vec<String>)> {
     let output = after.run.as_ref().and_then(|run| run.output.as_ref());
     let model = &output.context("a spec that compiles")?.model;
-    let manager = match model.gitops.engine {
-        GitOpsEngine::Argocd => "argocd-controller",
-        GitOpsEngine::Flux => "kustomize-controller",
-    };
+    let manager = model.gitops.engine.facts().field_manager;
     let names: Vec<&str> = model
         .clusters
         .iter()

@@ -3,8 +3,9 @@
 use super::addons::{CERT_MANAGER, EXTERNAL_SECRETS};
 use crate::policy::GUARDED;
 use crate::providers::Providers;
+use crate::providers::common::mapping;
 use crate::unit::{Unit, Wave};
-use hcb_api::names;
+use hcb_api::{gitops, names};
 use hcb_spec::model::{ClusterIndex, Model, ObjectStoreKind};
 use serde_json::{Map, Value, json};
 
@@ -61,7 +62,7 @@ pub(super) fn plan(model: &Model, providers: &Providers<'_>, index: ClusterIndex
         unit.add(
             "foundation/shared-namespace.yaml",
             store.location,
-            json!({ "name": service.namespace, "labels": labels }),
+            json!({ "name": service.namespace, "labels": labels, "kept": mapping(gitops::kept()) }),
         );
     }
     for (name, value) in &model.scheduling.priorities {

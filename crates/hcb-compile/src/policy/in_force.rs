@@ -2,15 +2,13 @@
 
 use super::definition::Policy;
 use crate::rendered::{Manifest, RenderedUnit};
+use hcb_api::labels::WORKLOAD;
 use hcb_source::source::Location;
 use hcb_spec::model::ClusterIndex;
 use hcb_spec::spec::{ExceptedManifest, ExceptedWorkload, PolicyAction};
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// The label that names the workload of a job.
-const WORKLOAD_LABEL: &str = "hcb.dev/workload";
 
 /// A policy with what the spec says of it.
 #[derive(Debug, Clone)]
@@ -122,5 +120,5 @@ impl Exception {
 fn is_job_of(manifest: &Manifest, workload: &ExceptedWorkload) -> bool {
     matches!(manifest.kind(), "Job" | "CronJob")
         && manifest.namespace() == Some(&workload.namespace)
-        && manifest.value["metadata"]["labels"][WORKLOAD_LABEL] == workload.name.as_str()
+        && manifest.value["metadata"]["labels"][WORKLOAD] == workload.name.as_str()
 }

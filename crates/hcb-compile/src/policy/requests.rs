@@ -3,11 +3,12 @@
 
 use super::admission::{Resource, User};
 use super::caches::Caches;
+use crate::providers::gitops::ACCESS;
 use crate::rendered::{Manifest, RenderedUnit};
 use crate::unit::{Area, Unit};
 use hcb_kubernetes::{Object, group_and_version};
 use hcb_spec::model::Model;
-use hcb_spec::spec::{Delivery, GitOpsEngine};
+use hcb_spec::spec::Delivery;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 
@@ -68,13 +69,11 @@ pub fn applier(model: &Model, unit: &Unit) -> Account {
         };
     }
     let is_remote = model.gitops.delivery == Delivery::Hub && unit.cluster != model.gitops.hub;
-    let (namespace, account) = match (is_remote, model.gitops.engine) {
-        (true, _) => ("kube-system", "hcb-gitops"),
-        (false, GitOpsEngine::Argocd) => (
-            model.gitops.namespace.as_str(),
-            "argocd-application-controller",
-        ),
-        (false, GitOpsEngine::Flux) => (model.gitops.namespace.as_str(), "kustomize-controller"),
+    let gitops = &model.gitops;
+    let (namespace, account) = if is_remote {
+        (ACCESS.namespace, ACCESS.account)
+    } else {
+        (gitops.namespace.as_str(), gitops.engine.facts().account)
     };
     Account::of_service(namespace, account)
 }

@@ -11,6 +11,7 @@ use super::library::{self, TESTS_FILE};
 use super::requests;
 use super::requests::Account;
 use crate::memo::Keep;
+use hcb_api::gitops::ARGOCD;
 use hcb_kubernetes::Object;
 use hcb_source::diag::{Diagnostic, Diagnostics, codes};
 use hcb_source::document::{DocumentSchema, schema_of, typed};
@@ -24,9 +25,6 @@ use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
-
-/// Who creates the objects of a test that does not say so.
-const ENGINE: &str = "system:serviceaccount:argocd:argocd-application-controller";
 
 /// The tests of one policy, with what came of them.
 #[derive(Debug)]
@@ -315,7 +313,11 @@ fn of_objects(policy: &Arc<Policy>, test: &Test, text: &str, case: &mut Case) {
         .namespace_labels
         .clone()
         .unwrap_or_else(|| BTreeMap::from([(guarded.to_owned(), value.to_owned())]));
-    let account = Account::named(test.user.as_deref().unwrap_or(ENGINE));
+    let account = match &test.user {
+        Some(user) => Account::named(user),
+        // An engine, which creates what is generated.
+        None => Account::of_service(ARGOCD.namespace, ARGOCD.account),
+    };
     let groups = account.groups();
     case.objects = documents.iter().map(Node::to_json).collect();
     for object in &case.objects {

@@ -15,3 +15,13 @@ pub(crate) struct PlatformNamespace {
     /// What in the spec asks for it.
     pub origin: Location,
 }
+
+/// Labels or annotations as a mapping.
+pub(crate) fn mapping(pairs: impl IntoIterator<Item = (&'static str, &'static str)>) -> Value {
+    let pairs = pairs.into_iter();
+    Value::Object(
+        pairs
+            .map(|(key, value)| (key.to_owned(), value.into()))
+            .collect(),
+    )
+}

@@ -21,7 +21,7 @@ use serde_json::json;
 
 /// How the hub applies to other clusters: as the cluster's administrator, like any engine that
 /// installs operators. The account is made by hand, from `bootstrap/`.
-const ACCESS: Access = Access {
+pub(crate) const ACCESS: Access = Access {
     purpose: "gitops",
     account: hcb_api::names::GITOPS,
     namespace: "kube-system",

@@ -18,26 +18,30 @@ pub(super) struct Flux;
 
 impl super::interface::GitOps for Flux {
     fn units(&self, model: &Model, units: &[&RenderedUnit]) -> Vec<Unit> {
-        plan(model, units)
+        let of_clusters = by_cluster(model, units.iter().copied());
+        let of_clusters = of_clusters.par_iter().enumerate();
+        let mut planned: Vec<_> = of_clusters
+            .flat_map_iter(|(target, units)| kustomizations(model, target, units))
+            .collect();
+        planned.extend(
+            engines(model)
+                .into_iter()
+                .map(|engine| above(model, engine)),
+        );
+        planned
     }
 
     fn credentials<'a>(&self, model: &'a Model, cluster: &Cluster) -> Target<'a> {
-        credentials(model, cluster)
+        Target {
+            name: kubeconfig_secret(&cluster.name),
+            namespace: &model.gitops.namespace,
+            // What waits for it goes on as soon as it is there, and takes over a new token at once.
+            labels: json!({ "reconcile.fluxcd.io/watch": "Enabled" }),
+            annotations: json!({}),
+            // The key that Flux reads unless told otherwise.
+            data: json!({ "value": kubeconfig(cluster) }),
+        }
     }
-}
-
-fn plan(model: &Model, units: &[&RenderedUnit]) -> Vec<Unit> {
-    let of_clusters = by_cluster(model, units.iter().copied());
-    let of_clusters = of_clusters.par_iter().enumerate();
-    let mut planned: Vec<_> = of_clusters
-        .flat_map_iter(|(target, units)| kustomizations(model, target, units))
-        .collect();
-    planned.extend(
-        engines(model)
-            .into_iter()
-            .map(|engine| above(model, engine)),
-    );
-    planned
 }
 
 /// The Kustomizations of what a cluster gets, and the charts that some of them are of.
@@ -93,19 +97,6 @@ fn waves(model: &Model, units: &[&RenderedUnit]) -> BTreeMap<Wave, Vec<String>> 
 /// The Secret with the kubeconfig of a remote cluster.
 fn kubeconfig_secret(cluster: &str) -> String {
     format!("cluster-{cluster}")
-}
-
-/// How the hub's Flux reaches another cluster.
-fn credentials<'a>(model: &'a Model, cluster: &Cluster) -> Target<'a> {
-    Target {
-        name: kubeconfig_secret(&cluster.name),
-        namespace: &model.gitops.namespace,
-        // What waits for it goes on as soon as it is there, and takes over a new token at once.
-        labels: json!({ "reconcile.fluxcd.io/watch": "Enabled" }),
-        annotations: json!({}),
-        // The key that Flux reads unless told otherwise.
-        data: json!({ "value": kubeconfig(cluster) }),
-    }
 }
 
 /// The kubeconfig that a target is applied to with; `null` for the cluster of the engine.

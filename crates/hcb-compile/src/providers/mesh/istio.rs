@@ -17,6 +17,7 @@ use crate::providers::common::{Pair, PlatformNamespace};
 use crate::rendered::InCluster;
 use crate::unit::{Chart, Item, LiveField, Unit, Wave};
 use charts::NAMESPACE;
+use hcb_api::labels::SIDECAR_INJECTION;
 use hcb_source::diag::Diagnostics;
 use hcb_spec::model::{
     Cluster, ClusterIndex, Mesh, Model, ObjectStore, ObjectStoreKind, PROXY_LIMITS, PROXY_REQUESTS,
@@ -73,7 +74,7 @@ impl super::interface::Mesh for Istio<'_> {
     }
 
     fn namespace_labels(&self) -> Vec<Pair> {
-        vec![("istio-injection", "enabled".to_owned())]
+        vec![(SIDECAR_INJECTION, "enabled".to_owned())]
     }
 
     fn sidecar(&self) -> Option<Sidecar> {

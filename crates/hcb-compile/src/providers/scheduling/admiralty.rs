@@ -7,12 +7,12 @@
 
 use super::interface::{PodParts, Rights};
 use crate::access::{Access, Target, kubeconfig};
-use crate::providers::common::{Pair, PlatformNamespace};
+use crate::providers::common::{Pair, PlatformNamespace, mapping};
 use crate::rendered::InCluster;
 use crate::rendered::findings::check_images;
 use crate::unit::{Chart, Item, LiveField, Unit, Wave};
 use hcb_api::gate::Gate;
-use hcb_api::{labels, names};
+use hcb_api::{gitops, labels, names};
 use hcb_source::diag::Diagnostics;
 use hcb_spec::model::{Cluster, ClusterIndex, Model, Workload};
 use serde_json::{Value, json};
@@ -234,6 +234,7 @@ fn virtual_nodes(model: &Model) -> Unit {
                 "cluster": cluster.name,
                 "gate": gate.value(&cluster.name),
                 "before": &model.tiers[..cluster.tier],
+                "createdOnly": mapping(gitops::created_only()),
             }),
         );
     }
