@@ -1,8 +1,9 @@
 //! The mesh: its settings, and the checks of them. What is Istio's own is in [`istio`].
 
-pub(crate) mod istio;
+pub mod istio;
+mod rules;
 
-pub use istio::{PROXY_LIMITS, PROXY_REQUESTS};
+pub(crate) use rules::MeshRules;
 
 use crate::defaults::{default_is_the_empty_section, two, yes};
 use crate::findings::Findings;
@@ -61,6 +62,19 @@ pub enum MeshEngine {
     None,
 }
 
+impl MeshEngine {
+    /// Every mesh.
+    pub(crate) const ALL: [Self; 2] = [Self::Istio, Self::None];
+
+    /// What the checks must know of it; `None` where there is no mesh.
+    pub(crate) fn rules(self) -> Option<&'static MeshRules> {
+        match self {
+            Self::Istio => Some(&istio::RULES),
+            Self::None => None,
+        }
+    }
+}
+
 /// Whether traffic without mutual TLS is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -113,38 +127,8 @@ impl Mesh {
                 .help("write `mtls: strict` once every client has a sidecar");
             findings.push(diagnostic);
         }
-        if !["oci://", "https://"].iter().any(|scheme| {
-            let rest = self.charts.strip_prefix(scheme);
-            rest.is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_graphic()))
-        }) {
-            let diagnostic = findings
-                .error(
-                    codes::BAD_URL,
-                    &at.key("charts"),
-                    format!("`{}` is not the URL of a registry of charts", self.charts),
-                    "begins with neither `oci://` nor `https://`",
-                )
-                .help("leave the field out to take Istio's own charts");
-            findings.push(diagnostic);
-        }
-        let retired = [
-            "gcr.io/istio-release",
-            "registry.istio.io",
-            "storage.googleapis.com",
-        ];
-        for (key, value) in [("hub", &self.hub), ("charts", &self.charts)] {
-            if retired.iter().any(|host| value.contains(host)) {
-                let diagnostic = findings
-                    .error(
-                        codes::VERSION_MISMATCH,
-                        &at.key(key),
-                        format!("`{value}` is switched off in December 2026"),
-                        "a retired registry",
-                    )
-                    .note("https://github.com/istio/istio/issues/61467")
-                    .help("leave the field out: images come from `docker.io/istio`, charts from `ghcr.io/istio/release/charts`");
-                findings.push(diagnostic);
-            }
+        if let Some(rules) = self.engine.rules() {
+            (rules.check_registries)(findings, at, &self.hub, &self.charts);
         }
         let gateway = &self.gateway;
         if gateway.min_replicas > gateway.max_replicas {

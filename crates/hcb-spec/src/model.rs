@@ -3,7 +3,6 @@
 //! [`validate`](crate::validate) turns a [`Spec`](crate::spec::Spec) into a [`Model`] and reports everything
 //! that is wrong with it. A model without error findings can be planned; later stages do not check again.
 
-pub use crate::mesh::{PROXY_LIMITS, PROXY_REQUESTS};
 pub use crate::provider::Provider;
 pub use hcb_kubernetes::{Quantity, Seconds};
 

@@ -16,6 +16,7 @@ pub use crate::mesh::{EastWestGateway, Mesh, MeshEngine, MutualTls};
 pub use crate::place::At;
 pub use crate::provider::*;
 pub use crate::quantity::QuantityText;
+pub use crate::scheduling::SchedulingEngine;
 pub use cloud::*;
 pub use cluster::*;
 pub use platform::*;

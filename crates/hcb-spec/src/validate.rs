@@ -54,7 +54,7 @@ pub fn validate(spec: &Spec, diagnostics: &mut Diagnostics) -> Option<Model> {
     let object_store = object_store::object_store(&mut check, &clusters, &secrets, mesh.is_some());
     let workloads = workload::workloads(&mut check, &clusters, &tiers, &scheduling);
     let namespaces = workload::namespaces(&mut check, &clusters, &workloads);
-    capacity::fits(&mut check, &clusters, &workloads, mesh.is_some());
+    capacity::fits(&mut check, &clusters, &workloads, cloud.mesh.engine);
     Some(Model {
         name: spec.cloud.metadata.name.clone(),
         location: spec.locate(&spec.cloud_at.path("metadata.name")),

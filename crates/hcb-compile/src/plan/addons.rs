@@ -1,14 +1,9 @@
 //! cert-manager and External Secrets, where the clusters do not have them.
 
 use crate::unit::{Chart, Item, Unit, Wave};
+use hcb_api::names::{CERT_MANAGER_NAMESPACE, EXTERNAL_SECRETS_NAMESPACE};
 use hcb_spec::model::{ClusterIndex, Model};
 use serde_json::json;
-
-/// The namespace of cert-manager.
-pub(super) const CERT_MANAGER: &str = "cert-manager";
-
-/// The namespace of External Secrets.
-pub(super) const EXTERNAL_SECRETS: &str = "external-secrets";
 
 pub(super) fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
     let cluster = &model.clusters[index];
@@ -35,7 +30,7 @@ pub(super) fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
             "cert-manager",
             "oci://quay.io/jetstack/charts",
             &addons.cert_manager.version,
-            CERT_MANAGER,
+            CERT_MANAGER_NAMESPACE,
             "addons/cert-manager.values.yaml",
         );
     }
@@ -44,7 +39,7 @@ pub(super) fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
             "external-secrets",
             "oci://ghcr.io/external-secrets/charts",
             &addons.external_secrets.version,
-            EXTERNAL_SECRETS,
+            EXTERNAL_SECRETS_NAMESPACE,
             "addons/external-secrets.values.yaml",
         );
     }

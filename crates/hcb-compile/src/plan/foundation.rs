@@ -1,6 +1,5 @@
 //! Namespaces, priorities, quotas and network policies: what Kubernetes itself provides.
 
-use super::addons::{CERT_MANAGER, EXTERNAL_SECRETS};
 use crate::policy::GUARDED;
 use crate::providers::Providers;
 use crate::providers::common::mapping;
@@ -33,10 +32,14 @@ pub(super) fn plan(model: &Model, providers: &Providers<'_>, index: ClusterIndex
         }),
     );
     if model.addons.cert_manager.install {
-        namespace(CERT_MANAGER, cluster.location, json!({}));
+        namespace(names::CERT_MANAGER_NAMESPACE, cluster.location, json!({}));
     }
     if model.addons.external_secrets.install {
-        namespace(EXTERNAL_SECRETS, cluster.location, json!({}));
+        namespace(
+            names::EXTERNAL_SECRETS_NAMESPACE,
+            cluster.location,
+            json!({}),
+        );
     }
     for workloads in &model.namespaces {
         namespace(

@@ -4,6 +4,7 @@
 use super::definition::{MESH_IMAGES, Policy, WORKLOAD_NAMESPACES};
 use super::exceptions::{self, unknown_policy};
 use super::in_force::InForce;
+use crate::providers::mesh;
 use hcb_source::diag::{Diagnostic, Diagnostics, codes, suggest};
 use hcb_spec::model::Model;
 use hcb_spec::spec::{At, PolicyParam, Spec};
@@ -137,8 +138,7 @@ fn params(
         params.insert(WORKLOAD_NAMESPACES.to_owned(), names.join("\n").into());
     }
     if params.contains_key(MESH_IMAGES) {
-        let images = model.mesh.as_ref();
-        let images = images.map(|mesh| format!("{}/proxyv2:", mesh.settings.hub));
+        let images = mesh::of(model).map(|mesh| mesh.sidecar_images());
         params.insert(MESH_IMAGES.to_owned(), images.unwrap_or_default().into());
     }
     let own: Vec<String> = params.keys().cloned().collect();

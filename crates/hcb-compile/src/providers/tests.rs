@@ -51,6 +51,10 @@ impl Mesh for Toy {
         })
     }
 
+    fn sidecar_images(&self) -> String {
+        "toy.example/proxy:".to_owned()
+    }
+
     fn needs_rights(&self) -> bool {
         false
     }

@@ -1,6 +1,8 @@
 //! Scheduling, object store and add-ons.
 
 use crate::defaults::{default_is_the_empty_section, two, yes};
+use crate::scheduling::SchedulingEngine;
+use crate::scheduling::admiralty::default_version;
 pub use hcb_api::config::WhenReconcilerDown;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,7 +16,7 @@ pub struct Scheduling {
     #[serde(default)]
     pub engine: SchedulingEngine,
     /// The version of Admiralty's chart. Default: the newest that hcb was tested with.
-    #[serde(default = "default_admiralty")]
+    #[serde(default = "default_version")]
     pub version: String,
     /// The cluster that jobs are created in. Default: the first cluster of the first tier.
     #[serde(default)]
@@ -44,15 +46,6 @@ pub struct Scheduling {
     /// The reconciler, which opens and closes the gates.
     #[serde(default)]
     pub reconciler: Reconciler,
-}
-
-/// What sends pods to other clusters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum SchedulingEngine {
-    /// Admiralty, with a proxy scheduler of hcb's.
-    #[default]
-    Admiralty,
 }
 
 /// When the next tier opens.
@@ -256,9 +249,6 @@ fn half() -> f64 {
 }
 fn double() -> f64 {
     2.0
-}
-fn default_admiralty() -> String {
-    "0.17.0".into()
 }
 fn default_tiers() -> Vec<String> {
     vec!["private".into(), "public".into()]

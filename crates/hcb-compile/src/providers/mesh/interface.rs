@@ -41,6 +41,9 @@ pub(crate) trait Mesh: Sync {
     /// What pods get beside their containers; `None` where nothing.
     fn sidecar(&self) -> Option<Sidecar>;
 
+    /// What the images of its sidecars begin with.
+    fn sidecar_images(&self) -> String;
+
     /// Whether pods in the mesh need more rights than the Pod Security Standard `restricted` grants.
     fn needs_rights(&self) -> bool;
 

@@ -16,12 +16,10 @@ use crate::object_store::{namespaces_with_data, service_of};
 use crate::providers::common::{Pair, PlatformNamespace};
 use crate::rendered::InCluster;
 use crate::unit::{Chart, Item, LiveField, Unit, Wave};
-use charts::NAMESPACE;
 use hcb_api::labels::SIDECAR_INJECTION;
 use hcb_source::diag::Diagnostics;
-use hcb_spec::model::{
-    Cluster, ClusterIndex, Mesh, Model, ObjectStore, ObjectStoreKind, PROXY_LIMITS, PROXY_REQUESTS,
-};
+use hcb_spec::istio::{NAMESPACE, PROXY_LIMITS, PROXY_REQUESTS};
+use hcb_spec::model::{Cluster, ClusterIndex, Mesh, Model, ObjectStore, ObjectStoreKind};
 use hcb_spec::spec::MutualTls;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -94,6 +92,10 @@ impl super::interface::Mesh for Istio<'_> {
             requests: json!(requests),
             limits: json!(limits),
         })
+    }
+
+    fn sidecar_images(&self) -> String {
+        format!("{}/proxyv2:", self.0.settings.hub)
     }
 
     /// The sidecar's init container needs `NET_ADMIN`.

@@ -14,11 +14,9 @@ use crate::unit::{Chart, Item, LiveField, Unit, Wave};
 use hcb_api::gate::Gate;
 use hcb_api::{gitops, labels, names};
 use hcb_source::diag::Diagnostics;
+use hcb_spec::admiralty::NAMESPACE;
 use hcb_spec::model::{Cluster, ClusterIndex, Model, Workload};
 use serde_json::{Value, json};
-
-/// The namespace of Admiralty in every cluster.
-const NAMESPACE: &str = "admiralty";
 
 /// How the source cluster creates candidate pods in the targets.
 const SOURCE: Access = Access {
