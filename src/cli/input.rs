@@ -293,12 +293,12 @@ pub(super) fn templates(overrides: Option<&Overrides>) -> anyhow::Result<Templat
     let Some(Overrides { folder, texts }) = overrides else {
         return Ok(Templates::built_in());
     };
-    Templates::new(texts.clone()).map_err(|problems| {
-        let lines: Vec<_> = problems
+    Templates::new(texts.clone()).map_err(|errors| {
+        let lines: Vec<_> = errors
             .iter()
-            .map(|(path, problem)| {
-                let notes = problem.notes.join("; ");
-                format!("  `{path}`: {} ({notes})", problem.message).replace(" ()", "")
+            .map(|(path, error)| {
+                let notes = error.notes().join("; ");
+                format!("  `{path}`: {error} ({notes})").replace(" ()", "")
             })
             .collect();
         anyhow::anyhow!(

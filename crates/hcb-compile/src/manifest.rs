@@ -19,7 +19,7 @@ use hcb_spec::model::Model;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use templates::Problem;
+use templates::TemplateError;
 
 /// Renders units. What cannot be rendered is said, and left out.
 pub fn render(
@@ -49,8 +49,8 @@ pub fn render(
                 })
                 .collect();
             let manifests = items.into_iter().flat_map(|manifests| {
-                manifests.unwrap_or_else(|problem| {
-                    found.push(*problem);
+                manifests.unwrap_or_else(|error| {
+                    found.push(*error);
                     Vec::new()
                 })
             });
@@ -72,8 +72,8 @@ pub fn render(
                             values: values.clone()?,
                             chart,
                         }),
-                        Err(problem) => {
-                            found.push(unusable(&chart.values, problem));
+                        Err(error) => {
+                            found.push(unusable(&chart.values, error));
                             None
                         }
                     }
@@ -121,7 +121,7 @@ fn rendered(item: &Item, templates: &Templates, model: &Model, caches: &Caches) 
             || Fingerprint::of((item.template, &text, &model.name)),
             || Arc::new(objects(item.template, &text, model)),
         ),
-        Err(problem) => Arc::new(Err(problem)),
+        Err(error) => Arc::new(Err(error)),
     }
 }
 
@@ -142,7 +142,7 @@ fn objects(template: &'static str, text: &str, model: &Model) -> Rendered {
 }
 
 /// The values of a chart, where its template has any.
-fn values(item: &Item, templates: &Templates) -> Result<Option<Arc<Value>>, Problem> {
+fn values(item: &Item, templates: &Templates) -> Result<Option<Arc<Value>>, TemplateError> {
     let text = templates.render(item.template, &item.context)?;
     let documents = templates::read(item.template, &text)?;
     let first = documents.into_iter().next();
@@ -153,7 +153,7 @@ fn values(item: &Item, templates: &Templates) -> Result<Option<Arc<Value>>, Prob
 fn manifests(item: &Item, rendered: &Rendered) -> Result<Vec<Manifest>, Box<Diagnostic>> {
     let objects = rendered
         .as_ref()
-        .map_err(|problem| Box::new(unusable(item, problem)))?;
+        .map_err(|error| Box::new(unusable(item, error)))?;
     let manifests = objects
         .iter()
         .map(|(value, comment, fingerprint)| Manifest {
@@ -166,16 +166,13 @@ fn manifests(item: &Item, rendered: &Rendered) -> Result<Vec<Manifest>, Box<Diag
     Ok(manifests.collect())
 }
 
-fn unusable(item: &Item, problem: &Problem) -> Diagnostic {
+fn unusable(item: &Item, error: &TemplateError) -> Diagnostic {
     let mut diagnostic = Diagnostic::error(
         codes::TEMPLATE,
-        format!(
-            "the template `{}` cannot be used: {}",
-            item.template, problem.message
-        ),
+        format!("the template `{}` cannot be used: {}", item.template, error),
     )
     .at(item.origin, "needed for this");
-    diagnostic.notes.clone_from(&problem.notes);
+    diagnostic.notes = error.notes();
     diagnostic
 }
 

@@ -12,7 +12,7 @@
 //! nothing depends on the time, the machine or the folder that hcb runs in.
 
 pub mod compare;
-pub mod known;
+pub mod snapshot;
 pub mod write;
 
 use crate::memo::{Cache, Fingerprint, Keep};

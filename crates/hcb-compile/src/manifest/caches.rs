@@ -1,6 +1,6 @@
 //! What was rendered and checked already.
 
-use super::templates::Problem;
+use super::templates::TemplateError;
 use crate::memo::{Cache, Fingerprint, Keep};
 use hcb_kubernetes::schema::Violation;
 use serde_json::Value;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 /// What a template renders to, without what is of one place only: objects with what is said above each, or
 /// why there are none.
-pub(crate) type Rendered = Result<Vec<(Arc<Value>, Arc<[String]>, Fingerprint)>, Problem>;
+pub(crate) type Rendered = Result<Vec<(Arc<Value>, Arc<[String]>, Fingerprint)>, TemplateError>;
 
 /// What was rendered and checked already, with one set of templates.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub struct Caches {
     /// The objects that rendered texts are read as, by template, text and the name of the hybrid cloud.
     pub(super) read: Cache<Arc<Rendered>>,
     /// The values of charts, by template and context.
-    pub(super) values: Cache<Arc<Result<Option<Arc<Value>>, Problem>>>,
+    pub(super) values: Cache<Arc<Result<Option<Arc<Value>>, TemplateError>>>,
     /// What schemas have against manifests.
     pub(super) violations: Cache<Arc<[Violation]>>,
     /// Whether a unit breaks no schema, by its manifests and the version of Kubernetes.

@@ -81,6 +81,7 @@ fn source(unit: &mut Unit, model: &Model, engine: &dyn SchedulingEngine) {
             .map(|cluster| engine.stand_in(&cluster.name))
             .collect::<Vec<_>>(),
         "engineReads": rights.reads,
+        "podNotes": rights.pod_notes,
         "replicas": reconciler.replicas,
         "kubeconfigs": targets
             .iter()

@@ -61,13 +61,13 @@ pub struct Case {
 #[allow(dead_code)]
 struct Document {
     api_version: ApiVersion,
-    kind: Kind,
+    kind: DocumentKind,
     #[schemars(length(min = 1))]
     tests: Vec<Test>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
-enum Kind {
+enum DocumentKind {
     PolicyTests,
 }
 

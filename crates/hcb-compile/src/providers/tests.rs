@@ -120,6 +120,7 @@ impl SchedulingEngine for Toy {
         Rights {
             reads: vec![rule("watch")],
             changes: vec![rule("patch")],
+            pod_notes: Vec::new(),
             policies: Vec::new(),
         }
     }

@@ -11,7 +11,9 @@ use crate::providers::common::{Pair, PlatformNamespace, mapping};
 use crate::rendered::InCluster;
 use crate::rendered::findings::check_images;
 use crate::unit::{Chart, Item, LiveField, Unit, Wave};
+use hcb_api::explanation::DECISION;
 use hcb_api::gate::Gate;
+use hcb_api::release::{NUDGED, RELEASED};
 use hcb_api::{gitops, labels, names};
 use hcb_source::diag::Diagnostics;
 use hcb_spec::admiralty::NAMESPACE;
@@ -97,6 +99,7 @@ impl super::interface::SchedulingEngine for Admiralty {
                 "resources": ["podchaperons/status"],
                 "verbs": ["patch"],
             })],
+            pod_notes: vec![DECISION, RELEASED, NUDGED],
             policies: vec!["reconciler/release-policy.yaml"],
         }
     }

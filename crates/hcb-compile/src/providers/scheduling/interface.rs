@@ -25,6 +25,8 @@ pub(crate) struct Rights {
     pub reads: Vec<Value>,
     /// What it changes in every cluster, in the namespaces of workloads.
     pub changes: Vec<Value>,
+    /// Annotations of a pod that it writes.
+    pub pod_notes: Vec<&'static str>,
     /// Templates of the policies that hold it to what it may change in the source cluster.
     pub policies: Vec<&'static str>,
 }
