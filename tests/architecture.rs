@@ -112,11 +112,6 @@ const KNOWN_CIRCLES: &[Circle] = &[
         files: &["core/capacity.rs", "core/observation.rs", "core/weights.rs"],
         reason: "an observation, and the room and the weights that are computed from it",
     },
-    Circle {
-        package: "hcb-spec",
-        files: &["spec.rs", "spec/"],
-        reason: "the types of a document that hold each other, and their reader",
-    },
 ];
 
 /// A circle between files.
