@@ -40,7 +40,7 @@ pub(super) struct Engine(GitOpsEngine);
 impl clap::ValueEnum for Engine {
     fn value_variants<'a>() -> &'a [Self] {
         static ALL: LazyLock<Vec<Engine>> =
-            LazyLock::new(|| GitOpsEngine::ALL.map(Engine).to_vec());
+            LazyLock::new(|| GitOpsEngine::ALL.iter().copied().map(Engine).collect());
         &ALL
     }
 

@@ -1,5 +1,6 @@
 //! The delivery by `GitOps`: its settings, and the checks of them.
 
+use crate::choice::choice;
 use crate::findings::Findings;
 use crate::place::At;
 use hcb_api::gitops::{self, DeliveryEngine};
@@ -41,14 +42,18 @@ pub struct GitOps {
     pub credentials_secret: Option<String>,
 }
 
-/// The engine that applies the manifests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum GitOpsEngine {
-    /// Argo CD 3.
-    Argocd,
-    /// Flux 2.
-    Flux,
+choice! {
+    /// The engine that applies the manifests.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    pub enum GitOpsEngine,
+    /// What everybody must know of it.
+    facts: &'static DeliveryEngine {
+        /// Argo CD 3.
+        Argocd => &gitops::ARGOCD,
+        /// Flux 2.
+        Flux => &gitops::FLUX,
+    }
 }
 
 /// Who applies the manifests of a cluster.
@@ -60,19 +65,6 @@ pub enum Delivery {
     Hub,
     /// Each cluster runs an engine that pulls its own part, so no cluster needs to be reachable.
     PerCluster,
-}
-
-impl GitOpsEngine {
-    /// Every engine.
-    pub const ALL: [Self; 2] = [Self::Argocd, Self::Flux];
-
-    /// What everybody must know of it.
-    pub fn facts(self) -> &'static DeliveryEngine {
-        match self {
-            Self::Argocd => &gitops::ARGOCD,
-            Self::Flux => &gitops::FLUX,
-        }
-    }
 }
 
 impl GitOps {

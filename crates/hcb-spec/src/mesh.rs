@@ -5,6 +5,7 @@ mod rules;
 
 pub(crate) use rules::MeshRules;
 
+use crate::choice::choice;
 use crate::defaults::{default_is_the_empty_section, two, yes};
 use crate::findings::Findings;
 use crate::place::At;
@@ -51,27 +52,18 @@ pub struct Mesh {
     pub gateway: EastWestGateway,
 }
 
-/// The mesh.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum MeshEngine {
-    /// Istio with sidecars, multi-primary, on different networks.
-    #[default]
-    Istio,
-    /// No mesh: workloads reach the object store by an address that every cluster can reach.
-    None,
-}
-
-impl MeshEngine {
-    /// Every mesh.
-    pub(crate) const ALL: [Self; 2] = [Self::Istio, Self::None];
-
+choice! {
+    /// The mesh.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    pub(crate) enum MeshEngine,
     /// What the checks must know of it; `None` where there is no mesh.
-    pub(crate) fn rules(self) -> Option<&'static MeshRules> {
-        match self {
-            Self::Istio => Some(&istio::RULES),
-            Self::None => None,
-        }
+    rules: Option<&'static MeshRules> {
+        /// Istio with sidecars, multi-primary, on different networks.
+        #[default]
+        Istio => Some(&istio::RULES),
+        /// No mesh: workloads reach the object store by an address that every cluster can reach.
+        None => None,
     }
 }
 

@@ -3,27 +3,20 @@
 pub mod admiralty;
 mod rules;
 
+use crate::choice::choice;
 use rules::SchedulingRules;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What sends pods to other clusters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum SchedulingEngine {
-    /// Admiralty, with a proxy scheduler of hcb's.
-    #[default]
-    Admiralty,
-}
-
-impl SchedulingEngine {
-    /// Every engine.
-    pub(crate) const ALL: [Self; 1] = [Self::Admiralty];
-
+choice! {
+    /// What sends pods to other clusters.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    pub(crate) enum SchedulingEngine,
     /// What the checks must know of it.
-    pub(crate) fn rules(self) -> &'static SchedulingRules {
-        match self {
-            Self::Admiralty => &admiralty::RULES,
-        }
+    rules: &'static SchedulingRules {
+        /// Admiralty, with a proxy scheduler of hcb's.
+        #[default]
+        Admiralty => &admiralty::RULES,
     }
 }
