@@ -2,8 +2,8 @@
 //!
 //! A policy is a folder with `policy.yaml`: a `ValidatingAdmissionPolicy` of Kubernetes with its
 //! bindings, which [`check`] evaluates over every manifest and [`emit`] puts into every cluster, or a
-//! [`SpecPolicy`](spec_policy::SpecPolicy) about what no cluster
-//! sees, the spec itself, which [`check_spec`] evaluates. [`library`] reads them, [`settings`] says what is done about each, [`suite`] runs their tests.
+//! [`SpecPolicy`](spec_policy::SpecPolicy) about what no cluster sees, the spec itself, which `check_spec`
+//! evaluates. [`library`] reads them, [`settings`] says what is done about each, [`suite`] runs their tests.
 
 pub mod admission;
 mod caches;

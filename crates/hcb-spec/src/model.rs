@@ -1,6 +1,6 @@
 //! The spec understood: defaults filled in, references resolved, quantities read.
 //!
-//! [`validate`](crate::validate) turns a [`Spec`](crate::spec::Spec) into a [`Model`] and reports everything
+//! [`validate`](crate::validate()) turns a [`Spec`](crate::spec::Spec) into a [`Model`] and reports everything
 //! that is wrong with it. A model without error findings can be planned; later stages do not check again.
 
 pub use crate::provider::Provider;
