@@ -93,36 +93,6 @@ const KNOWN_CIRCLES: &[Circle] = &[
         ],
         reason: "a request is signed with credentials, which some sources fetch by a request",
     },
-    Circle {
-        package: "hcb-spec",
-        files: &["model.rs", "model/"],
-        reason: "the model and its validation",
-    },
-    Circle {
-        package: "hcb-spec",
-        files: &["provider.rs", "provider/"],
-        reason: "the list of autoscalers and each of them, which uses what they share",
-    },
-    Circle {
-        package: "hcb-spec",
-        files: &["spec.rs", "spec/"],
-        reason: "the types of a document that hold each other, and their reader",
-    },
-    Circle {
-        package: "hcb-compile",
-        files: &[
-            "lint.rs",
-            "lint/",
-            "manifest.rs",
-            "manifest/",
-            "plan.rs",
-            "plan/",
-            "policy.rs",
-            "policy/",
-            "providers/",
-        ],
-        reason: "providers implement traits that speak of units and of what was rendered, and the plan asks them",
-    },
 ];
 
 /// A circle between files.

@@ -5,6 +5,7 @@ pub mod amounts;
 pub mod config;
 pub mod explanation;
 pub mod gate;
+pub mod gitops;
 pub mod labels;
 pub mod money;
 pub mod names;

@@ -5,6 +5,10 @@ use std::path::PathBuf;
 
 /// The namespace of the reconciler and of what it reads and writes.
 pub const SYSTEM_NAMESPACE: &str = "hcb-system";
+/// The namespace of cert-manager, where hcb installs it.
+pub const CERT_MANAGER_NAMESPACE: &str = "cert-manager";
+/// The namespace of External Secrets, where hcb installs it.
+pub const EXTERNAL_SECRETS_NAMESPACE: &str = "external-secrets";
 /// The reconciler: its Deployment, service account, roles, Service, the `ConfigMap` of its configuration, its
 /// Lease and its field manager.
 pub const RECONCILER: &str = "hcb-reconciler";

@@ -137,7 +137,7 @@ pub enum Keep {
 }
 
 /// What was made, each with the run that last used it.
-type Made<V> = HashMap<Fingerprint, (u64, V), BuildHasherDefault<AsItIs>>;
+type Entries<V> = HashMap<Fingerprint, (u64, V), BuildHasherDefault<AsItIs>>;
 
 /// Threads seldom want the same of so many parts.
 const PARTS: usize = 64;
@@ -147,7 +147,7 @@ const PARTS: usize = 64;
 pub(crate) struct Cache<V> {
     /// Whether anything is kept.
     keeps: bool,
-    parts: [Mutex<Made<V>>; PARTS],
+    parts: [Mutex<Entries<V>>; PARTS],
     run: u64,
 }
 
@@ -196,7 +196,7 @@ impl<V: Clone> Cache<V> {
         }
     }
 
-    fn part(&self, of: Fingerprint) -> MutexGuard<'_, Made<V>> {
+    fn part(&self, of: Fingerprint) -> MutexGuard<'_, Entries<V>> {
         // The table goes by the lower bits of both halves.
         let part = of.0 >> 58;
         let part = &self.parts[usize::try_from(part).unwrap_or_default() % PARTS];

@@ -150,9 +150,6 @@ fn every_name_of_hcb_in_a_template_is_one_of_the_contract() {
         of::TARGETS_FOLDER,
         gate::GATE,
         labels::WORKLOAD,
-        hcb_api::release::RELEASED,
-        hcb_api::release::NUDGED,
-        hcb_api::explanation::DECISION,
     ];
     // What no other part of hcb looks for.
     let of_templates = [

@@ -26,7 +26,6 @@ mod words;
 pub use cause::{Cause, Causes};
 pub use compare::compare;
 pub use cost::{CostChange, CostRange};
-pub use hcb_kubernetes::{GroupKind, Object as ObjectView};
 pub use pair::Action;
 pub use read::{Side, SpecPlace, Unreadable};
 pub use report::{

@@ -1,7 +1,8 @@
 //! The check of every manifest: its kind's schema, its identity, no secret in it.
 
-use super::{Caches, MANIFESTS_PER_TASK, Manifest, RenderedUnit, by_cluster};
+use super::caches::Caches;
 use crate::memo::{Cache, Fingerprint};
+use crate::rendered::{MANIFESTS_PER_TASK, Manifest, RenderedUnit, by_cluster};
 use hcb_kubernetes::schema::{self, KubernetesVersion, Scope};
 use hcb_source::diag::{Diagnostic, Diagnostics, code_list, codes, did_you_mean, nearest};
 use hcb_spec::model::Model;

@@ -1,9 +1,8 @@
 //! Files to policies: those built in, and the team's own.
 
 use super::admission::{Action, AdmissionPolicy, Binding};
+use super::definition::{Admission, Policy, Subject};
 use super::spec_policy::{self, SpecPolicy};
-use super::{Admission, Policy, Subject};
-use hcb_kubernetes::Object;
 use hcb_source::diag::{Diagnostic, Diagnostics, Rule, codes};
 use hcb_source::source::{FileId, Location, Role, Sources};
 use hcb_source::yaml::{Node, Step};
@@ -19,9 +18,9 @@ pub const FOLDER: &str = "policies";
 /// The file of a policy in its folder.
 pub const POLICY_FILE: &str = "policy.yaml";
 /// Its page.
-pub(crate) const PAGE_FILE: &str = "README.md";
+pub const PAGE_FILE: &str = "README.md";
 /// Its tests.
-pub(crate) const TESTS_FILE: &str = "tests.yaml";
+pub const TESTS_FILE: &str = "tests.yaml";
 
 #[derive(RustEmbed)]
 #[folder = "policies/"]
@@ -289,7 +288,7 @@ fn params(
                 "add `paramKind: {apiVersion: v1, kind: ConfigMap}` to its spec",
             );
         }
-        (Some(kind), Some(map)) if is_config_map(kind) => map,
+        (Some(kind), Some(map)) if kind["apiVersion"] == "v1" && kind["kind"] == "ConfigMap" => map,
         (Some(_), _) => {
             return problem(
                 place,
@@ -308,11 +307,11 @@ fn params(
             "a policy has one",
         );
     }
-    let object = Object(&map);
+    let metadata = |key: &str| map["metadata"].get(key).cloned().unwrap_or_default();
     for binding in bindings {
         let reference = &binding.document["spec"]["paramRef"];
-        let text = |field: &str| reference[field].as_str().unwrap_or_default();
-        if text("name") != object.name() || text("namespace") != object.namespace() {
+        if reference["name"] != metadata("name") || reference["namespace"] != metadata("namespace")
+        {
             return problem(
                 binding.location,
                 format!(
@@ -337,12 +336,6 @@ fn params(
     Ok(Some(map))
 }
 
-/// Whether parameters of this `paramKind` are in a `ConfigMap`.
-fn is_config_map(kind: &Json) -> bool {
-    let kind = Object(kind);
-    (kind.api_version(), kind.kind()) == ("v1", "ConfigMap")
-}
-
 /// The strongest of a binding's actions.
 fn default_action(binding: &Binding) -> PolicyAction {
     binding
@@ -365,9 +358,9 @@ fn describe(
     default: PolicyAction,
     subject: Subject,
 ) -> Policy {
-    let object = Object(document);
-    let name = object.name().to_owned();
-    let annotation = |key: &str| object.annotation(key).map(str::to_owned);
+    let metadata = &document["metadata"];
+    let name = metadata["name"].as_str().unwrap_or_default().to_owned();
+    let annotation = |key: &str| metadata["annotations"][key].as_str().map(str::to_owned);
     let title = annotation("hcb.dev/title").unwrap_or_else(|| name.clone());
     Policy {
         rule: Arc::new(Rule {

@@ -1,14 +1,14 @@
 //! Manifests as the API servers are asked to admit them: by whom, in which namespace, and what
 //! controllers then create of them.
 
-use super::Caches;
 use super::admission::{Resource, User};
-use crate::manifest::{Manifest, RenderedUnit};
-use crate::plan::{Area, Unit};
-use hcb_api::names::GITOPS;
+use super::caches::Caches;
+use crate::providers::gitops::ACCESS;
+use crate::rendered::{Manifest, RenderedUnit};
+use crate::unit::{Area, Unit};
 use hcb_kubernetes::{Object, group_and_version};
 use hcb_spec::model::Model;
-use hcb_spec::spec::{Delivery, GitOpsEngine};
+use hcb_spec::spec::Delivery;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 
@@ -36,7 +36,7 @@ pub fn namespaces<'a>(
 }
 
 /// The same as objects, with the label that the API server gives each.
-pub(crate) fn namespace_objects<'a>(
+pub fn namespace_objects<'a>(
     namespaces: &BTreeMap<&'a str, &'a Manifest>,
 ) -> BTreeMap<&'a str, Json> {
     namespaces
@@ -69,15 +69,25 @@ pub fn applier(model: &Model, unit: &Unit) -> Account {
         };
     }
     let is_remote = model.gitops.delivery == Delivery::Hub && unit.cluster != model.gitops.hub;
-    let (namespace, account) = match (is_remote, model.gitops.engine) {
-        (true, _) => ("kube-system", GITOPS),
-        (false, GitOpsEngine::Argocd) => (
-            model.gitops.namespace.as_str(),
-            "argocd-application-controller",
-        ),
-        (false, GitOpsEngine::Flux) => (model.gitops.namespace.as_str(), "kustomize-controller"),
+    let gitops = &model.gitops;
+    let (namespace, account) = if is_remote {
+        (ACCESS.namespace, ACCESS.account)
+    } else {
+        (gitops.namespace.as_str(), gitops.engine.facts().account)
     };
     Account::of_service(namespace, account)
+}
+
+/// A service account with the groups that Kubernetes puts it in.
+pub fn account_of(namespace: &str, account: &str) -> (String, Vec<String>) {
+    (
+        format!("system:serviceaccount:{namespace}:{account}"),
+        vec![
+            "system:serviceaccounts".to_owned(),
+            format!("system:serviceaccounts:{namespace}"),
+            "system:authenticated".to_owned(),
+        ],
+    )
 }
 
 impl Account {
@@ -96,7 +106,7 @@ impl Account {
     }
 
     /// A service account with the groups that Kubernetes puts it in.
-    pub(crate) fn of_service(namespace: &str, account: &str) -> Self {
+    pub fn of_service(namespace: &str, account: &str) -> Self {
         Self {
             name: format!("system:serviceaccount:{namespace}:{account}"),
             groups: vec![
@@ -123,15 +133,16 @@ impl Account {
 /// What controllers create of an object: the jobs of a cron job, and the pods of whatever has a
 /// template of some. A policy about pods alone is decided here too, and not only in the cluster.
 pub fn children(object: &Json) -> Vec<Json> {
-    let owner = Object(object);
-    let name = owner.name();
+    let kind = Object(object).kind();
+    let owner = &object["metadata"];
+    let name = Object(object).name();
     let made = |api_version: &str, kind: &str, template: &Json, name: &str| {
         let mut metadata = match &template["metadata"] {
             Json::Object(metadata) => Json::Object(metadata.clone()),
             _ => json!({}),
         };
         metadata["name"] = name.into();
-        metadata["namespace"] = owner.metadata("namespace").cloned().into();
+        metadata["namespace"] = owner["namespace"].clone();
         json!({
             "apiVersion": api_version,
             "kind": kind,
@@ -139,7 +150,7 @@ pub fn children(object: &Json) -> Vec<Json> {
             "spec": template["spec"],
         })
     };
-    match owner.kind() {
+    match kind {
         "CronJob" => {
             // The minute that the job is for.
             let job = made(

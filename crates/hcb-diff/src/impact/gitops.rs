@@ -32,7 +32,7 @@ pub(super) fn chart_values(object: &Object) -> Option<&Value> {
 /// Whether an annotation keeps an object in the cluster when it leaves the tree.
 pub(super) fn is_kept(object: &Object) -> bool {
     ENGINES.iter().any(|engine| {
-        let (annotation, text) = engine.keeps;
+        let (annotation, text) = engine.facts.keeps;
         let value = object.annotation(annotation);
         value.is_some_and(|value| value.contains(text))
     })

@@ -37,7 +37,7 @@ impl AdmissionPolicy {
         let spec: Option<ValidatingAdmissionPolicySpec> =
             read_spec(node, &document, "ValidatingAdmissionPolicy", &mut found);
         let policy = spec.map(|spec| {
-            let mut reader = Reader {
+            let mut reader = PolicyReader {
                 node,
                 text,
                 found: &mut found,
@@ -213,13 +213,14 @@ fn read_binding(
     })
 }
 
-struct Reader<'a> {
+/// Reads one policy: its document, the text that it is from, and what is wrong with it.
+struct PolicyReader<'a> {
     node: &'a Node,
     text: &'a str,
     found: &'a mut Diagnostics,
 }
 
-impl Reader<'_> {
+impl PolicyReader<'_> {
     fn shape(&mut self, path: &[&str], message: impl Into<String>) {
         shape(self.node, path, message, self.found);
     }

@@ -23,7 +23,7 @@ fn check(context: &Context<'_>, effects: &mut Effects) {
             .of(
                 "the GitOps engine",
                 Level::Danger,
-                format!("changes from {} to {}", old.name, new.name),
+                format!("changes from {} to {}", old.facts.name, new.facts.name),
                 pairs,
             )
             .detail("switch the old engine's pruning off before it sees this, or it deletes what it delivered")

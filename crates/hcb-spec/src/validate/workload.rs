@@ -1,10 +1,11 @@
 //! Checks of workloads.
 
-use super::Check;
+use super::check::Check;
 use super::cluster::extended_resource;
 use crate::model::{Cluster, Namespace, Quantity, Scheduling, Workload};
-use crate::spec::{self, At, DataReference};
-use hcb_api::names::SYSTEM_NAMESPACE;
+use crate::scheduling;
+use crate::spec::{self, At, DataReference, MeshEngine, SchedulingEngine};
+use hcb_api::gitops::ENGINES;
 use hcb_kubernetes::{cron, image, names};
 use hcb_source::diag::{codes, suggest};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,19 +23,26 @@ const JOB_NAME_LIMIT: usize = 54;
 /// The controller appends 11 characters to the name of a cron job.
 const CRON_JOB_NAME_LIMIT: usize = 52;
 
-/// Namespaces that belong to the cluster or to what hcb installs.
-const RESERVED: [&str; 10] = [
-    "argocd",
-    "flux-system",
+/// Namespaces of Kubernetes, and of what hcb installs whatever is chosen.
+const RESERVED: [&str; 6] = [
     "kube-system",
     "kube-public",
     "kube-node-lease",
-    "istio-system",
-    "admiralty",
-    SYSTEM_NAMESPACE,
-    "cert-manager",
-    "external-secrets",
+    hcb_api::names::SYSTEM_NAMESPACE,
+    hcb_api::names::CERT_MANAGER_NAMESPACE,
+    hcb_api::names::EXTERNAL_SECRETS_NAMESPACE,
 ];
+
+/// Whether a namespace belongs to the cluster, or to what hcb installs or may install some day.
+fn is_reserved(namespace: &str) -> bool {
+    let meshes = MeshEngine::ALL.iter().filter_map(|mesh| mesh.rules());
+    let meshes = meshes.flat_map(|rules| rules.namespaces);
+    let engines = SchedulingEngine::ALL.iter();
+    let scheduling = engines.flat_map(|engine| scheduling::rules(*engine).namespaces);
+    RESERVED.contains(&namespace)
+        || meshes.chain(scheduling).any(|known| *known == namespace)
+        || ENGINES.iter().any(|engine| engine.namespace == namespace)
+}
 
 pub(super) fn workloads(
     check: &mut Check<'_>,
@@ -147,7 +155,7 @@ fn namespace_name(check: &mut Check<'_>, namespace: &str, at: &At) {
         .object_store
         .as_ref()
         .and_then(|store| store.in_cluster.as_ref());
-    let is_reserved = RESERVED.contains(&namespace)
+    let is_reserved = is_reserved(namespace)
         || cloud.gitops.namespace.as_deref() == Some(namespace)
         || store.is_some_and(|store| store.namespace == namespace);
     if is_reserved {

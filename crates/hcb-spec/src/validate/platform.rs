@@ -1,6 +1,6 @@
 //! Checks of tiers, scheduling, budget and secrets.
 
-use super::Check;
+use super::check::Check;
 use crate::model::{Cluster, ClusterIndex, Scheduling, Secrets};
 use hcb_kubernetes::{image, names};
 use hcb_source::diag::{Diagnostic, codes};

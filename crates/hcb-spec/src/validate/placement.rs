@@ -1,6 +1,6 @@
 //! Checks of where workloads may run.
 
-use super::Check;
+use super::check::Check;
 use crate::model::Cluster;
 use crate::spec::{self, At};
 use hcb_source::diag::{Diagnostic, codes, suggest};

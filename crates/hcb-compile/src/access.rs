@@ -4,49 +4,55 @@
 //! (or a person) brings token and CA into the secret store; the user has an `ExternalSecret` that
 //! makes a kubeconfig of them. Mesh, scheduler, reconciler and engine all go this way.
 
-use super::Unit;
+use crate::unit::Unit;
 use hcb_spec::model::{Cluster, Model};
 use hcb_spec::spec::Exchange;
 use serde_json::{Value, json};
 
 /// The token, in templates of External Secrets.
-pub const TOKEN: &str = "{{ .token }}";
+pub(crate) const TOKEN: &str = "{{ .token }}";
 
 /// A purpose for which one cluster uses another.
 #[derive(Debug, Clone, Copy)]
-pub struct Access {
+pub(crate) struct Access {
     /// What for; part of the key in the store.
-    pub purpose: &'static str,
+    pub(crate) purpose: &'static str,
     /// The service account in the owner.
-    pub account: &'static str,
+    pub(crate) account: &'static str,
     /// Its namespace.
-    pub namespace: &'static str,
+    pub(crate) namespace: &'static str,
 }
 
 /// What an `ExternalSecret` makes of the token and the CA.
-pub struct Target<'a> {
+pub(crate) struct Target<'a> {
     /// Name of the Secret.
-    pub name: String,
+    pub(crate) name: String,
     /// Its namespace.
-    pub namespace: &'a str,
+    pub(crate) namespace: &'a str,
     /// Its labels.
-    pub labels: Value,
+    pub(crate) labels: Value,
     /// Its annotations.
-    pub annotations: Value,
+    pub(crate) annotations: Value,
     /// Its content: templates of External Secrets that use `.token` and `.ca`.
-    pub data: Value,
+    pub(crate) data: Value,
 }
 
 impl Access {
     /// The key in the store that holds `token` and `ca.crt`.
-    pub fn key(&self, model: &Model, owner: &Cluster) -> String {
+    pub(crate) fn key(&self, model: &Model, owner: &Cluster) -> String {
         model
             .secrets
             .key(&format!("clusters/{}/{}", owner.name, self.purpose))
     }
 
     /// The owner's side. `create_account` unless a chart creates the service account.
-    pub fn grant(&self, unit: &mut Unit, model: &Model, owner: &Cluster, create_account: bool) {
+    pub(crate) fn grant(
+        &self,
+        unit: &mut Unit,
+        model: &Model,
+        owner: &Cluster,
+        create_account: bool,
+    ) {
         if create_account {
             unit.add(
                 "access/service-account.yaml",
@@ -64,7 +70,7 @@ impl Access {
     }
 
     /// Brings the token into the store, where that is not left to a person.
-    pub fn push(&self, unit: &mut Unit, model: &Model, owner: &Cluster) {
+    pub(crate) fn push(&self, unit: &mut Unit, model: &Model, owner: &Cluster) {
         if model.secrets.exchange == Exchange::Push {
             unit.add(
                 "access/push-secret.yaml",
@@ -82,7 +88,13 @@ impl Access {
     }
 
     /// The user's side.
-    pub fn receive(&self, unit: &mut Unit, model: &Model, owner: &Cluster, target: &Target<'_>) {
+    pub(crate) fn receive(
+        &self,
+        unit: &mut Unit,
+        model: &Model,
+        owner: &Cluster,
+        target: &Target<'_>,
+    ) {
         let key = self.key(model, owner);
         external_secret(
             unit,
@@ -98,7 +110,7 @@ impl Access {
 }
 
 /// Adds an `ExternalSecret` that fills `target` from keys of the store.
-pub fn external_secret(
+pub(crate) fn external_secret(
     unit: &mut Unit,
     model: &Model,
     origin: hcb_source::source::Location,
@@ -122,7 +134,7 @@ pub fn external_secret(
 }
 
 /// A kubeconfig for `owner` as a template of External Secrets.
-pub fn kubeconfig(owner: &Cluster) -> String {
+pub(crate) fn kubeconfig(owner: &Cluster) -> String {
     let name = &owner.name;
     hcb_source::yaml::to_string(&json!({
         "apiVersion": "v1",

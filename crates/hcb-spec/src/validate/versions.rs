@@ -1,25 +1,26 @@
 //! Checks of versions: what works together, and what must not drift apart.
 
-use super::Check;
+use super::check::Check;
 use hcb_kubernetes::image;
 use hcb_source::diag::codes;
-
-/// The minor version of Admiralty whose scheduler hcb configures.
-const ADMIRALTY: &str = "0.17.";
 
 /// The scheduler and the reconciler are configured in the formats of their versions.
 pub(super) fn scheduling(check: &mut Check<'_>) {
     let spec = &check.spec.cloud.spec.scheduling;
     let at = check.cloud().key("scheduling");
-    if !spec.version.starts_with(ADMIRALTY) {
+    let rules = crate::scheduling::rules(spec.engine);
+    if !rules.is_tested(&spec.version) {
         let diagnostic = check
             .warning(
                 codes::VERSION_MISMATCH,
                 &at.key("version"),
-                format!("this hcb was not tested with Admiralty {}", spec.version),
+                format!("this hcb was not tested with {} {}", rules.name, spec.version),
                 "another minor version",
             )
-            .help("its scheduler is configured for 0.17: leave the field out, or try the version before");
+            .help(format!(
+                "its scheduler is configured for {}: leave the field out, or try the version before",
+                rules.minor
+            ));
         check.push(diagnostic);
     }
     let own = env!("CARGO_PKG_VERSION");

@@ -1,6 +1,6 @@
 //! Checks of clusters and their pools.
 
-use super::Check;
+use super::check::Check;
 use crate::model::{Cluster, ClusterIndex, NodePool, Quantity};
 use crate::spec::{self, At};
 use hcb_kubernetes::names;
@@ -392,7 +392,7 @@ pub(super) fn apis(check: &mut Check<'_>, clusters: &[Cluster], source: ClusterI
     if clusters.len() < 2 {
         return;
     }
-    let mesh = check.spec.cloud.spec.mesh.engine == spec::MeshEngine::Istio;
+    let mesh = check.spec.cloud.spec.mesh.engine.rules().is_some();
     for (index, cluster) in clusters.iter().enumerate() {
         let needed = index != source || mesh;
         if cluster.api_server.is_none() && needed && !check.spec.incomplete.clusters {

@@ -1,8 +1,8 @@
 //! Checks that every workload fits somewhere.
 
-use super::Check;
-use crate::model::{Cluster, NodePool, PROXY_REQUESTS, Quantity, Workload};
-use crate::spec::TaintEffect;
+use super::check::Check;
+use crate::model::{Cluster, NodePool, Quantity, Workload};
+use crate::spec::{MeshEngine, TaintEffect};
 use hcb_source::diag::{Diagnostic, codes};
 
 /// Each workload must fit on an empty node of some pool of some cluster that it may run in.
@@ -10,8 +10,9 @@ pub(super) fn fits(
     check: &mut Check<'_>,
     clusters: &[Cluster],
     workloads: &[Workload],
-    has_mesh: bool,
+    mesh: MeshEngine,
 ) {
+    let sidecar = mesh.rules().map_or(&[][..], |rules| rules.sidecar_requests);
     if check.spec.incomplete.clusters {
         return;
     }
@@ -27,7 +28,7 @@ pub(super) fn fits(
             .collect();
         let misfits: Vec<_> = pools
             .iter()
-            .map(|(cluster, pool)| (misfit(workload, pool, has_mesh), cluster, pool))
+            .map(|(cluster, pool)| (misfit(workload, pool, sidecar), cluster, pool))
             .collect();
         // A workload without a cluster already has a finding.
         if misfits.is_empty() || misfits.iter().any(|(misfit, ..)| misfit.is_none()) {
@@ -53,11 +54,12 @@ pub(super) fn fits(
         // Said only where it makes the difference.
         let fits_alone = pools
             .iter()
-            .any(|(_, pool)| misfit(workload, pool, false).is_none());
-        if has_mesh && fits_alone {
+            .any(|(_, pool)| misfit(workload, pool, &[]).is_none());
+        if let [(_, cpu), (_, memory)] = sidecar
+            && fits_alone
+        {
             diagnostic = diagnostic.note(format!(
-                "the mesh's sidecar needs {} of CPU and {} of memory beside the workload",
-                PROXY_REQUESTS[0].1, PROXY_REQUESTS[1].1
+                "the mesh's sidecar needs {cpu} of CPU and {memory} of memory beside the workload"
             ));
         }
         found.push(diagnostic.help("request less, or add a pool of larger nodes"));
@@ -68,7 +70,7 @@ pub(super) fn fits(
 }
 
 /// Why a pod does not fit on an empty node of a pool; `None` where it does.
-fn misfit(workload: &Workload, pool: &NodePool, has_mesh: bool) -> Option<String> {
+fn misfit(workload: &Workload, pool: &NodePool, sidecar: &[(&str, &str)]) -> Option<String> {
     if pool.max == 0 {
         return Some("it has no nodes".to_owned());
     }
@@ -78,9 +80,9 @@ fn misfit(workload: &Workload, pool: &NodePool, has_mesh: bool) -> Option<String
         if resource == "ephemeral-storage" {
             continue;
         }
-        let sidecar = PROXY_REQUESTS
+        let sidecar = sidecar
             .iter()
-            .find(|(name, _)| has_mesh && name == resource)
+            .find(|(name, _)| name == resource)
             .and_then(|(_, text)| Quantity::parse(text))
             .unwrap_or_default();
         let needed = request.milli() + sidecar.milli();

@@ -1,7 +1,8 @@
-//! The cross-checks, which turn a [`Spec`] into a [`Model`].
+//! The cross-checks, which turn a [`Spec`] into a [`Model`], one topic a file.
 
 mod autoscaler;
 mod capacity;
+mod check;
 mod cluster;
 mod gitops;
 mod mesh;
@@ -11,11 +12,11 @@ mod platform;
 mod versions;
 mod workload;
 
-use super::{ClusterIndex, Model};
 use crate::findings::Findings;
-use crate::spec::{At, Spec};
-use hcb_source::diag::{Diagnostics, codes, suggest};
-use std::ops::{Deref, DerefMut};
+use crate::model::Model;
+use crate::spec::Spec;
+use check::Check;
+use hcb_source::diag::Diagnostics;
 
 /// Checks everything that the shape of the spec cannot say, and resolves it. The model is `None`
 /// only where the spec is so broken that there is nothing to resolve against; a caller goes on
@@ -53,7 +54,7 @@ pub fn validate(spec: &Spec, diagnostics: &mut Diagnostics) -> Option<Model> {
     let object_store = object_store::object_store(&mut check, &clusters, &secrets, mesh.is_some());
     let workloads = workload::workloads(&mut check, &clusters, &tiers, &scheduling);
     let namespaces = workload::namespaces(&mut check, &clusters, &workloads);
-    capacity::fits(&mut check, &clusters, &workloads, mesh.is_some());
+    capacity::fits(&mut check, &clusters, &workloads, cloud.mesh.engine);
     Some(Model {
         name: spec.cloud.metadata.name.clone(),
         location: spec.locate(&spec.cloud_at.path("metadata.name")),
@@ -69,55 +70,4 @@ pub fn validate(spec: &Spec, diagnostics: &mut Diagnostics) -> Option<Model> {
         workloads,
         addons: cloud.addons.clone(),
     })
-}
-
-/// What every cross-check needs: the whole spec, and the findings so far.
-struct Check<'a> {
-    spec: &'a Spec,
-    findings: Findings<'a>,
-}
-
-impl Check<'_> {
-    /// The place of the `spec` of the cloud.
-    fn cloud(&self) -> At {
-        self.spec.cloud_at.key("spec")
-    }
-
-    /// Resolves a reference to a cluster. If there is no such cluster, it adds a finding, unless the
-    /// cluster may be one that could not be read.
-    fn cluster(
-        &mut self,
-        name: &str,
-        clusters: &[super::Cluster],
-        at: &At,
-    ) -> Option<ClusterIndex> {
-        let found = clusters.iter().position(|cluster| cluster.name == name);
-        if found.is_none() && !self.spec.incomplete.clusters {
-            let known = clusters.iter().map(|cluster| cluster.name.as_str());
-            let diagnostic = self
-                .error(
-                    codes::UNKNOWN_CLUSTER,
-                    at,
-                    format!("there is no cluster `{name}`"),
-                    "not in `spec.clusters`",
-                )
-                .maybe_help(suggest(name, known));
-            self.push(diagnostic);
-        }
-        found
-    }
-}
-
-impl<'a> Deref for Check<'a> {
-    type Target = Findings<'a>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.findings
-    }
-}
-
-impl DerefMut for Check<'_> {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.findings
-    }
 }

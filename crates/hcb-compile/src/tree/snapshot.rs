@@ -11,30 +11,31 @@ use std::time::{Duration, SystemTime};
 /// times by the tick of a clock, some of them by the second.
 const FRESH: Duration = Duration::from_secs(3);
 
-/// Folders that held what they should and nothing else, by their paths with a `/` behind them.
+/// Folders that held what they should and nothing else, by their paths with a `/` behind them, as they were in the
+/// round before.
 #[derive(Debug, Default)]
-pub struct Known {
+pub struct Snapshot {
     folders: HashMap<String, Folder>,
 }
 
-impl Known {
+impl Snapshot {
     /// A folder that looked so.
-    pub(super) fn folder(&self, prefix: &str, looks: Looks) -> Option<&Folder> {
+    pub(super) fn folder(&self, prefix: &str, stamp: Stamp) -> Option<&Folder> {
         let folder = self.folders.get(prefix);
-        folder.filter(|folder| folder.looks == looks)
+        folder.filter(|folder| folder.stamp == stamp)
     }
 
     /// Notes what a folder that looks so holds.
     pub(super) fn note(
         &mut self,
         prefix: String,
-        looks: Looks,
+        stamp: Stamp,
         below: Vec<String>,
         mut files: Vec<File>,
     ) {
         files.sort_by(|a, b| a.path.cmp(&b.path));
         let folder = Folder {
-            looks,
+            stamp,
             below,
             files,
             goes_on: AtomicBool::new(false),
@@ -52,7 +53,7 @@ impl Known {
 /// A folder: it looks otherwise as soon as something comes into it or goes.
 #[derive(Debug)]
 pub(super) struct Folder {
-    looks: Looks,
+    stamp: Stamp,
     below: Vec<String>,
     files: Vec<File>,
     goes_on: AtomicBool,
@@ -70,8 +71,8 @@ impl Folder {
     }
 
     /// Its files by their paths, and how they looked.
-    pub(super) fn files(&self) -> impl Iterator<Item = (&str, Looks)> {
-        self.files.iter().map(|file| (&*file.path, file.looks))
+    pub(super) fn files(&self) -> impl Iterator<Item = (&str, Stamp)> {
+        self.files.iter().map(|file| (&*file.path, file.stamp))
     }
 
     /// Whether it held just these files with these texts, which are told by their paths in order.
@@ -92,15 +93,15 @@ impl Folder {
 pub(super) struct File {
     path: Arc<str>,
     text: Arc<str>,
-    looks: Looks,
+    stamp: Stamp,
 }
 
 impl File {
-    pub(super) fn new(path: &Arc<str>, text: &Arc<str>, looks: Looks) -> Self {
+    pub(super) fn new(path: &Arc<str>, text: &Arc<str>, stamp: Stamp) -> Self {
         Self {
             path: Arc::clone(path),
             text: Arc::clone(text),
-            looks,
+            stamp,
         }
     }
 }
@@ -108,14 +109,14 @@ impl File {
 /// How a file or a folder looks from outside. The last of these changes with whatever is done to it, and
 /// nobody can set it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Looks {
+pub(super) struct Stamp {
     device: u64,
     inode: u64,
     size: u64,
     changed: (i64, i64),
 }
 
-impl Looks {
+impl Stamp {
     #[cfg(unix)]
     #[expect(
         clippy::unnecessary_wraps,
@@ -150,7 +151,7 @@ mod tests {
     use super::super::compare::{Refusal, compare_with};
     use super::super::write::write;
     use super::super::{HEADER, OWNED, Tree};
-    use super::{Duration, FRESH, Known, fs};
+    use super::{Duration, FRESH, Snapshot, fs};
     use std::fs::{File, FileTimes};
     use std::path::Path;
     use std::sync::Arc;
@@ -167,9 +168,9 @@ mod tests {
     }
 
     /// What changed since, and which folders are known then.
-    fn changed(tree: &Tree, out: &Path, known: &mut Known) -> (Vec<String>, Vec<String>) {
-        let changes = compare_with(tree, out, Some(known)).expect("a folder that can be read");
-        let mut folders: Vec<_> = known.folders.keys().cloned().collect();
+    fn changed(tree: &Tree, out: &Path, snapshot: &mut Snapshot) -> (Vec<String>, Vec<String>) {
+        let changes = compare_with(tree, out, Some(snapshot)).expect("a folder that can be read");
+        let mut folders: Vec<_> = snapshot.folders.keys().cloned().collect();
         folders.sort();
         (changes.changed, folders)
     }
@@ -183,8 +184,8 @@ mod tests {
         let (one, other) = ("clusters/a/one.yaml", "clusters/a/other.yaml");
         let before = tree([(one, "1"), (other, "1")]);
         write(&before, &out).expect("a tree");
-        let mut known = Known::default();
-        let mut look = |tree: &Tree| changed(tree, &out, &mut known);
+        let mut snapshot = Snapshot::default();
+        let mut look = |tree: &Tree| changed(tree, &out, &mut snapshot);
         let is_as_wanted = |(files, folders): (Vec<String>, Vec<String>)| {
             assert!(files.is_empty() && folders == ALL, "{files:?} {folders:?}");
         };
@@ -221,24 +222,24 @@ mod tests {
         let (one, other) = ("clusters/a/one.yaml", "clusters/a/other.yaml");
         let tree = tree([(one, "1"), (other, "1")]);
         write(&tree, &out).expect("a tree");
-        let mut known = Known::default();
+        let mut snapshot = Snapshot::default();
         std::thread::sleep(FRESH + Duration::from_secs(1));
-        assert_eq!(changed(&tree, &out, &mut known).1, ALL);
+        assert_eq!(changed(&tree, &out, &mut snapshot).1, ALL);
         for foreign in ["clusters/b/new.yaml", "clusters/a/new.yaml"] {
             let path = out.join(foreign);
             fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
             fs::write(&path, "").expect("a file");
-            let refused = compare_with(&tree, &out, Some(&mut known));
+            let refused = compare_with(&tree, &out, Some(&mut snapshot));
             assert!(
                 matches!(&refused, Err(Refusal::ForeignFiles(files)) if *files == [foreign]),
                 "{refused:?}"
             );
             fs::remove_file(&path).expect("a file");
             std::thread::sleep(FRESH + Duration::from_secs(1));
-            assert_eq!(changed(&tree, &out, &mut known).0, [""; 0]);
+            assert_eq!(changed(&tree, &out, &mut snapshot).0, [""; 0]);
         }
         fs::remove_file(out.join(one)).expect("a file");
-        let changes = compare_with(&tree, &out, Some(&mut known)).expect("a folder");
+        let changes = compare_with(&tree, &out, Some(&mut snapshot)).expect("a folder");
         assert_eq!(changes.added, [one]);
         assert_eq!(changes.unchanged, 2);
     }
@@ -249,12 +250,12 @@ mod tests {
         let out = folder.path().join("out");
         let tree = tree([("clusters/a/one.yaml", "1"), ("clusters/a/other.yaml", "1")]);
         write(&tree, &out).expect("a tree");
-        let mut known = Known::default();
+        let mut snapshot = Snapshot::default();
         std::thread::sleep(FRESH + Duration::from_secs(1));
-        assert_eq!(changed(&tree, &out, &mut known).1, ALL);
+        assert_eq!(changed(&tree, &out, &mut snapshot).1, ALL);
         fs::remove_dir_all(&out).expect("a folder");
         fs::write(&out, "a file").expect("a file");
-        assert!(compare_with(&tree, &out, Some(&mut known)).is_err());
-        assert!(known.folders.is_empty());
+        assert!(compare_with(&tree, &out, Some(&mut snapshot)).is_err());
+        assert!(snapshot.folders.is_empty());
     }
 }

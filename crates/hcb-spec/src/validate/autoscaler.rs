@@ -1,6 +1,6 @@
 //! Checks of autoscalers.
 
-use super::Check;
+use super::check::Check;
 use crate::model::{Autoscaler, Cluster, ClusterIndex, NodePool, Provider, Quantity};
 use crate::provider::ManagementDefault;
 use crate::spec::{self, At, AutoscalerProvider};
@@ -98,13 +98,10 @@ fn provider_pools(check: &mut Check<'_>, provider: AutoscalerProvider, scaled: &
             .help("name the provider's machine type, such as `e2-standard-8`, `m7i.2xlarge` or `Standard_D8s_v5`");
             check.push(diagnostic);
         }
-        if !provider.takes_pool_name(&pool.name) {
-            let diagnostic = Diagnostic::error(
-                codes::BAD_NAME,
-                format!("AKS refuses the name `{}` for an agent pool", pool.name),
-            )
-            .at(pool.location, "too long, or not letters and digits only")
-            .help("use at most 12 lower-case letters and digits, and begin with a letter");
+        if let Some(refusal) = provider.refusal(&pool.name) {
+            let diagnostic = Diagnostic::error(codes::BAD_NAME, refusal.message)
+                .at(pool.location, refusal.label)
+                .help(refusal.help);
             check.push(diagnostic);
         }
     }

@@ -1,6 +1,6 @@
 //! Checks of the object store.
 
-use super::Check;
+use super::check::Check;
 use crate::model::{Cluster, ObjectStore, ObjectStoreKind, Secrets};
 use crate::spec::At;
 use hcb_source::diag::codes;

@@ -1,22 +1,22 @@
 //! The mesh against the clusters.
 
-use super::Check;
-use crate::mesh::istio::{NATIVE_SIDECARS, SKEW, supported};
+use super::check::Check;
+use crate::mesh::MeshRules;
 use crate::model::{Cluster, Mesh};
-use crate::spec::{At, MeshEngine};
+use crate::spec::At;
 use hcb_source::diag::codes;
 
 pub(super) fn mesh(check: &mut Check<'_>, clusters: &[Cluster]) -> Option<Mesh> {
     let spec = &check.spec.cloud.spec.mesh;
     let at = check.cloud().key("mesh");
-    if spec.engine == MeshEngine::None {
+    let Some(rules) = spec.engine.rules() else {
         without_a_mesh(check, clusters);
         return None;
-    }
-    versions(check, clusters);
+    };
+    versions(check, rules, clusters);
     if let Some(cluster) = clusters
         .iter()
-        .find(|c| c.kubernetes.minor < NATIVE_SIDECARS)
+        .find(|c| c.kubernetes.minor < rules.native_sidecars)
     {
         let diagnostic = check.error(
             codes::VERSION_MISMATCH,
@@ -25,7 +25,7 @@ pub(super) fn mesh(check: &mut Check<'_>, clusters: &[Cluster]) -> Option<Mesh> 
                 "jobs never end on Kubernetes {}: it has no native sidecars",
                 cluster.kubernetes
             ),
-            "sidecars in jobs need 1.29",
+            format!("sidecars in jobs need 1.{}", rules.native_sidecars),
         );
         check.push(diagnostic);
     }
@@ -48,13 +48,14 @@ pub(super) fn mesh(check: &mut Check<'_>, clusters: &[Cluster]) -> Option<Mesh> 
     })
 }
 
-/// Istio's version, the mesh's and those of single clusters: known, good for the Kubernetes of each
+/// The version of the mesh and those of single clusters: known, good for the Kubernetes of each
 /// cluster, and not too far apart.
-fn versions(check: &mut Check<'_>, clusters: &[Cluster]) {
+fn versions(check: &mut Check<'_>, rules: &MeshRules, clusters: &[Cluster]) {
+    let (name, major) = (rules.name, rules.major);
     let spec = check.spec;
     let of_mesh = check.cloud().path("mesh.version");
     let default = spec.cloud.spec.mesh.version.as_str();
-    let of_default = supported(check, default, &of_mesh);
+    let of_default = rules.supported(check, default, &of_mesh);
     let mut minors: Vec<(u16, &Cluster, At)> = Vec::new();
     for (index, cluster) in clusters.iter().enumerate() {
         let place = check.cloud().key("clusters").index(index);
@@ -69,7 +70,7 @@ fn versions(check: &mut Check<'_>, clusters: &[Cluster]) {
             }
             Some(version) => {
                 let at = place.key("meshVersion");
-                (supported(check, version, &at), at)
+                (rules.supported(check, version, &at), at)
             }
         };
         let Some((minor, kubernetes)) = known else {
@@ -81,12 +82,12 @@ fn versions(check: &mut Check<'_>, clusters: &[Cluster]) {
                     codes::VERSION_MISMATCH,
                     &place.key("kubernetes"),
                     format!(
-                        "Istio 1.{minor} does not support Kubernetes {}",
+                        "{name} {major}.{minor} does not support Kubernetes {}",
                         cluster.kubernetes
                     ),
                     format!("`{}` has this version", cluster.name),
                 )
-                .also(check.locate(&at), "the version of Istio")
+                .also(check.locate(&at), format!("the version of {name}"))
                 .help(format!(
                     "it supports 1.{} to 1.{}; change `mesh.version` or upgrade the cluster",
                     kubernetes.start(),
@@ -99,14 +100,14 @@ fn versions(check: &mut Check<'_>, clusters: &[Cluster]) {
     let oldest = minors.iter().min_by_key(|(minor, ..)| *minor);
     let newest = minors.iter().max_by_key(|(minor, ..)| *minor);
     if let (Some((old, behind, old_at)), Some((new, ahead, new_at))) = (oldest, newest)
-        && new - old > SKEW
+        && new - old > rules.skew
     {
         let diagnostic = check
             .error(
                 codes::VERSION_MISMATCH,
                 new_at,
                 format!(
-                    "Istio is 1.{new} in `{}` and 1.{old} in `{}`",
+                    "{name} is {major}.{new} in `{}` and {major}.{old} in `{}`",
                     ahead.name, behind.name
                 ),
                 "the newest",

@@ -1,6 +1,6 @@
 //! The delivery, resolved.
 
-use super::Check;
+use super::check::Check;
 use crate::model::{Cluster, ClusterIndex, GitOps};
 use crate::spec::Delivery;
 
@@ -22,7 +22,7 @@ pub(super) fn gitops(check: &mut Check<'_>, clusters: &[Cluster], source: Cluste
         }
         None => source,
     };
-    let default_namespace = || spec.engine.default_namespace().to_owned();
+    let default_namespace = || spec.engine.facts().namespace.to_owned();
     GitOps {
         engine: spec.engine,
         repository: spec.repository.clone(),
