@@ -25,10 +25,14 @@ pub fn count(
 ) {
     for (index, cluster) in burst_clusters(config) {
         let state = &observation.clusters[index];
+        let per_hour = capacity::hourly_cost(cluster, state);
         if !state.is_seen {
+            // What is listed of it costs at least as much.
+            if let Some(known) = spending.clusters.get_mut(&cluster.name) {
+                known.per_hour = Some(known.per_hour.unwrap_or_default().max(per_hour));
+            }
             continue;
         }
-        let per_hour = capacity::hourly_cost(cluster, state);
         if let Some(known) = spending.clusters.get(&cluster.name).copied() {
             let per_hour = known.per_hour.unwrap_or_default().max(per_hour);
             charge(spending, per_hour, known.until, now);

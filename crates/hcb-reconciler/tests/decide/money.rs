@@ -217,14 +217,16 @@ fn time_in_which_nobody_counted_costs_as_much_as_what_is_found_after_it() {
     let mut seen = observation([0, 0], Vec::new());
     spending::count(&mut counted, &seen, &config, START);
     // Ten hours later one cluster answers at once, and another only after a while.
-    for index in 0..13 {
-        let cluster = if index < 8 { PUBLIC } else { OTHER };
-        add_node(&mut seen.clusters[cluster], &format!("n{index}"), 0);
+    for index in 0..8 {
+        add_node(&mut seen.clusters[PUBLIC], &format!("n{index}"), 0);
     }
     seen.clusters[OTHER].is_seen = false;
     spending::count(&mut counted, &seen, &config, at(36_000));
     assert_eq!(spending::spent(&counted, at(36_000)), money(80.0));
     seen.clusters[OTHER].is_seen = true;
+    for index in 0..5 {
+        add_node(&mut seen.clusters[OTHER], &format!("o{index}"), 0);
+    }
     spending::count(&mut counted, &seen, &config, at(36_000));
     assert_eq!(spending::spent(&counted, at(36_000)), money(130.0));
 }
