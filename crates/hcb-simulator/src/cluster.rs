@@ -68,9 +68,14 @@ impl Cluster {
             config,
         };
         for _ in 0..cluster.config.pools[0].min {
-            cluster.add_node(4000);
+            cluster.add_node(cluster.size());
         }
         cluster
+    }
+
+    /// The CPUs of its nodes, in thousandths.
+    pub fn size(&self) -> i64 {
+        i64::try_from(self.config.pools[0].amount("cpu")).unwrap_or_default()
     }
 
     /// What a node costs an hour.

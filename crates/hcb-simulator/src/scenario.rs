@@ -62,7 +62,7 @@ impl Scenario {
                 rng.u32(0..40)
             ),
         };
-        let config = config(&budget, rng.u32(2..4), rng.bool());
+        let config = config(&budget, rng.u32(2..4), rng.bool(), rng.u32(1..3) * 2);
         let count = rng.usize(10..70);
         let mut jobs: Vec<_> = (0..count)
             .map(|_| {
@@ -96,13 +96,14 @@ pub fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(BEGIN + seconds).unwrap_or(Timestamp::MAX)
 }
 
-/// A private cluster, two public ones of which the second may be dearer, and a spare one.
-fn config(budget: &str, nodes: u32, is_dear: bool) -> ReconcilerConfig {
+/// A private cluster of nodes that may be too small for some jobs, two public ones of which the second may be dearer, and a spare one.
+fn config(budget: &str, nodes: u32, is_dear: bool, private_cpus: u32) -> ReconcilerConfig {
     let cluster = |name: &str, tier: &str, weight: u32, min: u32, max: u32, price: &str| {
+        let cpus = if tier == "private" { private_cpus } else { 4 };
         let kubeconfig = if tier == "private" { "null" } else { "/target" };
         format!(
             "- {{name: {name}, tier: {tier}, weight: {weight}, virtualNode: admiralty-{name}, kubeconfig: {kubeconfig}, limits: null, \
-             pools: [{{name: cpu, min: {min}, max: {max}, allocatable: {{cpu: '4', memory: 16Gi}}, gpuProduct: null, pricePerHour: {price}}}]}}\n"
+             pools: [{{name: cpu, min: {min}, max: {max}, allocatable: {{cpu: '{cpus}', memory: 16Gi}}, gpuProduct: null, pricePerHour: {price}}}]}}\n"
         )
     };
     let dear = if is_dear { "1.3" } else { "1" };

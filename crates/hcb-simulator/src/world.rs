@@ -498,23 +498,26 @@ impl World {
         }
     }
 
-    /// Every job ran that could: its pod fits somewhere, nobody refuses it, and no budget holds it back.
+    /// Every job ran that could: its pod fits somewhere, nobody refuses it, and no budget holds it back. Pods that are
+    /// refused for ever hold no other up.
     fn check_end(&mut self) {
         let is_held_back = self.config.budget.as_ref().is_some_and(|budget| {
             budget.per_month.is_some() || budget.per_hour.is_some_and(|most| most < 8.0)
         });
-        let left = self.jobs.iter().position(|job| !job.is_over);
-        if let Some(index) = left {
-            let fits_private = self.jobs[index].plan.cpu <= 4000;
-            if fits_private && !is_held_back && !self.config.clusters[0].drain {
-                let job = &self.jobs[index];
-                self.breaks(format!(
-                    "job-{index} waits for ever: {:?} runs {:?} of {:?}",
-                    job.pod, job.runs, job.plan
-                ));
-            }
+        let private = self.clusters[0].size();
+        let left = self.jobs.iter().enumerate().find(|(_, job)| {
+            let pod = job.pod.as_deref().unwrap_or_default();
+            let is_refused = self.refused_pods.contains(pod);
+            let needs_money = job.plan.cpu > private;
+            !job.is_over && !is_refused && !(needs_money && is_held_back)
+        });
+        if let Some((index, job)) = left {
+            let what = format!(
+                "job-{index} waits for ever: {:?} of {:?}, runs {:?}",
+                job.pod, job.plan, job.runs
+            );
+            self.breaks(what);
         }
-        let _ = TARGET;
     }
 
     // --- faults
@@ -536,7 +539,6 @@ impl World {
             self.silent_until[index] = None;
             self.clusters[index].next_node = NextNode::AsAsked;
         }
-        self.refused_pods.clear();
         self.next_replies.clear();
         let mut config = self.config.clone();
         for cluster in &mut config.clusters {
