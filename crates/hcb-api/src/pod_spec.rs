@@ -67,13 +67,17 @@ pub fn requirements(
         };
         rules.is_empty() || rules.iter().any(is_about_clusters)
     };
-    PodRequirements {
+    let mut asked = PodRequirements {
         requests: requests(spec, annotations),
         tolerations: spec.tolerations.iter().map(toleration).collect(),
         node_selector: spec.node_selector.clone(),
         affinity: affinity(spec),
         clusters: names.iter().filter(is_allowed).cloned().collect(),
+    };
+    if asked.clusters.is_empty() && !names.is_empty() {
+        asked.forbid_all();
     }
+    asked
 }
 
 /// What the pods of a template ask of the clusters of these names, as the reconciler will see them.

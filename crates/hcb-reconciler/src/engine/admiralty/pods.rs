@@ -1,6 +1,7 @@
 //! Pods: in the source, those that Admiralty made proxies of; in every cluster, its candidates and all others.
 
 use super::context::ClusterContext;
+use super::manifest;
 use crate::core::demand::{Demand, DemandKind, JobName};
 use crate::core::facts::{Fact, Watched};
 use crate::core::observation::ClusterPod;
@@ -118,19 +119,27 @@ impl ClusterContext {
     }
 
     /// What the pod asks of a cluster, from the pod as it was before Admiralty made it a proxy; where it
-    /// may go, from the proxy, which carries the spec's rules of placement.
+    /// may go, from the proxy, which carries the spec's rules of placement. A pod whose manifest is not understood
+    /// may go nowhere: what Admiralty would make of it is not known.
     fn requirements_of(&self, proxy: &Object<Pods>) -> PodRequirements {
-        #[derive(Deserialize)]
-        struct Original {
-            spec: PodSpec,
-        }
         let annotations = proxy.annotations();
-        let manifest = annotations.get(MANIFEST);
-        let original: Option<Original> =
-            manifest.and_then(|manifest| serde_saphyr::from_str(manifest).ok());
-        let spec = original
-            .as_ref()
-            .map_or(&proxy.spec, |original| &original.spec);
-        requirements(spec, annotations, &affinity(&proxy.spec), &self.names)
+        let rules = affinity(&proxy.spec);
+        let of = |spec| requirements(spec, annotations, &rules, &self.names);
+        let Some(manifest) = annotations.get(MANIFEST) else {
+            return of(&proxy.spec);
+        };
+        match manifest::read(manifest) {
+            Ok(original) => of(&original),
+            Err(error) => {
+                let (namespace, pod) = proxy.key();
+                tracing::warn!(
+                    namespace, pod, %error,
+                    "the annotation {MANIFEST} is not understood; the pod is not released"
+                );
+                let mut of_proxy = of(&proxy.spec);
+                of_proxy.forbid_all();
+                of_proxy
+            }
+        }
     }
 }
