@@ -157,9 +157,7 @@ async fn a_pod_that_waits_gets_through_no_gate(
     let known = serde_json::to_value(spec.tolerations.unwrap_or_default())?;
     for opener in openers() {
         let mut more = known.clone();
-        more.as_array_mut()
-            .context("a list")?
-            .push(opener.clone());
+        more.as_array_mut().context("a list")?.push(opener.clone());
         let merged = json!({"spec": {"tolerations": more}});
         let operations = json!([{"op": "add", "path": "/spec/tolerations", "value": more}]);
         let operations: json_patch::Patch = serde_json::from_value(operations)?;

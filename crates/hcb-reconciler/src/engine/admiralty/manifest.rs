@@ -114,6 +114,10 @@ mod tests {
         }
         let began = Instant::now();
         read(&text).expect("a pod");
-        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+        assert!(
+            began.elapsed() < Duration::from_secs(1),
+            "{:?}",
+            began.elapsed()
+        );
     }
 }
