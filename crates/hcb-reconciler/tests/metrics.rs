@@ -65,7 +65,11 @@ fn nothing_is_said_any_more_of_a_cluster_a_tier_a_reason_or_a_budget_that_is_gon
         assert!(with_label(&after, label).is_empty(), "{label}: {after}");
     }
     // What is there still is said as before.
-    for metric in ["hcb_cluster_seen{", "hcb_cluster_nodes{", "hcb_releases_total{"] {
+    for metric in [
+        "hcb_cluster_seen{",
+        "hcb_cluster_nodes{",
+        "hcb_releases_total{",
+    ] {
         assert!(after.contains(metric), "{metric}: {after}");
     }
 }

@@ -4,6 +4,7 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use socket2::SockRef;
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
@@ -14,6 +15,10 @@ use tokio::time::{sleep, timeout};
 
 /// How long nothing is accepted after the machine refused to, which it does where it has no descriptors left.
 const BREATH: Duration = Duration::from_millis(100);
+
+/// Connections that the machine keeps until they are accepted. With the usual 128 a crowd makes others wait for a second,
+/// which is all that a kubelet grants to a probe.
+const BACKLOG: i32 = 4096;
 
 /// What clients are granted.
 #[derive(Debug, Clone, Copy)]
@@ -43,9 +48,11 @@ pub(super) struct Routes {
 /// Serves until it is dropped.
 ///
 /// # Errors
-/// Where the listener has no address.
+/// Where the listener does not listen.
 pub(super) async fn serve(listener: TcpListener, routes: Routes, limits: Limits) -> io::Result<()> {
     let address = listener.local_addr()?;
+    // On a socket that listens already this changes nothing else.
+    SockRef::from(&listener).listen(BACKLOG)?;
     let mut tasks = JoinSet::new();
     // Oldest first.
     let mut open: VecDeque<AbortHandle> = VecDeque::new();

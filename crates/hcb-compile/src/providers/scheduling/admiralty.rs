@@ -97,7 +97,10 @@ impl super::SchedulingEngine for Admiralty {
                 "resources": ["podchaperons/status"],
                 "verbs": ["patch"],
             })],
-            policies: vec!["reconciler/release-policy.yaml", "reconciler/sent-pods.yaml"],
+            policies: vec![
+                "reconciler/release-policy.yaml",
+                "reconciler/sent-pods.yaml",
+            ],
         }
     }
 

@@ -7,7 +7,7 @@ use crate::core::facts::{Fact, Watched};
 use crate::core::observation::ClusterPod;
 use crate::engine::object::{Object, WatchedKind};
 use hcb_api::gate::GATE;
-use hcb_api::pod_spec::{PodSpec, affinity, requests, requirements};
+use hcb_api::pod_spec::{ContainerStatus, PodSpec, affinity, requests_and_held, requirements};
 use hcb_api::release::{RELEASED, read_note};
 use hcb_api::requirements::PodRequirements;
 use kube::ResourceExt;
@@ -27,8 +27,13 @@ pub(super) enum Pods {}
 
 /// What is read of the status of a pod.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct PodStatus {
     phase: Option<String>,
+    #[serde(default)]
+    container_statuses: Vec<ContainerStatus>,
+    #[serde(default)]
+    init_container_statuses: Vec<ContainerStatus>,
 }
 
 impl WatchedKind for Pods {
@@ -56,10 +61,13 @@ impl WatchedKind for Pods {
             ));
         }
         let labels = metadata.labels.as_ref();
+        let containers = &pod.status.container_statuses;
+        let statuses = [&containers[..], &pod.status.init_container_statuses].concat();
+        let requests = requests_and_held(&pod.spec, &statuses, pod.annotations());
         let pod = ClusterPod {
             key: pod.key(),
             node: pod.spec.node_name.clone(),
-            requests: Arc::new(requests(&pod.spec, pod.annotations())),
+            requests: Arc::new(requests),
             parent: labels.and_then(|labels| labels.get(PARENT)).cloned(),
         };
         Some(Fact::Pod(context.cluster, uid, pod))
