@@ -393,17 +393,20 @@ async fn an_editor_gets_no_pod_through_a_gate_by_what_admiralty_reads() -> Resul
     .await?;
     a_pod_that_waits_gets_through_no_gate(&editor, admin, "ml", "elected").await?;
 
-    // Admiralty drops what it does not know: what a pod asks for as a whole must not be lost without a word.
-    let mut whole = annotated(pod("whole"), json!({ELECT: ""}));
+    // The webhook drops what it does not know of every pod that it is asked about: what a pod asks for as a whole must
+    // not be lost without a word.
+    let mut whole = pod("whole");
     let container = whole.pointer_mut("/spec/containers/0/resources");
     let resources = std::mem::replace(container.context("a container")?, json!({}));
     whole["spec"]["resources"] = resources;
-    let said = refusal(create(&editor, "ml", &whole).await?)?;
-    anyhow::ensure!(said.contains("no request of CPU: main"), "{said}");
-    whole["metadata"]["annotations"] = json!({});
-    create(&editor, "ml", &whole)
-        .await?
-        .context("a pod that stays, with resources of its own")?;
+    for annotations in [json!({ELECT: ""}), json!({})] {
+        let whole = annotated(whole.clone(), annotations);
+        let said = refusal(create(&editor, "ml", &whole).await?)?;
+        anyhow::ensure!(said.contains("no request of CPU: main"), "{said}");
+    }
+    let made = create(&editor, "unlabelled", &whole).await?;
+    let spec = made.context("a pod that no webhook sees")?.spec;
+    anyhow::ensure!(spec.is_some_and(|spec| spec.resources.is_some()));
     pods_that_are_not_elected_reach_no_target(&hybrid).await
 }
 
