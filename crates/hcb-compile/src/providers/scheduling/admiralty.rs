@@ -99,7 +99,7 @@ impl super::SchedulingEngine for Admiralty {
             })],
             policies: vec![
                 "reconciler/release-policy.yaml",
-                "reconciler/sent-pods.yaml",
+                "scheduling/admiralty/sent-pods.yaml",
             ],
         }
     }
