@@ -410,7 +410,7 @@ async fn an_editor_gets_no_pod_through_a_gate_by_what_admiralty_reads() -> Resul
     pods_that_are_not_elected_reach_no_target(&hybrid).await
 }
 
-/// What tolerates every taint without being elected, as DaemonSets and what serves a cluster do, makes nothing in a
+/// What tolerates every taint without being elected, as `DaemonSets` and what serves a cluster do, makes nothing in a
 /// target: neither where the stock scheduler puts it on a virtual node, nor bound there by name.
 async fn pods_that_are_not_elected_reach_no_target(hybrid: &Hybrid) -> Result<()> {
     let admin = &hybrid.source().client;
