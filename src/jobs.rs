@@ -86,7 +86,7 @@ pub fn cluster_names(nodes: &[Node]) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The cluster that a pod is placed in. Who may not see nodes sees the name of the virtual node.
+/// The cluster that a pod is placed in. Users who may not see nodes see the name of the virtual node.
 pub fn cluster_of(pod: &Pod, clusters: &BTreeMap<String, String>) -> Option<String> {
     let node = pod.spec.as_ref()?.node_name.as_ref()?;
     Some(clusters.get(node).unwrap_or(node).clone())
@@ -408,7 +408,7 @@ clusters:
         assert!((cost - 0.12 * (2.0 + 59.0 / 60.0)).abs() < 1e-9, "{cost}");
         let at_home = pod(Some("admiralty-private"), "Running");
         assert_eq!(summed(&made, &[&at_home]).cost, None);
-        // Who may not see nodes sees the names of virtual nodes, and no price.
+        // Users who may not see nodes see the names of virtual nodes, and no price.
         let clusters = BTreeMap::new();
         let summary = summary(
             &made,

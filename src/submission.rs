@@ -52,29 +52,27 @@ pub fn workload<'a>(output: &'a Output, name: &str) -> Result<&'a Workload, Subm
 pub fn compiled(output: &Output, workload: &Workload) -> Option<Value> {
     let manifests = output.units.iter().flat_map(|unit| &unit.manifests);
     let mut own = manifests.filter(|manifest| {
-        let labels = manifest.value.pointer("/metadata/labels");
-        let label = labels.and_then(|labels| labels.get(WORKLOAD));
         matches!(manifest.kind(), "Job" | "CronJob")
-            && label.and_then(Value::as_str) == Some(&workload.name)
+            && manifest.object().label(WORKLOAD) == Some(&workload.name)
             && manifest.namespace() == Some(&workload.namespace)
     });
-    let manifest = &own.next()?.value;
-    if manifest["kind"] == "Job" {
-        return Some(Value::clone(manifest));
+    let manifest = own.next()?;
+    if manifest.kind() == "Job" {
+        return Some(Value::clone(&manifest.value));
     }
-    let template = manifest.pointer("/spec/jobTemplate")?;
+    let template = manifest.value.pointer("/spec/jobTemplate")?;
     Some(json!({
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
             "namespace": workload.namespace,
-            "labels": manifest.pointer("/metadata/labels"),
+            "labels": manifest.object().labels(),
         },
         "spec": template["spec"],
     }))
 }
 
-/// The name of a run: that of the workload and a suffix that is hardly ever given twice.
+/// The name of a run: that of the workload and a random suffix, so that two runs hardly ever share a name.
 pub fn run_name(workload: &str, random: u64) -> String {
     // No vowel and no digit that looks like one, so that no word comes of it.
     const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";

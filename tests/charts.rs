@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
 
-use hcb_compile::manifest::RenderedChart;
+use hcb_compile::rendered::RenderedChart;
 use hcb_spec::spec::GitOpsEngine;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};

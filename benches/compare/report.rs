@@ -201,7 +201,7 @@ fn phases(page: &mut String, rows: &[Value], title: impl Fn(&Value) -> String) {
     }
 }
 
-/// What a peer takes for a size: measured, or told from the largest that was, in proportion to the objects,
+/// What a peer takes for a size: measured, or estimated from the largest that was, in proportion to the objects,
 /// with the mark of that before it.
 fn expected(rows: &[Value], at: usize, peer: &str) -> Option<(f64, &'static str)> {
     if let Some(took) = rows[at]["peers"][peer].as_f64() {
@@ -256,7 +256,7 @@ The same objects: all that each cluster but `{HUB}` gets, and what tells the eng
         }
         page.push('\n');
     }
-    page.push_str("\n≈: not run; told from the largest size that was, in proportion to the objects. A tool is not run at the next size when a run took more than six seconds.\n\nHow each is used:\n\n");
+    page.push_str("\n≈: not run; estimated from the largest size that was, in proportion to the objects. A tool is not run at the next size when a run took more than six seconds.\n\nHow each is used:\n\n");
     for peer in versions {
         let _ = writeln!(
             page,

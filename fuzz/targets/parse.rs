@@ -10,7 +10,7 @@ fuzz_target!(|input: &str| {
     sources.add("cloud.yaml", input);
     let mut diagnostics = Diagnostics::default();
     if let Some(spec) = hcb_spec::spec::read(&sources, &mut diagnostics) {
-        hcb_spec::model::validate(&spec, &mut diagnostics);
+        hcb_spec::validate(&spec, &mut diagnostics);
     }
     let sorted = diagnostics.sorted();
     for diagnostic in &sorted {

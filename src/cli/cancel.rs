@@ -5,6 +5,7 @@ use super::follow::FollowedJob;
 use super::output::{Outcome, OutputStyle};
 use super::show;
 use anyhow::bail;
+use hcb_api::gitops::ENGINES;
 use hcb_api::labels::CANCELLED_AT;
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
@@ -34,13 +35,6 @@ pub(super) struct Args {
     access: Access,
 }
 
-/// Labels and annotations by which delivery engines recognize what they apply.
-const MARKS: [&str; 3] = [
-    "argocd.argoproj.io/tracking-id",
-    "app.kubernetes.io/instance",
-    "kustomize.toolkit.fluxcd.io/name",
-];
-
 pub(super) fn run(args: &Args, _: OutputStyle) -> anyhow::Result<Outcome> {
     ask(async {
         let namespace = args.namespace.as_deref();
@@ -52,7 +46,8 @@ pub(super) fn run(args: &Args, _: OutputStyle) -> anyhow::Result<Outcome> {
                 seen.job.labels().contains_key(**mark)
                     || seen.job.annotations().contains_key(**mark)
             };
-            if let Some(mark) = MARKS.iter().find(is_marked) {
+            let mut marks = ENGINES.iter().flat_map(|engine| engine.marks);
+            if let Some(mark) = marks.find(is_marked) {
                 bail!(
                     "{} is applied from Git (it has `{mark}`), and would be created and run again; remove its workload from the spec instead, or cancel it without --delete",
                     args.job

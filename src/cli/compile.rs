@@ -11,7 +11,7 @@ use super::watch::RoundResult;
 use hcb_compile::compile::{Output, Timings};
 use hcb_compile::tree::Tree;
 use hcb_compile::tree::compare::{Changes, Refusal, compare_with};
-use hcb_compile::tree::known::Known;
+use hcb_compile::tree::snapshot::Snapshot;
 use hcb_compile::tree::write::write_with;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -50,8 +50,8 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, style: OutputStyle) -> anyhow::Result<Outcome> {
     args.reports.check(style, args.check || args.watch)?;
     if args.watch {
-        let mut known = Known::default();
-        return super::watch::watch(&args.input, style, |run| again(args, run, &mut known));
+        let mut snapshot = Snapshot::default();
+        return super::watch::watch(&args.input, style, |run| again(args, run, &mut snapshot));
     }
     let progress = Progress::new(style);
     progress.phase("compiling");
@@ -94,23 +94,23 @@ fn bring(
     tree: &Tree,
     out: &Path,
     timings: &mut Timings,
-    known: Option<&mut Known>,
+    snapshot: Option<&mut Snapshot>,
 ) -> Result<Changes, Refusal> {
     if args.check {
-        timings.measure("compare", || compare_with(tree, out, known))
+        timings.measure("compare", || compare_with(tree, out, snapshot))
     } else {
-        timings.measure("write", || write_with(tree, out, known))
+        timings.measure("write", || write_with(tree, out, snapshot))
     }
 }
 
 /// A round of `--watch`: the tree is written where nothing is wrong, or compared.
-fn again(args: &Args, run: &mut Run, known: &mut Known) -> anyhow::Result<RoundResult> {
+fn again(args: &Args, run: &mut Run, snapshot: &mut Snapshot) -> anyhow::Result<RoundResult> {
     run.report(&args.reports, &args.input)?;
     let Some(output) = &run.output else {
         return Ok(RoundResult::default());
     };
     let out = args.folder(output);
-    let changes = bring(args, &output.tree, &out, &mut run.timings, Some(known));
+    let changes = bring(args, &output.tree, &out, &mut run.timings, Some(snapshot));
     let changes = match changes {
         Ok(changes) => changes,
         Err(refusal) => return refuse(&refusal, &out),

@@ -2,7 +2,7 @@
 
 use super::output::{Format, Outcome, OutputStyle};
 use super::show;
-use hcb_source::diag::{Code, codes, nearest};
+use hcb_source::diag::{Code, codes, did_you_mean};
 use serde_json::{Value, json};
 
 /// Explain a kind of finding: what it means, an example, how to fix it.
@@ -22,8 +22,8 @@ pub(super) fn run(args: &Args, style: OutputStyle) -> anyhow::Result<Outcome> {
     };
     let Some(code) = Code::parse(id) else {
         let ids: Vec<_> = codes::ALL.iter().map(|code| code.id()).collect();
-        let hint = nearest(id, ids.iter().map(String::as_str))
-            .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        let hint = did_you_mean(id, ids.iter().map(String::as_str))
+            .map_or_else(String::new, |hint| format!("; {hint}"));
         anyhow::bail!("there is no code `{id}`{hint}");
     };
     match style.format {

@@ -140,7 +140,7 @@ fn outputs(job: &Job, only: Option<&str>) -> anyhow::Result<Vec<(String, Place)>
     Ok(one)
 }
 
-/// What must be downloaded. Files that are in the way are told of all at once, before anything is.
+/// What must be downloaded. Files that are in the way are reported all at once, before anything is downloaded.
 fn wanted(found: &[Object], force: bool) -> anyhow::Result<Vec<&Object>> {
     let mut wanted = Vec::new();
     let mut others = Vec::new();

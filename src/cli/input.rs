@@ -1,13 +1,16 @@
 //! What a run reads: the files of the spec, and templates of the user's.
 
 use anyhow::{Context, bail};
+use clap::builder::PossibleValue;
 use hcb_compile::manifest::Templates;
 use hcb_compile::policy::library;
 use hcb_compile::tree::HEADER;
 use hcb_source::diag::{Diagnostic, Diagnostics, codes};
 use hcb_source::source::{FileId, Location, Role, Sources};
+use hcb_spec::spec::GitOpsEngine;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 /// The folder of a spec that is not named.
 const DEFAULT_SPEC: &str = "hybrid";
@@ -31,20 +34,25 @@ pub(super) struct Input {
 }
 
 /// An engine, as the command line spells it.
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-pub(super) enum Engine {
-    /// Argo CD.
-    Argocd,
-    /// Flux.
-    Flux,
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Engine(GitOpsEngine);
+
+impl clap::ValueEnum for Engine {
+    fn value_variants<'a>() -> &'a [Self] {
+        static ALL: LazyLock<Vec<Engine>> =
+            LazyLock::new(|| GitOpsEngine::ALL.iter().copied().map(Engine).collect());
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let facts = self.0.facts();
+        Some(PossibleValue::new(facts.key).help(facts.name))
+    }
 }
 
-impl From<Engine> for hcb_spec::spec::GitOpsEngine {
+impl From<Engine> for GitOpsEngine {
     fn from(engine: Engine) -> Self {
-        match engine {
-            Engine::Argocd => Self::Argocd,
-            Engine::Flux => Self::Flux,
-        }
+        engine.0
     }
 }
 
@@ -53,7 +61,7 @@ impl From<Engine> for hcb_spec::spec::GitOpsEngine {
 pub(super) struct Texts {
     /// The texts, by path as the user can name them.
     pub(super) sources: Sources,
-    /// What paths in the output are told relative to.
+    /// The folder that paths in the output are relative to.
     pub(super) root: PathBuf,
 }
 
@@ -285,12 +293,12 @@ pub(super) fn templates(overrides: Option<&Overrides>) -> anyhow::Result<Templat
     let Some(Overrides { folder, texts }) = overrides else {
         return Ok(Templates::built_in());
     };
-    Templates::new(texts.clone()).map_err(|problems| {
-        let lines: Vec<_> = problems
+    Templates::new(texts.clone()).map_err(|errors| {
+        let lines: Vec<_> = errors
             .iter()
-            .map(|(path, problem)| {
-                let notes = problem.notes.join("; ");
-                format!("  `{path}`: {} ({notes})", problem.message).replace(" ()", "")
+            .map(|(path, error)| {
+                let notes = error.notes().join("; ");
+                format!("  `{path}`: {error} ({notes})").replace(" ()", "")
             })
             .collect();
         anyhow::anyhow!(

@@ -69,7 +69,7 @@ impl Reports {
     }
 
     /// Writes the reports, each file completely or not at all. `spec` is what is reported on: paths
-    /// are told from the root of its repository.
+    /// are relative to the root of its repository.
     pub(super) fn write(
         &self,
         diagnostics: &Diagnostics,

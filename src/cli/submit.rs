@@ -281,7 +281,7 @@ impl Submit<'_> {
     }
 }
 
-/// A bucket that is missing is told of before anything is uploaded or run, all of them at once.
+/// Reports all missing buckets at once, before anything is uploaded or run.
 async fn buckets_are_there(store: &Store, variables: &Variables) -> anyhow::Result<()> {
     let places = variables
         .iter()

@@ -111,12 +111,9 @@ fn shares_and_tiers_survive_an_upgrade_and_a_rollback() {
     assert!(before.tiers["public"].is_open, "{before:?}");
     let mut state = State::new(&config, PACING);
     let handover: Handover = read(&text).handover;
-    state.take(
-        Fact::TookOver(Box::new(handover)),
-        &config,
-        before.ledger.until.expect("a time"),
-    );
-    let left = state.memory.handover(&config);
+    let until = before.ledger.until.expect("a time");
+    state.take(Fact::TookOver(Box::new(handover)), &config, until);
+    let left = state.memory.handover(&config, until);
     let left: reader::Legacy = serde_json::from_value(serde_json::to_value(left).expect("JSON"))
         .expect("what 0.1.0 reads");
     assert_eq!(left, before);

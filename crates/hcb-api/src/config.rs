@@ -62,6 +62,9 @@ pub enum SchedulingEngine {
 }
 
 impl SchedulingEngine {
+    /// All engines.
+    pub const ALL: &'static [Self] = &[Self::Admiralty];
+
     #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
     fn is_default(&self) -> bool {
         *self == Self::default()

@@ -16,9 +16,9 @@ pub enum Gate {
     /// There is no taint.
     #[default]
     Open,
-    /// Pods that were let go pass.
+    /// Only pods that were released to the cluster pass.
     Closed,
-    /// Nobody passes.
+    /// No pod passes.
     Drained,
 }
 

@@ -5,6 +5,10 @@ use std::path::PathBuf;
 
 /// The namespace of the reconciler and of what it reads and writes.
 pub const SYSTEM_NAMESPACE: &str = "hcb-system";
+/// The namespace of cert-manager, where hcb installs it.
+pub const CERT_MANAGER_NAMESPACE: &str = "cert-manager";
+/// The namespace of External Secrets, where hcb installs it.
+pub const EXTERNAL_SECRETS_NAMESPACE: &str = "external-secrets";
 /// The reconciler: its Deployment, service account, roles, Service, the `ConfigMap` of its configuration, its
 /// Lease and its field manager.
 pub const RECONCILER: &str = "hcb-reconciler";
@@ -18,6 +22,8 @@ pub const FIELD_MANAGER: &str = RECONCILER;
 pub const REPORTER: &str = "hcb.dev/reconciler";
 /// The `ConfigMap` in which the reconciler says what it sees and decided last.
 pub const STATUS: &str = "hcb-status";
+/// The `ConfigMap` in which the reconciler keeps what was spent.
+pub const LEDGER: &str = "hcb-ledger";
 /// The service account by which the reconciler reads nodes and pods of a target cluster.
 pub const READER: &str = "hcb-reader";
 /// The service account by which the source cluster sends pods to a target cluster.

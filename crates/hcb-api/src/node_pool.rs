@@ -4,7 +4,7 @@
 //! Three things come together on a node:
 //! - what the spec says of its pool: labels, taints, resources;
 //! - what hcb adds to every pool: [`POOL`] and, where the spec names the product of the GPUs, [`GPU_PRODUCT`];
-//! - what the provider adds by itself (`ADDITIONS`).
+//! - what the provider adds by itself ([`Addition`]), which its own settings say.
 //!
 //! The compiler writes the first and the last into the pool of the configuration, and the first two into the
 //! provider's manifest. Where the provider makes no nodes from a manifest of hcb's (pools of a fixed size, node
@@ -17,70 +17,31 @@ use crate::requirements::{PodRequirements, Taint};
 use hcb_kubernetes::{Taint as PoolTaint, TaintEffect};
 use std::collections::BTreeMap;
 
-/// What makes the nodes of a pool.
+/// The pools of a provider that it adds something to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NodeProvider {
-    /// Nobody: the nodes are there.
-    Fixed,
-    /// Karpenter.
-    Karpenter,
-    /// Node groups of EKS.
-    Eks,
-    /// Node pools of GKE.
-    Gke,
-    /// Agent pools of AKS.
-    Aks,
-    /// Cluster API.
-    ClusterApi,
-    /// The cluster-autoscaler, on node groups that exist.
-    ClusterAutoscaler,
-}
-
-/// The pools of a provider that something is added to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Of {
-    /// Those with GPUs.
+pub enum PoolsWith {
+    /// Those whose nodes have GPUs.
     Gpus,
     /// Those whose nodes the provider can take back.
     Spot,
 }
 
-/// What a provider adds to nodes by itself.
-struct Addition {
-    provider: NodeProvider,
-    of: Of,
-    label: Option<(&'static str, &'static str)>,
-    taint: (&'static str, &'static str, TaintEffect),
+/// What a provider adds to the nodes of some pools by itself, as far as it keeps pods away or lets them in.
+#[derive(Debug, Clone, Copy)]
+pub struct Addition {
+    /// The pools.
+    pub to: PoolsWith,
+    /// A label: key and value.
+    pub label: Option<(&'static str, &'static str)>,
+    /// A taint: key, value and effect.
+    pub taint: (&'static str, &'static str, TaintEffect),
 }
-
-/// What providers add to nodes by themselves, as far as it keeps pods away or lets them in.
-///
-/// Sources: Google's "About GPUs in GKE" (a pool with GPUs beside one without), and Microsoft's "Add a spot
-/// node pool to an AKS cluster".
-const ADDITIONS: [Addition; 2] = [
-    Addition {
-        provider: NodeProvider::Gke,
-        of: Of::Gpus,
-        label: None,
-        taint: ("nvidia.com/gpu", "present", TaintEffect::NoSchedule),
-    },
-    Addition {
-        provider: NodeProvider::Aks,
-        of: Of::Spot,
-        label: Some(("kubernetes.azure.com/scalesetpriority", "spot")),
-        taint: (
-            "kubernetes.azure.com/scalesetpriority",
-            "spot",
-            TaintEffect::NoSchedule,
-        ),
-    },
-];
 
 /// A pool as the spec describes it.
 #[derive(Debug, Clone, Copy)]
 pub struct Described<'a> {
-    /// What makes its nodes.
-    pub provider: NodeProvider,
+    /// What the provider adds to its nodes.
+    pub additions: &'a [Addition],
     /// Labels of the spec.
     pub labels: &'a BTreeMap<String, String>,
     /// Taints of the spec.
@@ -120,13 +81,10 @@ impl Described<'_> {
         taints
     }
 
-    fn additions(&self) -> impl Iterator<Item = &'static Addition> {
-        ADDITIONS.iter().filter(|addition| {
-            addition.provider == self.provider
-                && match addition.of {
-                    Of::Gpus => self.has_gpus,
-                    Of::Spot => self.is_spot,
-                }
+    fn additions(&self) -> impl Iterator<Item = &Addition> {
+        self.additions.iter().filter(|addition| match addition.to {
+            PoolsWith::Gpus => self.has_gpus,
+            PoolsWith::Spot => self.is_spot,
         })
     }
 }
@@ -182,26 +140,39 @@ pub fn admits(pool: &Pool, shape: &PodRequirements) -> bool {
 mod tests {
     use super::*;
 
-    fn described(provider: NodeProvider, taints: &[PoolTaint]) -> Vec<PoolTaint> {
-        let pool = Described {
-            provider,
-            labels: &BTreeMap::new(),
+    const OF_GPUS: Addition = Addition {
+        to: PoolsWith::Gpus,
+        label: Some(("example.com/gpus", "yes")),
+        taint: ("example.com/gpus", "yes", TaintEffect::NoSchedule),
+    };
+
+    fn pool<'a>(labels: &'a BTreeMap<String, String>, taints: &'a [PoolTaint]) -> Described<'a> {
+        Described {
+            additions: &[OF_GPUS],
+            labels,
             taints,
             has_gpus: true,
-            is_spot: true,
-        };
-        pool.taints()
+            is_spot: false,
+        }
     }
 
     #[test]
     fn a_taint_that_the_provider_adds_and_the_spec_names_is_there_once() {
-        let added = described(NodeProvider::Gke, &[]);
+        let labels = BTreeMap::new();
+        let added = pool(&labels, &[]).taints();
         assert_eq!(added.len(), 1);
-        assert_eq!(described(NodeProvider::Gke, &added), added);
-        assert_eq!(described(NodeProvider::Karpenter, &[]), []);
-        assert_eq!(
-            described(NodeProvider::Aks, &[])[0].value.as_deref(),
-            Some("spot")
-        );
+        assert_eq!(added[0].value.as_deref(), Some("yes"));
+        assert_eq!(pool(&labels, &added).taints(), added);
+    }
+
+    #[test]
+    fn a_provider_adds_to_the_pools_that_it_says_and_to_no_others() {
+        let labels = BTreeMap::new();
+        let mut described = pool(&labels, &[]);
+        assert_eq!(described.labels()["example.com/gpus"], "yes");
+        described.has_gpus = false;
+        described.is_spot = true;
+        assert!(described.labels().is_empty());
+        assert!(described.taints().is_empty());
     }
 }

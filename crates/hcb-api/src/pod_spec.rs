@@ -3,7 +3,7 @@
 use crate::amounts::{Amounts, add};
 use crate::labels::{CONSTRAINTS, TARGET};
 use crate::requirements::{PodRequirements, Requirement, Toleration};
-use hcb_kubernetes::Quantity;
+use hcb_kubernetes::{Object, Quantity};
 use k8s_openapi::api::core::v1::{Affinity, ResourceRequirements, Toleration as PodToleration};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as KubernetesQuantity;
 use serde::Deserialize;
@@ -39,6 +39,9 @@ pub struct PodSpec {
     #[serde(default)]
     node_selector: BTreeMap<String, String>,
     affinity: Option<Affinity>,
+    /// What others wait for before the pod may be scheduled.
+    #[serde(default)]
+    pub scheduling_gates: Vec<Value>,
     /// Higher goes first.
     #[serde(default)]
     pub priority: i32,
@@ -97,7 +100,7 @@ pub fn requirements(
 /// `None` where it is no template of pods.
 pub fn requirements_of_template(template: &Value, names: &[String]) -> Option<PodRequirements> {
     let spec = PodSpec::deserialize(template.get("spec")?).ok()?;
-    let annotations = template.pointer("/metadata/annotations");
+    let annotations = Object(template).annotations();
     let annotations = annotations.and_then(|all| BTreeMap::deserialize(all).ok());
     let annotations: BTreeMap<String, String> = annotations.unwrap_or_default();
     let rules: PodSpec = match annotations.get(CONSTRAINTS) {
@@ -267,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_counts_before_it_is_there_and_once_when_it_is() {
+    fn the_requests_of_an_istio_proxy_count_exactly_once() {
         let proxy = |name: &str| {
             json!({
                 "name": name,

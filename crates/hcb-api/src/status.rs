@@ -1,14 +1,19 @@
-//! The status that the reconciler writes and the command line reads, and in it what the next leader goes on
+//! The status that the reconciler writes and the command line reads, and in it what the next leader continues
 //! from. It stands in a `ConfigMap` of the reconciler's namespace.
 
 use crate::explanation::{Explanation, Written};
+use crate::money::Money;
+pub use crate::spending::Ledger;
+use crate::spending::Spending;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The `ConfigMap` that holds the status.
-pub const CONFIG_MAP: &str = "hcb-status";
+pub const CONFIG_MAP: &str = crate::names::STATUS;
+/// The most that is written of it, in bytes. A `ConfigMap` may hold 1 MiB.
+pub const LONGEST: usize = 256 * 1024;
 /// The key of the status in [`CONFIG_MAP`].
 pub const KEY: &str = "status.json";
 
@@ -20,6 +25,44 @@ impl Status {
     pub fn of_map(map: &ConfigMap) -> Result<Option<Self>, serde_json::Error> {
         let text = map.data.as_ref().and_then(|data| data.get(KEY));
         text.map(|text| serde_json::from_str(text)).transpose()
+    }
+}
+
+impl Status {
+    /// What the next leader goes on from, with what each cluster cost an hour. `spending` is what was read from its own
+    /// object, where it is there; where 0.1.0 has counted on since, that holds.
+    pub fn handover(&self, spending: Option<Spending>) -> Handover {
+        let mut spending = spending.unwrap_or_default();
+        let burst = self.tiers.iter().map(|tier| tier.name.as_str());
+        let burst: Vec<_> = burst.collect();
+        let clusters = self.clusters.iter();
+        let clusters = clusters.filter(|cluster| burst.contains(&cluster.tier.as_str()));
+        let costs = clusters.map(|cluster| {
+            let per_hour = cluster.seen.then(|| Money::of_number(cluster.hourly_cost));
+            (cluster.name.as_str(), per_hour)
+        });
+        spending.take_over(&self.handover.ledger, costs);
+        Handover {
+            spending: Some(spending),
+            ..self.handover.clone()
+        }
+    }
+}
+
+impl Status {
+    /// As JSON of at most so many bytes: with fewer pods that wait, where all of them would be too long. The rest grows
+    /// with the number of clusters only, by less than a kilobyte for each.
+    ///
+    /// # Errors
+    /// Where it cannot be JSON.
+    pub fn to_bounded_json(&self, most: usize) -> Result<String, serde_json::Error> {
+        let mut text = serde_json::to_string(self)?;
+        let mut shorter = self.clone();
+        while text.len() > most && !shorter.longest.is_empty() {
+            shorter.longest.truncate(shorter.longest.len() / 2);
+            text = serde_json::to_string(&shorter)?;
+        }
+        Ok(text)
     }
 }
 
@@ -43,7 +86,7 @@ pub struct Status {
     pub longest: Vec<WaitingPod>,
     /// What bursting costs.
     pub cost: Cost,
-    /// What the next leader goes on from.
+    /// What the next leader continues from.
     #[serde(rename = "legacy")]
     pub handover: Handover,
 }
@@ -63,6 +106,10 @@ pub struct ClusterStatus {
     pub drain: bool,
     /// Its nodes, without virtual ones.
     pub nodes: usize,
+    /// Nodes of no pool of the spec that Workloads could use, by name, as far as they are listed. Each costs as much as
+    /// the cluster's dearest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown_nodes: Vec<String>,
     /// What pods can use of them.
     pub allocatable: Written,
     /// What is left of that.
@@ -152,24 +199,15 @@ pub struct LiveWeight {
     pub failures: f64,
 }
 
-/// What was spent in a calendar month (UTC), counted by the nodes that were there.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Ledger {
-    /// The month, such as `2026-11`.
-    pub month: String,
-    /// What was spent in it.
-    pub spent: f64,
-    /// Until when it is counted.
-    pub until: Option<Timestamp>,
-}
-
 /// What outlives a leader and a configuration, by the names of clusters and tiers.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Handover {
-    /// What was spent this month.
+    /// What was spent this month, as 0.1.0 reads it.
     pub ledger: Ledger,
+    /// What was spent, where it is known from [`crate::spending::CONFIG_MAP`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spending: Option<Spending>,
     /// By how much each cluster is behind its share.
     pub credits: BTreeMap<String, f64>,
     /// The tiers, as they were left.

@@ -171,11 +171,9 @@ impl Checker<'_> {
         for function in declarations::names(self.environment.language) {
             known.push(function);
         }
-        let help =
-            hcb_source::diag::nearest(name, known).map(|near| format!("did you mean `{near}`?"));
         let message = format!("undeclared reference to '{name}' (in container '')");
         self.errors
-            .push(CompileError::check(message, at.clone()).help(help));
+            .push(CompileError::check(message, at.clone()).unknown(name, known));
     }
 
     /// Whether `name` is a variable or a type; then `expr` is it.
@@ -234,13 +232,10 @@ impl Checker<'_> {
                 if let Some(ty) = structure.fields.get(field) {
                     ty.clone()
                 } else {
-                    let help = hcb_source::diag::suggest(
-                        field,
-                        structure.fields.keys().map(String::as_str),
-                    );
+                    let known = structure.fields.keys().map(String::as_str);
                     let error =
                         CompileError::check(format!("undefined field '{field}'"), expr.at.clone());
-                    self.errors.push(error.help(help));
+                    self.errors.push(error.unknown(field, known));
                     Type::Error
                 }
             }
@@ -511,9 +506,7 @@ fn homogeneous(expr: &Expr, nodes: &[Checked]) -> Result<(), CompileError> {
             format!("expected type '{first}' but found '{ty}'"),
             at.clone(),
         )
-        .help(Some(
-            "all items of a literal have one type; `dyn()` around each makes them alike".to_owned(),
-        ))),
+        .help("all items of a literal have one type; `dyn()` around each makes them alike")),
         Some(_) => Ok(()),
         None => {
             *first = Some(ty);

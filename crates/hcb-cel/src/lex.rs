@@ -83,9 +83,9 @@ impl<'a> Lexer<'a> {
                 _ => Token::Ident(word.to_owned()),
             }
         } else if first == '`' {
-            return Err(self.unknown(first).help(Some(
-                "write `map['a-b']` for keys that are no identifiers".to_owned(),
-            )));
+            return Err(self
+                .unknown(first)
+                .help("write `map['a-b']` for keys that are no identifiers"));
         } else {
             let symbol = SYMBOLS.iter().find(|symbol| rest.starts_with(**symbol));
             match symbol {

@@ -195,6 +195,17 @@ pub struct CompileError {
     pub range: Range<usize>,
     /// What to do about it, if anything is known.
     pub help: Option<String>,
+    /// The name that is not known, where that is the mistake.
+    pub unknown: Option<UnknownName>,
+}
+
+/// A name that an expression uses and that is not known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownName {
+    /// The name.
+    pub name: String,
+    /// The names that are known in its place.
+    pub known: Vec<String>,
 }
 
 /// The kinds of [`CompileError`].
@@ -227,11 +238,20 @@ impl CompileError {
             message: message.into(),
             range,
             help: None,
+            unknown: None,
         }
     }
 
-    fn help(mut self, help: Option<String>) -> Self {
-        self.help = help;
+    fn help(mut self, help: &str) -> Self {
+        self.help = Some(help.to_owned());
+        self
+    }
+
+    fn unknown<'a>(mut self, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+        self.unknown = Some(UnknownName {
+            name: name.to_owned(),
+            known: known.into_iter().map(str::to_owned).collect(),
+        });
         self
     }
 }

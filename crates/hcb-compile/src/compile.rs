@@ -1,14 +1,15 @@
 //! The whole way, from texts to the files of the tree. Pure: reading and writing are the caller's.
 
-use crate::manifest::{self, RenderedUnit, Templates};
+use crate::manifest::{self, Templates};
 use crate::memo::Keep;
 use crate::policy;
-use crate::policy::settings::InForce;
+use crate::policy::InForce;
 use crate::providers::Providers;
+use crate::rendered::RenderedUnit;
 use crate::tree::{self, Tree};
 use hcb_source::diag::Diagnostics;
 use hcb_source::source::Sources;
-use hcb_spec::model::{self, Model};
+use hcb_spec::model::Model;
 use hcb_spec::spec::{self, GitOpsEngine};
 use jiff::civil::Date;
 use std::path::Path;
@@ -102,7 +103,7 @@ pub fn policies(
     diagnostics: &mut Diagnostics,
 ) -> Option<(Model, Vec<InForce>)> {
     let spec = spec::read(sources, diagnostics)?;
-    let model = model::validate(&spec, diagnostics)?;
+    let model = hcb_spec::validate(&spec, diagnostics)?;
     let known = policy::library::read(sources, diagnostics);
     let policies = policy::settings::resolve(&spec, &model, known, options.today, diagnostics);
     (!diagnostics.has_errors()).then_some((model, policies))
@@ -144,7 +145,7 @@ pub fn compile_with(
     if let Some(engine) = options.engine {
         spec.cloud.spec.gitops.engine = engine;
     }
-    let model = timings.measure("validate", || model::validate(&spec, diagnostics))?;
+    let model = timings.measure("validate", || hcb_spec::validate(&spec, diagnostics))?;
     let policies = timings.measure("policies", || {
         let known = policy::library::read(sources, diagnostics);
         policy::settings::resolve(&spec, &model, known, options.today, diagnostics)
@@ -159,7 +160,7 @@ pub fn compile_with(
             manifest::render(&model, plan.units, templates, &memo.manifests, diagnostics);
         units.extend(policy::emit::plan(&policies, &model, &units));
         units.sort_by(|a, b| a.unit.order().cmp(&b.unit.order()));
-        let delivery = crate::providers::gitops::plan(&model, &units);
+        let delivery = crate::providers::gitops::plan(&model, providers.gitops, &units);
         units.extend(manifest::render(
             &model,
             delivery,

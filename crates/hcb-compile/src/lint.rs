@@ -4,14 +4,13 @@
 //!
 //! What a provider has to look for stands beside the provider.
 
-pub(crate) mod versions;
+mod versions;
 
-use crate::manifest::{Manifest, RenderedChart, RenderedUnit, by_cluster};
-use crate::plan::Area;
 use crate::providers::Providers;
-use hcb_source::diag::{Code, Diagnostic, Diagnostics};
-use hcb_spec::model::{Cluster, Model};
-use serde_json::Value;
+use crate::rendered::{InCluster, RenderedUnit, by_cluster};
+use crate::unit::Area;
+use hcb_source::diag::Diagnostics;
+use hcb_spec::model::Model;
 
 /// Looks for what does not fit together across clusters.
 pub(crate) fn check(
@@ -33,67 +32,4 @@ pub(crate) fn check(
     if let Some(mesh) = &providers.mesh {
         mesh.lint(&clusters, diagnostics);
     }
-}
-
-/// What one cluster gets.
-pub(crate) struct InCluster<'a> {
-    /// The cluster.
-    pub cluster: &'a Cluster,
-    /// Its manifests.
-    pub manifests: Vec<&'a Manifest>,
-    charts: Vec<&'a RenderedChart>,
-}
-
-impl<'a> InCluster<'a> {
-    fn new(cluster: &'a Cluster, units: &[&'a RenderedUnit]) -> Self {
-        Self {
-            cluster,
-            manifests: units.iter().flat_map(|unit| &unit.manifests).collect(),
-            charts: units.iter().flat_map(|unit| &unit.charts).collect(),
-        }
-    }
-
-    /// Its name.
-    pub(crate) fn name(&self) -> &'a str {
-        &self.cluster.name
-    }
-
-    /// The charts of a name, whatever their releases are called.
-    pub(crate) fn charts(&self, name: &str) -> impl Iterator<Item = &'a RenderedChart> {
-        self.charts
-            .iter()
-            .copied()
-            .filter(move |chart| chart.chart.name == name)
-    }
-
-    /// The manifests of a kind.
-    pub(crate) fn of_kind(&self, group: &str, kind: &str) -> impl Iterator<Item = &'a Manifest> {
-        self.manifests
-            .iter()
-            .copied()
-            .filter(move |manifest| manifest.group() == group && manifest.kind() == kind)
-    }
-}
-
-/// The text at a JSON pointer, empty where there is none.
-pub(crate) fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
-    value
-        .pointer(pointer)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-}
-
-/// A finding about a manifest.
-pub(crate) fn about(manifest: &Manifest, code: Code, message: String) -> Diagnostic {
-    Diagnostic::error(code, message)
-        .at(manifest.origin, "leads to this manifest")
-        .note(format!("from the template `{}`", manifest.template))
-}
-
-/// A finding about the values of a chart.
-pub(crate) fn about_values(chart: &RenderedChart, code: Code, message: String) -> Diagnostic {
-    let values = &chart.chart.values;
-    Diagnostic::error(code, message)
-        .at(values.origin, "leads to the values of this chart")
-        .note(format!("from the template `{}`", values.template))
 }

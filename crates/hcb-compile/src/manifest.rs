@@ -1,171 +1,25 @@
 //! Units of the plan to manifests: values with the place in the spec that asks for them.
 
+mod caches;
 mod check;
 pub mod templates;
 
+pub use caches::Caches;
 pub use check::check;
 pub use templates::Templates;
 
-use crate::memo::{Cache, Fingerprint, Keep};
-use crate::plan::{Chart, Item, Unit};
+use crate::memo::Fingerprint;
+use crate::rendered::{MANIFESTS_PER_TASK, Manifest, RenderedChart, RenderedUnit};
+use crate::unit::{Item, SUBMITTED, Unit};
+use caches::Rendered;
 use hcb_kubernetes::Object;
-use hcb_kubernetes::schema::Violation;
 use hcb_source::diag::{Diagnostic, Diagnostics, codes};
 use hcb_source::source::Location;
 use hcb_spec::model::Model;
 use rayon::prelude::*;
 use serde_json::{Value, json};
-use std::sync::{Arc, OnceLock};
-use templates::Problem;
-
-/// One object of Kubernetes.
-#[derive(Debug, Clone)]
-pub struct Manifest {
-    /// The object.
-    pub value: Arc<Value>,
-    /// What is said of it above it, lines without `#`.
-    pub comment: Arc<[String]>,
-    /// What in the spec asks for it.
-    pub origin: Location,
-    /// The template it comes from.
-    pub template: &'static str,
-    /// That of the object and what is said above it.
-    pub fingerprint: Fingerprint,
-}
-
-/// How many manifests of a unit are worth a task of their own. Most units have few; one, with the jobs of the
-/// source cluster, may have as many as all others.
-pub(crate) const MANIFESTS_PER_TASK: usize = 16;
-
-/// What a template renders to, without what is of one place only: objects with what is said above each, or
-/// why there are none.
-pub(crate) type Rendered = Result<Vec<(Arc<Value>, Arc<[String]>, Fingerprint)>, Problem>;
-
-/// What was rendered and checked already, with one set of templates.
-#[derive(Debug)]
-pub struct Caches {
-    /// What templates rendered to, by template, context and the name of the hybrid cloud.
-    rendered: Cache<Arc<Rendered>>,
-    /// The objects that rendered texts are read as, by template, text and the name of the hybrid cloud.
-    read: Cache<Arc<Rendered>>,
-    /// The values of charts, by template and context.
-    values: Cache<Arc<Result<Option<Arc<Value>>, Problem>>>,
-    /// What schemas have against manifests.
-    violations: Cache<Arc<[Violation]>>,
-    /// Whether a unit breaks no schema, by its manifests and the version of Kubernetes.
-    right: Cache<bool>,
-    /// Whether no object of a cluster is there twice, by its units.
-    single: Cache<bool>,
-}
-
-impl Caches {
-    /// Empty caches.
-    pub fn new(keep: Keep) -> Self {
-        Self {
-            rendered: Cache::of_runs(keep),
-            read: Cache::shared(keep),
-            values: Cache::of_runs(keep),
-            violations: Cache::shared(keep),
-            right: Cache::shared(keep),
-            single: Cache::of_runs(keep),
-        }
-    }
-
-    /// Ends a run: what has not been used for some runs is forgotten.
-    pub fn end_run(&mut self) {
-        self.rendered.end_run();
-        self.read.end_run();
-        self.values.end_run();
-        self.violations.end_run();
-        self.right.end_run();
-        self.single.end_run();
-    }
-}
-
-/// A unit with its manifests.
-#[derive(Debug, Clone)]
-pub struct RenderedUnit {
-    /// The unit as planned, without what was rendered of it.
-    pub unit: Unit,
-    /// The charts with their values.
-    pub charts: Vec<RenderedChart>,
-    /// The manifests, in the order of the plan.
-    pub manifests: Box<[Manifest]>,
-    fingerprint: OnceLock<Fingerprint>,
-}
-
-impl RenderedUnit {
-    /// A unit with what was rendered of it.
-    pub fn new(unit: Unit, charts: Vec<RenderedChart>, manifests: Box<[Manifest]>) -> Self {
-        Self {
-            unit,
-            charts,
-            manifests,
-            fingerprint: OnceLock::new(),
-        }
-    }
-
-    /// That of its manifests, in their order.
-    pub fn fingerprint(&self) -> Fingerprint {
-        *self.fingerprint.get_or_init(|| {
-            let manifests = self.manifests.iter().map(|manifest| manifest.fingerprint);
-            Fingerprint::of_all(manifests)
-        })
-    }
-}
-
-/// A chart with its values.
-#[derive(Debug, Clone)]
-pub struct RenderedChart {
-    /// The chart as planned.
-    pub chart: Chart,
-    /// Its values.
-    pub values: Arc<Value>,
-}
-
-impl Manifest {
-    /// The view of what every object has.
-    pub fn object(&self) -> Object<'_> {
-        Object::new(&self.value)
-    }
-
-    /// `apiVersion`.
-    pub fn api_version(&self) -> &str {
-        self.object().api_version()
-    }
-
-    /// The API group, empty for the core.
-    pub fn group(&self) -> &str {
-        self.object().group()
-    }
-
-    /// `kind`.
-    pub fn kind(&self) -> &str {
-        self.object().kind()
-    }
-
-    /// `metadata.name`.
-    pub fn name(&self) -> &str {
-        self.object().name()
-    }
-
-    /// `metadata.namespace`; `None` for what has none.
-    pub fn namespace(&self) -> Option<&str> {
-        self.object().namespace()
-    }
-}
-
-/// The units of each cluster, in their order.
-pub fn by_cluster<'a>(
-    model: &Model,
-    units: impl IntoIterator<Item = &'a RenderedUnit>,
-) -> Vec<Vec<&'a RenderedUnit>> {
-    let mut of_clusters = vec![Vec::new(); model.clusters.len()];
-    for unit in units {
-        of_clusters[unit.unit.cluster].push(unit);
-    }
-    of_clusters
-}
+use std::sync::Arc;
+use templates::TemplateError;
 
 /// Renders units. What cannot be rendered is said, and left out.
 pub fn render(
@@ -195,8 +49,8 @@ pub fn render(
                 })
                 .collect();
             let manifests = items.into_iter().flat_map(|manifests| {
-                manifests.unwrap_or_else(|problem| {
-                    found.push(*problem);
+                manifests.unwrap_or_else(|error| {
+                    found.push(*error);
                     Vec::new()
                 })
             });
@@ -218,8 +72,8 @@ pub fn render(
                             values: values.clone()?,
                             chart,
                         }),
-                        Err(problem) => {
-                            found.push(unusable(&chart.values, problem));
+                        Err(error) => {
+                            found.push(unusable(&chart.values, error));
                             None
                         }
                     }
@@ -267,7 +121,7 @@ fn rendered(item: &Item, templates: &Templates, model: &Model, caches: &Caches) 
             || Fingerprint::of((item.template, &text, &model.name)),
             || Arc::new(objects(item.template, &text, model)),
         ),
-        Err(problem) => Arc::new(Err(problem)),
+        Err(error) => Arc::new(Err(error)),
     }
 }
 
@@ -288,7 +142,7 @@ fn objects(template: &'static str, text: &str, model: &Model) -> Rendered {
 }
 
 /// The values of a chart, where its template has any.
-fn values(item: &Item, templates: &Templates) -> Result<Option<Arc<Value>>, Problem> {
+fn values(item: &Item, templates: &Templates) -> Result<Option<Arc<Value>>, TemplateError> {
     let text = templates.render(item.template, &item.context)?;
     let documents = templates::read(item.template, &text)?;
     let first = documents.into_iter().next();
@@ -299,7 +153,7 @@ fn values(item: &Item, templates: &Templates) -> Result<Option<Arc<Value>>, Prob
 fn manifests(item: &Item, rendered: &Rendered) -> Result<Vec<Manifest>, Box<Diagnostic>> {
     let objects = rendered
         .as_ref()
-        .map_err(|problem| Box::new(unusable(item, problem)))?;
+        .map_err(|error| Box::new(unusable(item, error)))?;
     let manifests = objects
         .iter()
         .map(|(value, comment, fingerprint)| Manifest {
@@ -312,16 +166,13 @@ fn manifests(item: &Item, rendered: &Rendered) -> Result<Vec<Manifest>, Box<Diag
     Ok(manifests.collect())
 }
 
-fn unusable(item: &Item, problem: &Problem) -> Diagnostic {
+fn unusable(item: &Item, error: &TemplateError) -> Diagnostic {
     let mut diagnostic = Diagnostic::error(
         codes::TEMPLATE,
-        format!(
-            "the template `{}` cannot be used: {}",
-            item.template, problem.message
-        ),
+        format!("the template `{}` cannot be used: {}", item.template, error),
     )
     .at(item.origin, "needed for this");
-    diagnostic.notes.clone_from(&problem.notes);
+    diagnostic.notes = error.notes();
     diagnostic
 }
 
@@ -331,14 +182,14 @@ const PART_OF: &str = "app.kubernetes.io/part-of";
 /// What every object has in common: labels that say whose it is, and for a Job, which cannot be
 /// changed, a name that changes with its content.
 fn finish(value: &mut Value, template: &str, model: &Model) {
-    let is_submitted = template == crate::plan::workloads::SUBMITTED;
-    if Object::new(value).is("batch", "Job") && !is_submitted {
+    let is_submitted = template == SUBMITTED;
+    if Object(value).is("batch", "Job") && !is_submitted {
         let hash = hcb_source::digest::short(&value.to_string(), 8);
-        let name = format!("{}-{hash}", Object::new(value).name());
+        let name = format!("{}-{hash}", Object(value).name());
         value["metadata"]["name"] = name.into();
     }
     // What stands for a cluster is the engine's, which may take foreign labels off it.
-    if Object::new(value).kind() != "Node"
+    if Object(value).kind() != "Node"
         && let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut)
         && let Some(labels) = metadata
             .entry("labels")

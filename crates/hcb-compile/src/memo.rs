@@ -137,7 +137,7 @@ pub enum Keep {
 }
 
 /// What was made, each with the run that last used it.
-type Made<V> = HashMap<Fingerprint, (u64, V), BuildHasherDefault<AsItIs>>;
+type Entries<V> = HashMap<Fingerprint, (u64, V), BuildHasherDefault<AsItIs>>;
 
 /// Threads seldom want the same of so many parts.
 const PARTS: usize = 64;
@@ -147,7 +147,7 @@ const PARTS: usize = 64;
 pub(crate) struct Cache<V> {
     /// Whether anything is kept.
     keeps: bool,
-    parts: [Mutex<Made<V>>; PARTS],
+    parts: [Mutex<Entries<V>>; PARTS],
     run: u64,
 }
 
@@ -196,7 +196,7 @@ impl<V: Clone> Cache<V> {
         }
     }
 
-    fn part(&self, of: Fingerprint) -> MutexGuard<'_, Made<V>> {
+    fn part(&self, of: Fingerprint) -> MutexGuard<'_, Entries<V>> {
         // The table goes by the lower bits of both halves.
         let part = of.0 >> 58;
         let part = &self.parts[usize::try_from(part).unwrap_or_default() % PARTS];
@@ -211,7 +211,7 @@ mod tests {
     use std::cell::Cell;
 
     #[test]
-    fn what_is_written_alike_is_the_same_and_nothing_else_is() {
+    fn equal_values_have_equal_fingerprints_and_others_have_not() {
         let different = [
             json!(null),
             json!(true),
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_used_is_made_once_and_what_is_not_is_forgotten() {
+    fn a_used_entry_is_made_once_and_an_unused_one_is_forgotten() {
         let mut cache = Cache::new(true);
         let made = Cell::new(0);
         let recall = |cache: &Cache<&'static str>, of: &str| {
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_memo_that_keeps_nothing_does_not() {
+    fn a_memo_that_keeps_nothing_makes_every_entry_again() {
         let cache = Cache::new(false);
         for round in 0..3 {
             let fingerprint = || unreachable!("it is not asked for");

@@ -2,146 +2,24 @@
 //!
 //! A policy is a folder with `policy.yaml`: a `ValidatingAdmissionPolicy` of Kubernetes with its
 //! bindings, which [`check`] evaluates over every manifest and [`emit`] puts into every cluster, or a
-//! [`SpecPolicy`] about what no cluster sees, the spec itself. [`library`]
-//! reads them, [`settings`] says what is done about each, [`suite`] runs their tests.
+//! [`SpecPolicy`](spec_policy::SpecPolicy) about what no cluster sees, the spec itself, which `check_spec`
+//! evaluates. [`library`] reads them, [`settings`] says what is done about each, [`suite`] runs their tests.
 
 pub mod admission;
+mod caches;
 pub mod check;
+mod check_spec;
+mod definition;
 pub mod emit;
 pub mod exceptions;
+mod in_force;
 pub mod library;
+mod misspelling;
 pub mod requests;
 pub mod settings;
 pub mod spec_policy;
 pub mod suite;
 
-use crate::memo::{Cache, Keep};
-use admission::{AdmissionPolicy, Binding};
-use hcb_source::diag::Rule;
-use hcb_source::source::Location;
-use hcb_spec::spec::{PolicyAction, PolicyParam};
-use serde_json::Value as Json;
-use spec_policy::SpecPolicy;
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-/// The label of the namespaces that built-in policies guard. Every namespace of workloads has it;
-/// put it on another namespace to have that guarded too.
-pub const GUARDED: (&str, &str) = ("hcb.dev/policies", "enforced");
-
-/// The key of a policy's parameters that hcb fills with what images of the mesh begin with; with
-/// nothing where there is no mesh.
-pub const MESH_IMAGES: &str = "meshImages";
-
-/// The key of a policy's parameters that hcb fills with the namespaces of workloads, a line each.
-pub const WORKLOAD_NAMESPACES: &str = "workloadNamespaces";
-
-/// What was judged already.
-#[derive(Debug)]
-pub struct Caches {
-    /// What policies have against manifests.
-    judged: Cache<Arc<check::Judged>>,
-    /// What policies have against the manifests of a unit, where they have anything.
-    judged_units: Cache<check::JudgedUnit>,
-    /// What policies about the spec have against each of what they are about.
-    judged_spec: Cache<Arc<[spec_policy::Found]>>,
-    /// Which manifests of a unit are namespaces.
-    namespaces: Cache<Arc<[usize]>>,
-}
-
-impl Caches {
-    /// Empty caches.
-    pub fn new(keep: Keep) -> Self {
-        Self {
-            judged: Cache::shared(keep),
-            judged_units: Cache::shared(keep),
-            judged_spec: Cache::of_runs(keep),
-            namespaces: Cache::of_runs(keep),
-        }
-    }
-
-    /// Ends a run: what has not been used for some runs is forgotten.
-    pub fn end_run(&mut self) {
-        self.judged.end_run();
-        self.judged_units.end_run();
-        self.judged_spec.end_run();
-        self.namespaces.end_run();
-    }
-}
-
-/// A policy with what belongs to it.
-#[derive(Debug)]
-pub struct Policy {
-    /// Its name, in the spec and in the clusters.
-    pub name: String,
-    /// Name, title and page, as findings carry them.
-    pub rule: Arc<Rule>,
-    /// What to do where it is broken, one sentence.
-    pub help: Option<String>,
-    /// Paths in the document that a manifest comes from, such as `spec.image`: the first one that
-    /// is there is what a finding underlines.
-    pub fields: Vec<String>,
-    /// Where it stands, for policies that are not built in.
-    pub location: Option<Location>,
-    /// What is done where it is broken, unless the spec says otherwise.
-    pub default: PolicyAction,
-    /// What it is about.
-    pub subject: Subject,
-}
-
-/// What a policy is about.
-#[derive(Debug)]
-pub enum Subject {
-    /// Objects that a cluster is asked to admit.
-    Admission(Box<Admission>),
-    /// The spec.
-    Spec(Box<SpecPolicy>),
-}
-
-/// A policy about objects.
-#[derive(Debug)]
-pub struct Admission {
-    /// The `ValidatingAdmissionPolicy`.
-    pub policy: AdmissionPolicy,
-    /// What binds it.
-    pub bindings: Vec<Binding>,
-    /// The `ConfigMap` with its parameters.
-    pub params: Option<Json>,
-}
-
-impl Policy {
-    /// The parameters that it comes with, by name.
-    pub fn params(&self) -> BTreeMap<String, Json> {
-        let entries = match &self.subject {
-            Subject::Admission(admission) => admission
-                .params
-                .as_ref()
-                .and_then(|params| params.get("data"))
-                .and_then(Json::as_object),
-            Subject::Spec(policy) => Some(&policy.params),
-        };
-        entries
-            .into_iter()
-            .flatten()
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect()
-    }
-
-    /// A parameter as the spec or a test gives it. Those of admission policies are in a `ConfigMap`,
-    /// which holds texts.
-    pub fn param(&self, given: &PolicyParam) -> Json {
-        match (&self.subject, given) {
-            (Subject::Spec(_), PolicyParam::Number(number)) => number.clone().into(),
-            (Subject::Spec(_), PolicyParam::List(texts)) => texts.clone().into(),
-            _ => given.text().into(),
-        }
-    }
-
-    /// What it is evaluated for, one word.
-    pub fn scope(&self) -> &'static str {
-        match &self.subject {
-            Subject::Admission(_) => "manifest",
-            Subject::Spec(policy) => policy.about.word(),
-        }
-    }
-}
+pub use caches::Caches;
+pub use definition::{Admission, GUARDED, MESH_IMAGES, Policy, Subject, WORKLOAD_NAMESPACES};
+pub use in_force::{Exception, InForce};

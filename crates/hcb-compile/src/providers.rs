@@ -1,30 +1,22 @@
 //! What the spec chooses from: one provider a file, one line in the file above it, one folder of templates.
 //!
-//! The rest of the compiler knows providers by their traits only: `mesh::Mesh` and
-//! `scheduling::SchedulingEngine`.
+//! The rest of the compiler knows providers by their traits only. Each trait stands in a file `interface.rs` beside the
+//! providers that implement it.
 
-pub mod autoscaling;
-pub mod gitops;
+pub(crate) mod autoscaling;
+pub(crate) mod common;
+pub(crate) mod gitops;
 pub(crate) mod mesh;
 pub mod scheduling;
 #[cfg(test)]
 mod tests;
 
-use hcb_source::source::Location;
+pub(crate) use common::Pair;
+
+use gitops::GitOps;
 use hcb_spec::model::Model;
 use mesh::Mesh;
 use scheduling::SchedulingEngine;
-use serde_json::Value;
-
-/// A namespace of a provider.
-pub(crate) struct PlatformNamespace {
-    /// Its name.
-    pub name: &'static str,
-    /// Its labels, as a mapping.
-    pub labels: Value,
-    /// What in the spec asks for it.
-    pub origin: Location,
-}
 
 /// The providers that a model chose.
 pub(crate) struct Providers<'m> {
@@ -32,6 +24,8 @@ pub(crate) struct Providers<'m> {
     pub mesh: Option<Box<dyn Mesh + 'm>>,
     /// What sends pods to other clusters.
     pub scheduling: Box<dyn SchedulingEngine>,
+    /// What delivers to the clusters.
+    pub gitops: &'static dyn GitOps,
 }
 
 impl<'m> Providers<'m> {
@@ -40,6 +34,7 @@ impl<'m> Providers<'m> {
         Self {
             mesh: mesh::of(model),
             scheduling: scheduling::of(model),
+            gitops: gitops::of(model),
         }
     }
 }

@@ -12,11 +12,11 @@
 //! nothing depends on the time, the machine or the folder that hcb runs in.
 
 pub mod compare;
-pub mod known;
+pub mod snapshot;
 pub mod write;
 
-use crate::manifest::{MANIFESTS_PER_TASK, Manifest, RenderedUnit};
 use crate::memo::{Cache, Fingerprint, Keep};
+use crate::rendered::{MANIFESTS_PER_TASK, Manifest, RenderedUnit};
 use hcb_source::diag::{Diagnostic, Diagnostics, codes};
 use hcb_source::source::{FileId, Location, Sources};
 use hcb_spec::model::Model;

@@ -144,14 +144,12 @@ fn every_name_of_hcb_in_a_template_is_one_of_the_contract() {
     let known = [
         of::RECONCILER,
         of::STATUS,
+        of::LEDGER,
         of::OPEN_IF_DOWN,
         of::CONFIG_FOLDER,
         of::TARGETS_FOLDER,
         gate::GATE,
         labels::WORKLOAD,
-        hcb_api::release::RELEASED,
-        hcb_api::release::NUDGED,
-        hcb_api::explanation::DECISION,
     ];
     // What no other part of hcb looks for.
     let of_templates = [

@@ -3,13 +3,13 @@
 use crate::cause::Cause;
 use crate::cloud::Cloud;
 use crate::kinds;
-use crate::object::GroupKind;
 use crate::pair::Pair;
 use crate::pods::pod_template;
 use crate::read::Area;
 use crate::report::Level;
 use hcb_api::config::Cluster;
 use hcb_api::names::RECONCILER;
+use hcb_kubernetes::GroupKind;
 
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -173,7 +173,7 @@ impl<'a> Context<'a> {
     }
 
     /// The pairs of some kinds in clusters that are there before and after: what comes or goes with its
-    /// cluster is told with that. What is only submitted is not among them: no cluster has it.
+    /// cluster is reported with that. What is only submitted is not among them: no cluster has it.
     pub(crate) fn of_kinds_that_stay<'b>(
         &'b self,
         kinds: &'b [GroupKind<'_>],

@@ -12,16 +12,16 @@ pub use lists::ListShape;
 pub use patch::{NotThere, apply};
 pub use path::{FieldChange, Path, Segment, plain};
 
-use crate::object::{GroupKind, ObjectView};
+use hcb_kubernetes::{GroupKind, Object};
 use lists::Schema;
 use serde_json::{Map, Value};
 
 /// What differs between two objects of one kind, in the order of the fields.
 pub fn compare(before: &Value, after: &Value) -> Vec<FieldChange> {
-    let text = |field: &str| after.get(field).and_then(Value::as_str).unwrap_or_default();
-    let schema = hcb_kubernetes::schema::definition(text("apiVersion"), text("kind"));
+    let object = Object(after);
+    let schema = hcb_kubernetes::schema::definition(object.api_version(), object.kind());
     let mut comparison = Comparison {
-        kind: ObjectView(after).group_kind(),
+        kind: object.group_kind(),
         changes: Vec::new(),
     };
     let schema = schema.as_deref().map(Schema::new);
@@ -134,7 +134,7 @@ impl Comparison<'_> {
         inner.changes.is_empty()
     }
 
-    /// What is in one list only. An item that went and one that came are told as one that changed.
+    /// What is in one list only. An item that went and one that came are shown as one that changed.
     fn set(&mut self, path: &Path, before: &[Value], after: &[Value]) {
         let mut came: Vec<_> = after.iter().collect();
         let mut went = Vec::new();

@@ -139,7 +139,7 @@ fn fields(pair: &Pair, folded: bool) -> Vec<Field> {
             field.after = field.after.map(|_| "(hidden, another)".into());
         }
         match fields.last_mut() {
-            // What comes to a list, or goes, is told together.
+            // What is added to a list and what is removed from it is shown together.
             Some(last) if is_element && last.path == field.path && joins(last, &field) => {
                 join(&mut last.before, field.before);
                 join(&mut last.after, field.after);
@@ -244,7 +244,7 @@ fn impacts(context: &Context<'_>, effects: &[Effect], change_of: &[usize]) -> Ve
         let first = effects.iter().position(|other| {
             other.rule == effect.rule && other.level == effect.level && other.text == effect.text
         });
-        // Within a rule, impacts are told in the order in which they were found.
+        // Within a rule, impacts are shown in the order in which they were found.
         let order = rule * effects.len() + first.unwrap_or(index);
         groups
             .entry((std::cmp::Reverse(effect.level), order, key))

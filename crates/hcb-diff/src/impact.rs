@@ -23,7 +23,7 @@ mod projects;
 pub use crate::context::Rule;
 use crate::context::{Context, Effect, Effects};
 
-/// All rules, in the order in which they are told within a level.
+/// All rules, in the order in which they are reported within a level.
 pub const RULES: &[Rule] = &[
     cloud::clusters::RULE,
     generic::namespace::RULE,

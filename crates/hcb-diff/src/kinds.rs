@@ -1,6 +1,6 @@
 //! The kinds that rules know, by group and kind.
 
-use crate::object::GroupKind;
+use hcb_kubernetes::GroupKind;
 
 macro_rules! kinds {
     ($($name:ident = $group:literal $kind:literal;)*) => {
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kind_that_shares_its_name_with_a_known_one_is_told_with_its_group() {
+    fn a_kind_that_shares_its_name_with_a_known_one_is_shown_with_its_group() {
         for (group, kind, expected) in [
             ("", "Service", "Service"),
             (

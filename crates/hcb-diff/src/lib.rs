@@ -15,7 +15,6 @@ pub mod fields;
 mod fold;
 pub mod impact;
 mod kinds;
-mod object;
 mod pair;
 mod pods;
 pub mod read;
@@ -27,7 +26,6 @@ mod words;
 pub use cause::{Cause, Causes};
 pub use compare::compare;
 pub use cost::{CostChange, CostRange};
-pub use object::{GroupKind, ObjectView};
 pub use pair::Action;
 pub use read::{Side, SpecPlace, Unreadable};
 pub use report::{

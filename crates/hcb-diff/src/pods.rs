@@ -1,7 +1,7 @@
 //! The pods that an object makes.
 
 use crate::kinds;
-use crate::object::GroupKind;
+use hcb_kubernetes::GroupKind;
 use serde_json::Value;
 
 /// The template of the pods of a workload of Kubernetes, as keys.

@@ -1,9 +1,9 @@
 //! Two trees to the objects that differ. Files of the same bytes are never parsed.
 
 use crate::kinds;
-use crate::object::{GroupKind, ObjectView};
 use hcb_api::labels::WORKLOAD;
 use hcb_compile::tree::HEADER;
+use hcb_kubernetes::GroupKind;
 use hcb_source::diag::{Diagnostic, Diagnostics, codes};
 use hcb_source::source::{Location, Sources};
 use rayon::prelude::*;
@@ -76,8 +76,8 @@ pub struct Object {
 }
 
 impl Object {
-    fn view(&self) -> ObjectView<'_> {
-        ObjectView(&self.value)
+    fn view(&self) -> hcb_kubernetes::Object<'_> {
+        hcb_kubernetes::Object(&self.value)
     }
 
     /// `kind`.
@@ -106,25 +106,25 @@ impl Object {
     }
 
     /// The annotation of this name.
-    pub fn annotation(&self, name: &str) -> &str {
+    pub fn annotation(&self, name: &str) -> Option<&str> {
         self.view().annotation(name)
     }
 
     /// The workload of a Job whose name changes with its content.
     pub fn workload(&self) -> Option<&str> {
         let workload = self.view().label(WORKLOAD);
-        (self.group_kind() == kinds::JOB && !workload.is_empty()).then_some(workload)
+        workload.filter(|name| self.group_kind() == kinds::JOB && !name.is_empty())
     }
 
     /// What a reader calls it: the workload's name for a Job, else its own.
-    pub fn known_as(&self) -> &str {
+    pub(crate) fn known_as(&self) -> &str {
         self.workload().unwrap_or_else(|| self.name())
     }
 }
 
 /// What differs between two sides.
 #[derive(Debug, Default)]
-pub struct Differing {
+pub(crate) struct Differing {
     /// Objects of files that are only before, or have other bytes after.
     pub before: Vec<Object>,
     /// Objects of files that are only after, or had other bytes before.
@@ -138,7 +138,7 @@ pub struct Differing {
 /// # Errors
 ///
 /// A file is no YAML; the findings say which, with their places in the sources.
-pub fn differing(before: &Side, after: &Side) -> Result<Differing, Unreadable> {
+pub(crate) fn differing(before: &Side, after: &Side) -> Result<Differing, Unreadable> {
     let paths: BTreeSet<&String> = before.files.keys().chain(after.files.keys()).collect();
     let paths: Vec<_> = paths.into_iter().filter(|path| is_manifest(path)).collect();
     let other: Vec<_> = paths

@@ -4,7 +4,7 @@ pub mod annotations;
 pub mod html;
 pub mod lines;
 pub mod markdown;
-pub mod overview;
+pub(crate) mod overview;
 pub mod terminal;
 
 use crate::cause::Cause;

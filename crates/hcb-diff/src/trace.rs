@@ -62,7 +62,7 @@ pub fn find(
                     let effects = effect_keys(before.1, &tree);
                     return (self::differing(before.1, &tree), effects);
                 }
-                // A piece that needs another one is told by what is missing without it.
+                // What a piece that needs another one leads to shows in what is missing without it.
                 let mut others = pieces.clone();
                 others.remove(index);
                 let Some(tree) = compile(&with(before.0, after.0, &others)) else {

@@ -1,8 +1,8 @@
 //! What objects and lists of names are called.
 
 use crate::kinds;
-use crate::object::GroupKind;
 use crate::report::ObjectRef;
+use hcb_kubernetes::GroupKind;
 use std::collections::BTreeSet;
 
 /// The first of some names, and how many there are more.

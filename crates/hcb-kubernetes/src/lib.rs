@@ -11,6 +11,6 @@ pub mod schema;
 mod taint;
 
 pub use duration::Seconds;
-pub use object::{Identity, Object, group_and_version};
+pub use object::{GroupKind, Identity, Object, group_and_version};
 pub use quantity::Quantity;
 pub use taint::{Taint, TaintEffect};

@@ -1,11 +1,16 @@
 //! Reads what every Kubernetes object has: its kind, its name and its metadata.
+//!
+//! Kinds are told apart by group and kind. A kind alone says nothing: a Knative `Service` is no `Service` of the
+//! core, and Linkerd has an `AuthorizationPolicy` as Istio does.
 
 use serde_json::{Map, Value};
+use std::fmt;
 
 /// A view of a manifest or of an object as the API server returns it.
 ///
 /// A field that is missing, or that is no text, reads as empty: whether an object has all that its kind needs is
-/// for the schema to say ([`schema`](crate::schema)).
+/// for the schema to say ([`schema`](crate::schema)). What is nested in another object, such as the template of a
+/// pod, has metadata too and can be read in the same way.
 ///
 /// ```
 /// use hcb_kubernetes::Object;
@@ -16,13 +21,40 @@ use serde_json::{Map, Value};
 ///     "kind": "Job",
 ///     "metadata": {"name": "train", "namespace": "ml", "labels": {"team": "vision"}},
 /// });
-/// let job = Object::new(&job);
+/// let job = Object(&job);
 /// assert!(job.is("batch", "Job"));
-/// assert_eq!((job.namespace(), job.name()), (Some("ml"), "train"));
+/// assert_eq!((job.namespace(), job.name()), ("ml", "train"));
 /// assert_eq!(job.label("team"), Some("vision"));
 /// ```
 #[derive(Debug, Clone, Copy)]
-pub struct Object<'a>(&'a Value);
+pub struct Object<'a>(pub &'a Value);
+
+/// A kind of object. The version is not part of it, since the API server converts between versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupKind<'a> {
+    /// The API group, such as `apps`; empty for the core.
+    pub group: &'a str,
+    /// The kind, such as `Deployment`.
+    pub kind: &'a str,
+}
+
+impl<'a> GroupKind<'a> {
+    /// A kind of a group; the core's group is the empty text.
+    pub const fn new(group: &'a str, kind: &'a str) -> Self {
+        Self { group, kind }
+    }
+}
+
+/// The kind with its group, as kubectl takes it: `Deployment.apps`, `Pod`.
+impl fmt::Display for GroupKind<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.kind)?;
+        if !self.group.is_empty() {
+            write!(formatter, ".{}", self.group)?;
+        }
+        Ok(())
+    }
+}
 
 /// What tells an object from all others in a cluster, whatever the version of its API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,11 +75,6 @@ pub fn group_and_version(api_version: &str) -> (&str, &str) {
 }
 
 impl<'a> Object<'a> {
-    /// The view of `value`.
-    pub fn new(value: &'a Value) -> Self {
-        Self(value)
-    }
-
     /// `apiVersion`.
     pub fn api_version(self) -> &'a str {
         text(self.0.get("apiVersion"))
@@ -68,9 +95,14 @@ impl<'a> Object<'a> {
         text(self.0.get("kind"))
     }
 
+    /// The group and the kind.
+    pub fn group_kind(self) -> GroupKind<'a> {
+        GroupKind::new(self.group(), self.kind())
+    }
+
     /// Whether it is an object of this kind, in whatever version of its API. `group` is empty for the core.
     pub fn is(self, group: &str, kind: &str) -> bool {
-        self.kind() == kind && self.group() == group
+        self.group_kind() == GroupKind::new(group, kind)
     }
 
     /// `metadata.name`.
@@ -78,9 +110,9 @@ impl<'a> Object<'a> {
         text(self.metadata("name"))
     }
 
-    /// `metadata.namespace`; `None` where it is not given.
-    pub fn namespace(self) -> Option<&'a str> {
-        self.metadata("namespace")?.as_str()
+    /// `metadata.namespace`; empty for what is in none.
+    pub fn namespace(self) -> &'a str {
+        text(self.metadata("namespace"))
     }
 
     /// The labels; `None` where there are none.
@@ -108,12 +140,13 @@ impl<'a> Object<'a> {
         Identity {
             group: self.group(),
             kind: self.kind(),
-            namespace: self.namespace().unwrap_or_default(),
+            namespace: self.namespace(),
             name: self.name(),
         }
     }
 
-    fn metadata(self, key: &str) -> Option<&'a Value> {
+    /// Any other field of `metadata`.
+    pub fn metadata(self, key: &str) -> Option<&'a Value> {
         self.0.get("metadata")?.get(key)
     }
 }
@@ -130,17 +163,37 @@ mod tests {
     #[test]
     fn an_object_of_the_core_has_an_empty_group() {
         let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}});
-        let pod = Object::new(&pod);
+        let pod = Object(&pod);
         assert_eq!((pod.group(), pod.version()), ("", "v1"));
-        assert_eq!(pod.namespace(), None);
+        assert_eq!(pod.namespace(), "");
         assert!(pod.is("", "Pod") && !pod.is("apps", "Pod"));
+    }
+
+    #[test]
+    fn the_group_and_the_version_come_from_the_api_version() {
+        for (api_version, group, version) in [
+            ("v1", "", "v1"),
+            ("apps/v1", "apps", "v1"),
+            ("security.istio.io/v1beta1", "security.istio.io", "v1beta1"),
+        ] {
+            let object = json!({ "apiVersion": api_version, "kind": "X" });
+            let object = Object(&object);
+            assert_eq!((object.group(), object.version()), (group, version));
+        }
+    }
+
+    #[test]
+    fn a_kind_is_written_as_kubectl_takes_it() {
+        assert_eq!(GroupKind::new("", "Pod").to_string(), "Pod");
+        let deployment = GroupKind::new("apps", "Deployment");
+        assert_eq!(deployment.to_string(), "Deployment.apps");
     }
 
     #[test]
     fn kinds_with_the_same_name_are_distinguished_by_their_group() {
         let of_knative = json!({"apiVersion": "serving.knative.dev/v1", "kind": "Service"});
-        assert!(Object::new(&of_knative).is("serving.knative.dev", "Service"));
-        assert!(!Object::new(&of_knative).is("", "Service"));
+        assert!(Object(&of_knative).is("serving.knative.dev", "Service"));
+        assert!(!Object(&of_knative).is("", "Service"));
     }
 
     #[test]
@@ -149,7 +202,7 @@ mod tests {
             "labels": {"hcb.dev/workload": "train"},
             "annotations": {"hcb.dev/a~b": "c", "hcb.dev/number": 1},
         }});
-        let job = Object::new(&job);
+        let job = Object(&job);
         assert_eq!(job.label("hcb.dev/workload"), Some("train"));
         assert_eq!(job.annotation("hcb.dev/a~b"), Some("c"));
         assert_eq!(job.annotation("hcb.dev/number"), None);
@@ -166,9 +219,9 @@ mod tests {
             })
         };
         let (old, new) = (object("v1beta1"), object("v1"));
-        assert_eq!(Object::new(&old).identity(), Object::new(&new).identity());
+        assert_eq!(Object(&old).identity(), Object(&new).identity());
         assert_eq!(
-            Object::new(&new).identity(),
+            Object(&new).identity(),
             Identity {
                 group: "networking.istio.io",
                 kind: "Gateway",
@@ -185,12 +238,13 @@ mod tests {
             json!([1]),
             json!({"kind": 1, "apiVersion": {}, "metadata": "a"}),
         ] {
-            let object = Object::new(&value);
+            let object = Object(&value);
             assert_eq!(
                 (object.api_version(), object.kind(), object.name()),
                 ("", "", "")
             );
-            assert_eq!((object.namespace(), object.label("a")), (None, None));
+            assert_eq!((object.namespace(), object.label("a")), ("", None));
+            assert_eq!(object.group_kind(), GroupKind::new("", ""));
         }
     }
 }

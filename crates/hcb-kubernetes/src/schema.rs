@@ -18,12 +18,12 @@
 //!     "spec": {"paralelism": 2, "template": {}},
 //! }));
 //! assert_eq!(violations[0].pointer, "/spec/paralelism");
-//! assert_eq!(violations[0].suggestion.as_deref(), Some("parallelism"));
+//! let unknown = violations[0].unknown.as_ref().expect("an unknown field");
+//! assert!(unknown.known().any(|field| field == "parallelism"));
 //! # Ok::<(), schema::ParseKubernetesVersionError>(())
 //! ```
 
 mod catalogue;
-mod closest;
 mod version;
 mod violation;
 
@@ -35,7 +35,7 @@ use serde_json::Value;
 
 pub use catalogue::{Scope, Source, sources};
 pub use version::{KubernetesVersion, ParseKubernetesVersionError, supported_kubernetes};
-pub use violation::Violation;
+pub use violation::{Unknown, Violation};
 
 /// The compiled schema of one kind.
 ///
@@ -79,7 +79,7 @@ impl Validator {
 /// Returns the validator of a kind, compiled at the first call and shared by all later ones.
 ///
 /// `None` means that the catalogue does not know the kind for this version of Kubernetes:
-/// [`known_in`] tells whether another version has it, [`similar_kinds`] what may have been meant.
+/// [`known_in`] tells whether another version has it, [`kinds`] what there is instead.
 pub fn validator(
     kubernetes: KubernetesVersion,
     api_version: &str,
@@ -148,24 +148,4 @@ pub fn known_in(api_version: &str, kind: &str) -> Vec<KubernetesVersion> {
 /// Returns the kinds that a version of Kubernetes has, as pairs of API version and kind, sorted.
 pub fn kinds(kubernetes: KubernetesVersion) -> Vec<(&'static str, &'static str)> {
     catalogue::kinds(kubernetes).collect()
-}
-
-/// Returns what may have been meant by a kind that [`validator`] does not know, the likeliest
-/// first, as `APIVERSION KIND`: the same kind under another API version, else a similar name.
-pub fn similar_kinds(kubernetes: KubernetesVersion, api_version: &str, kind: &str) -> Vec<String> {
-    let known = kinds(kubernetes);
-    let meant = |name: &str| -> Vec<String> {
-        let mut found: Vec<_> = known.iter().filter(|known| known.1 == name).collect();
-        found.sort_by_key(|known| known.0 != api_version);
-        found
-            .iter()
-            .map(|(api_version, kind)| format!("{api_version} {kind}"))
-            .collect()
-    };
-    let same_name = meant(kind);
-    if !same_name.is_empty() {
-        return same_name;
-    }
-    let names = known.iter().map(|known| known.1);
-    closest::closest(kind, names).map(meant).unwrap_or_default()
 }

@@ -136,6 +136,7 @@ impl WatchedKind for Tasks {
                 node: task.status.node.clone(),
                 requests: Arc::new(requests),
                 parent: None,
+                is_daemon: false,
             };
             return Some(Fact::Pod(*cluster, uid, pod));
         }
@@ -279,7 +280,7 @@ fn outcome<'a>(decision: &'a Decision, uid: &str) -> Option<&'a Outcome> {
 }
 
 #[test]
-fn an_engine_without_a_pace_has_all_that_fit_nowhere_released_at_once() {
+fn without_a_pace_of_the_engine_all_pods_that_fit_nowhere_are_released_at_once() {
     let mut history = History::new();
     for name in ["a", "b", "c", "d"] {
         history.submit(name, 4);
@@ -297,6 +298,7 @@ fn an_engine_without_a_pace_has_all_that_fit_nowhere_released_at_once() {
         node: Some("a".into()),
         requests: Arc::new(BTreeMap::from([("cpu".to_owned(), 4000)])),
         parent: None,
+        is_daemon: false,
     };
     history.take(Fact::Pod(PRIVATE, "pod-a".into(), pod));
     // A pool that may not grow is no room to wait for, and there is no gate to close to the crowd.

@@ -62,7 +62,13 @@ fn story(record: &str) -> Story {
         None,
         |state, config, replayed| {
             story.decisions += 1;
-            if replayed.now != replayed.before {
+            // The node of the system costs nothing any more, since no Workload can use it.
+            let counted = Decision {
+                hourly_cost: replayed.before.hourly_cost,
+                ..replayed.now.clone()
+            };
+            let is_cheaper = replayed.now.hourly_cost <= replayed.before.hourly_cost;
+            if counted != replayed.before || !is_cheaper {
                 story.different.push(format!("{}", replayed.at));
             }
             let problems = problems(state, config, &replayed.before, replayed.at);
@@ -99,7 +105,7 @@ fn problems(
     let clusters = &state.observer.observation.clusters;
     for release in &decision.releases {
         let Some(pod) = pods.get(&release.uid) else {
-            problems.push(format!("{} is released and is not there", release.name));
+            problems.push(format!("{} is released but does not exist", release.name));
             continue;
         };
         problems.extend(problems_of_release(state, config, pod, release));
@@ -110,15 +116,15 @@ fn problems(
             .filter(|release| tier_of(config, &release.cluster) == tier)
             .count();
         if count > 1 {
-            problems.push(format!("{count} pods at once are released to tier {tier}"));
+            problems.push(format!("{count} pods are released to tier {tier} at once"));
         }
     }
     for (index, cluster) in config.clusters.iter().enumerate() {
         if config.tier(cluster) == 0 {
             continue;
         }
-        let let_go = decision.releases.iter();
-        let mut coming: BTreeSet<_> = let_go
+        let releases = decision.releases.iter();
+        let mut coming: BTreeSet<_> = releases
             .filter(|release| release.cluster == cluster.name)
             .map(|release| &release.uid)
             .collect();
@@ -130,7 +136,7 @@ fn problems(
         coming.extend(waiting.map(|pod| &pod.uid));
         if coming.len() > PACING.in_transit {
             problems.push(format!(
-                "{} pods are on their way to {}",
+                "{} pods are in transit to {}",
                 coming.len(),
                 cluster.name
             ));
@@ -141,13 +147,16 @@ fn problems(
                 .iter()
                 .any(|change| change.cluster == index && change.gate == Gate::Drained);
             if !is_closed {
-                problems.push(format!("{} is drained, and its gate open", cluster.name));
+                problems.push(format!(
+                    "{} is drained but its gate stays open",
+                    cluster.name
+                ));
             }
         }
     }
     for nudge in &decision.nudges {
         let Some(pod) = pods.get(&nudge.uid) else {
-            problems.push(format!("{} is nudged and is not there", nudge.name));
+            problems.push(format!("{} is nudged but does not exist", nudge.name));
             continue;
         };
         let reserved: Vec<_> = state.observer.observation.reserved_in(&pod.uid).collect();
@@ -157,7 +166,7 @@ fn problems(
         };
         if !reserved.is_empty() && !reserved.iter().any(is_of_use) {
             problems.push(format!(
-                "{} is nudged for no place that it may take",
+                "{} is nudged but may take none of its reserved places",
                 nudge.name
             ));
         }
@@ -170,12 +179,12 @@ fn problems(
     let waiting = pods.values().filter(|pod| pod.waits());
     let waiting: BTreeSet<_> = waiting.map(|pod| &pod.uid).collect();
     if verdicts.len() != waiting.len() || verdicts.into_iter().collect::<BTreeSet<_>>() != waiting {
-        problems.push("not every pod that waits has its verdict".to_owned());
+        problems.push("the pods with a verdict are not the pods that wait".to_owned());
     }
     let budget = config.budget.as_ref().and_then(|budget| budget.per_hour);
     if budget.is_some_and(|most| decision.hourly_cost > most) {
         problems.push(format!(
-            "{} an hour is over the budget",
+            "{} an hour exceeds the budget",
             decision.hourly_cost
         ));
     }
@@ -193,7 +202,7 @@ fn problems_of_release(
     let index = config.index(to).expect("a cluster of the configuration");
     let cluster = &config.clusters[index];
     if !pod.waits() {
-        problems.push(format!("{name} is released to {to} and does not wait"));
+        problems.push(format!("{name} is released to {to} but does not wait"));
     }
     if cluster.drain {
         problems.push(format!("{name} is released to {to}, which is drained"));
@@ -203,10 +212,12 @@ fn problems_of_release(
     }
     let tier = config.tier(cluster);
     if tier > 0 && !state.observer.observation.clusters[index].is_seen {
-        problems.push(format!("{name} is released to {to}, which is not seen"));
+        problems.push(format!("{name} is released to {to}, which does not answer"));
     }
     if let Some(room) = earlier_room(state, config, pod, tier) {
-        problems.push(format!("{name} is released to {to} beside room in {room}"));
+        problems.push(format!(
+            "{name} is released to {to} although {room} has room"
+        ));
     }
     problems
 }
@@ -312,7 +323,7 @@ fn a_crowd_fills_the_first_tier_and_the_rest_leaves_for_nodes_that_are_bought() 
 }
 
 #[test]
-fn jobs_of_mixed_sizes_leave_only_where_no_piece_is_large_enough() {
+fn a_job_leaves_only_when_no_node_of_the_first_tier_is_large_enough() {
     let story = replayed("mixed-sizes");
     assert_eq!(story.waiting, 0, "{story:?}");
     assert!(story.released.contains_key("public"), "{story:?}");
@@ -395,7 +406,7 @@ fn a_decision_that_differs_from_the_record_is_reported() {
 }
 
 #[test]
-fn a_release_beside_room_in_an_earlier_tier_is_reported() {
+fn a_release_is_reported_when_an_earlier_tier_has_room() {
     // Without the pods that run in the first tier, there is room for everybody.
     let record = record("plain");
     let emptied = record.lines().filter_map(|line| {
@@ -404,9 +415,9 @@ fn a_release_beside_room_in_an_earlier_tier_is_reported() {
         (!is_pod).then(|| format!("{line}\n"))
     });
     let story = story(&emptied.collect::<String>());
-    let beside = story
+    let wrong = story
         .broken
         .iter()
-        .filter(|problem| problem.contains("beside room"));
-    assert!(beside.count() >= 16, "{:?}", story.broken);
+        .filter(|problem| problem.ends_with("has room"));
+    assert!(wrong.count() >= 16, "{:?}", story.broken);
 }

@@ -217,7 +217,7 @@ impl Diagnostics {
     }
 }
 
-/// "did you mean": the candidate that is nearest to `word`, if one is near enough to be meant.
+/// The candidate that is nearest to `word`, if one is near enough to be meant.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let folded = word.to_lowercase();
     candidates
@@ -233,13 +233,21 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
+/// "did you mean": the help line with the candidate that is nearest to `word`, if one is near enough to be meant.
+pub fn did_you_mean<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<String> {
+    nearest(word, candidates).map(|near| format!("did you mean `{near}`?"))
+}
+
 /// The help line for a word that is not among `candidates`: the nearest one, or all if they are few.
 pub fn suggest<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str> + Clone,
 ) -> Option<String> {
-    if let Some(near) = nearest(word, candidates.clone()) {
-        return Some(format!("did you mean `{near}`?"));
+    if let Some(near) = did_you_mean(word, candidates.clone()) {
+        return Some(near);
     }
     let mut all: Vec<_> = candidates.into_iter().collect();
     all.sort_unstable();

@@ -3,7 +3,7 @@
 //! Each violation becomes a finding at its place, and says which part must go so that the rest
 //! can still be read.
 
-use crate::diag::{Code, Diagnostic, Diagnostics, code_list, codes, nearest, suggest};
+use crate::diag::{Code, Diagnostic, Diagnostics, code_list, codes, did_you_mean, suggest};
 use crate::yaml::{Entry, Node, Step, Value, steps_of_pointer};
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{ValidationError, Validator};
@@ -168,8 +168,7 @@ impl DocumentSchema {
         };
         // A field that is there already cannot be the one that was meant.
         let free = known.iter().copied().filter(|name| !present.contains(name));
-        let help = nearest(key, free.clone())
-            .map(|near| format!("did you mean `{near}`?"))
+        let help = did_you_mean(key, free.clone())
             .or_else(|| self.elsewhere(key))
             .or_else(|| Some(format!("known here: {}", code_list(known.iter().copied()))));
         Violation {

@@ -1,7 +1,9 @@
 //! The delivery by `GitOps`: its settings, and the checks of them.
 
+use crate::choice::choice;
 use crate::findings::Findings;
 use crate::place::At;
+use hcb_api::gitops::{self, DeliveryEngine};
 use hcb_kubernetes::names;
 use hcb_source::diag::codes;
 use schemars::JsonSchema;
@@ -40,14 +42,18 @@ pub struct GitOps {
     pub credentials_secret: Option<String>,
 }
 
-/// The engine that applies the manifests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum GitOpsEngine {
-    /// Argo CD 3.
-    Argocd,
-    /// Flux 2.
-    Flux,
+choice! {
+    /// The engine that applies the manifests.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    pub enum GitOpsEngine,
+    /// What everybody must know of it.
+    facts: &'static DeliveryEngine {
+        /// Argo CD 3.
+        Argocd => &gitops::ARGOCD,
+        /// Flux 2.
+        Flux => &gitops::FLUX,
+    }
 }
 
 /// Who applies the manifests of a cluster.
@@ -61,29 +67,11 @@ pub enum Delivery {
     PerCluster,
 }
 
-impl GitOpsEngine {
-    /// As it is written.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Argocd => "argocd",
-            Self::Flux => "flux",
-        }
-    }
-
-    /// The namespace that the engine is installed in, unless the spec names another.
-    pub(crate) fn default_namespace(self) -> &'static str {
-        match self {
-            Self::Argocd => "argocd",
-            Self::Flux => "flux-system",
-        }
-    }
-}
-
 impl GitOps {
     /// The folder of the tree in the repository, without slashes at the ends.
     pub(crate) fn folder(&self) -> String {
         self.path
-            .replace("{engine}", self.engine.name())
+            .replace("{engine}", self.engine.facts().key)
             .trim_start_matches("./")
             .trim_end_matches('/')
             .to_owned()

@@ -1,9 +1,11 @@
 //! The mesh: its settings, and the checks of them. What is Istio's own is in [`istio`].
 
-pub(crate) mod istio;
+pub mod istio;
+mod rules;
 
-pub use istio::{PROXY_LIMITS, PROXY_REQUESTS};
+pub(crate) use rules::MeshRules;
 
+use crate::choice::choice;
 use crate::defaults::{default_is_the_empty_section, two, yes};
 use crate::findings::Findings;
 use crate::place::At;
@@ -50,15 +52,19 @@ pub struct Mesh {
     pub gateway: EastWestGateway,
 }
 
-/// The mesh.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum MeshEngine {
-    /// Istio with sidecars, multi-primary, on different networks.
-    #[default]
-    Istio,
-    /// No mesh: workloads reach the object store by an address that every cluster can reach.
-    None,
+choice! {
+    /// The mesh.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    pub(crate) enum MeshEngine,
+    /// What the checks must know of it; `None` where there is no mesh.
+    rules: Option<&'static MeshRules> {
+        /// Istio with sidecars, multi-primary, on different networks.
+        #[default]
+        Istio => Some(&istio::RULES),
+        /// No mesh: workloads reach the object store by an address that every cluster can reach.
+        None => None,
+    }
 }
 
 /// Whether traffic without mutual TLS is refused.
@@ -113,38 +119,8 @@ impl Mesh {
                 .help("write `mtls: strict` once every client has a sidecar");
             findings.push(diagnostic);
         }
-        if !["oci://", "https://"].iter().any(|scheme| {
-            let rest = self.charts.strip_prefix(scheme);
-            rest.is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_graphic()))
-        }) {
-            let diagnostic = findings
-                .error(
-                    codes::BAD_URL,
-                    &at.key("charts"),
-                    format!("`{}` is not the URL of a registry of charts", self.charts),
-                    "begins with neither `oci://` nor `https://`",
-                )
-                .help("leave the field out to take Istio's own charts");
-            findings.push(diagnostic);
-        }
-        let retired = [
-            "gcr.io/istio-release",
-            "registry.istio.io",
-            "storage.googleapis.com",
-        ];
-        for (key, value) in [("hub", &self.hub), ("charts", &self.charts)] {
-            if retired.iter().any(|host| value.contains(host)) {
-                let diagnostic = findings
-                    .error(
-                        codes::VERSION_MISMATCH,
-                        &at.key(key),
-                        format!("`{value}` is switched off in December 2026"),
-                        "a retired registry",
-                    )
-                    .note("https://github.com/istio/istio/issues/61467")
-                    .help("leave the field out: images come from `docker.io/istio`, charts from `ghcr.io/istio/release/charts`");
-                findings.push(diagnostic);
-            }
+        if let Some(rules) = self.engine.rules() {
+            (rules.check_registries)(findings, at, &self.hub, &self.charts);
         }
         let gateway = &self.gateway;
         if gateway.min_replicas > gateway.max_replicas {

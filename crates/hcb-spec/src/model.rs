@@ -1,14 +1,10 @@
 //! The spec understood: defaults filled in, references resolved, quantities read.
 //!
-//! [`validate`] turns a [`Spec`](crate::spec::Spec) into a [`Model`] and reports everything that is
-//! wrong with it. A model without error findings can be planned; later stages do not check again.
+//! [`validate`](crate::validate()) turns a [`Spec`](crate::spec::Spec) into a [`Model`] and reports everything
+//! that is wrong with it. A model without error findings can be planned; later stages do not check again.
 
-mod validate;
-
-pub use crate::mesh::{PROXY_LIMITS, PROXY_REQUESTS};
 pub use crate::provider::Provider;
 pub use hcb_kubernetes::{Quantity, Seconds};
-pub use validate::validate;
 
 use crate::spec;
 use hcb_kubernetes::schema::KubernetesVersion;

@@ -6,7 +6,8 @@ use crate::client::Client;
 use crate::failure::Error;
 use crate::layout::{Place, relative_path};
 use crate::requests::Head;
-use crate::{CONCURRENCY, Progress, short_digest};
+use crate::sign::hex_sha256;
+use crate::{CONCURRENCY, Progress};
 use futures::{StreamExt, TryStreamExt};
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
@@ -137,8 +138,8 @@ impl Object {
     /// two objects are never put together.
     fn unfinished(&self) -> PathBuf {
         let name = self.target.file_name().unwrap_or_default();
-        let tag = short_digest(&format!("{} {} {}", self.place, self.tag, self.size), 12);
-        let name = format!(".{}.{tag}.unfinished", name.to_string_lossy());
+        let tag = hex_sha256(format!("{} {} {}", self.place, self.tag, self.size).as_bytes());
+        let name = format!(".{}.{}.unfinished", name.to_string_lossy(), &tag[..12]);
         self.target.with_file_name(name)
     }
 }

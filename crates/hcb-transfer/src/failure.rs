@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn every_refusal_is_told_with_what_helps() {
+    fn every_refusal_is_reported_with_what_to_do() {
         let cases = [
             (
                 404,
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cause_that_its_effect_tells_is_said_once() {
+    fn a_cause_that_its_error_already_names_is_not_repeated() {
         #[derive(Debug, thiserror::Error)]
         #[error("{text}")]
         struct Outer {

@@ -116,7 +116,7 @@ pub fn relative_key(below: &Path) -> Option<String> {
 
 /// Where an object with this key below a folder goes on disk: below a folder, never elsewhere. `None` for
 /// a key that leads out of it, or that is no name of a file.
-pub fn relative_path(key: &str) -> Option<PathBuf> {
+pub(crate) fn relative_path(key: &str) -> Option<PathBuf> {
     let is_name = |segment: &str| {
         !matches!(segment, "" | "." | "..")
             && segment.len() <= 255
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_has_places_of_its_own() {
+    fn each_run_has_its_own_places() {
         let cases = [
             ("s3://models/mnist/", "s3://models/mnist/run-1/"),
             ("s3://models/", "s3://models/run-1/"),

@@ -30,7 +30,7 @@ pub use environment::Environment;
 pub use failure::Error;
 pub use transport::{Lost, TrustError};
 
-/// What is told while data moves.
+/// What follows a transfer while data moves, such as a progress bar.
 pub trait Progress: Send + Sync {
     /// So many bytes more are where they should be. `sent` says whether they went over the network; bytes
     /// that were there already did not.
@@ -38,11 +38,4 @@ pub trait Progress: Send + Sync {
 }
 
 /// How many requests with data are on their way at once. Each holds a part in memory.
-pub const CONCURRENCY: usize = 4;
-
-/// The first `digits` hexadecimal digits of the SHA-256 of a text; at most 64.
-fn short_digest(text: &str, digits: usize) -> String {
-    let mut hex = sign::hex_sha256(text.as_bytes());
-    hex.truncate(digits);
-    hex
-}
+pub(crate) const CONCURRENCY: usize = 4;

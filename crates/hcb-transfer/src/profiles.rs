@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn endpoints_of_a_service_stand_before_that_of_the_profile() {
+    fn the_endpoint_of_a_service_wins_over_that_of_the_profile() {
         let profiles = read(
             "[profile a]\nservices = local\nendpoint_url = http://all\n[services local]\ns3 =\n  endpoint_url = http://s3\n  other = 1\nsts =\n  endpoint_url = http://sts\n[profile b]\ns3 =\n  max_concurrent_requests = 20\nregion = r\n[sso-session \"my company\"]\nsso_region = x\n",
             "",
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_no_setting_is_told_by_its_number() {
+    fn an_invalid_line_is_reported_by_its_number() {
         assert_eq!(parse("[default]\nregion\n"), Err(2));
         assert_eq!(parse("region = x\n"), Err(1));
         assert_eq!(parse("[default\n"), Err(1));
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_are_not_there_are_no_profiles() {
+    fn missing_files_hold_no_profiles() {
         let environment = Environment::new([("AWS_CONFIG_FILE", "/nowhere/at/all")], None);
         let profiles = Profiles::read(&environment).expect("profiles");
         assert!(profiles.get("default").is_none());

@@ -43,7 +43,8 @@ pub(crate) struct Sent {
 }
 
 impl Client {
-    /// Whether a bucket is there. Who may not look at it may still write to it, so that counts as there.
+    /// Whether a bucket is there. Credentials that may not look at it may still write to it, so a bucket to which
+    /// access is denied counts as there.
     ///
     /// # Errors
     /// Where the store does not answer.

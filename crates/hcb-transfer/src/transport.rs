@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_that_says_nothing_is_not_waited_for_forever() {
+    async fn a_request_to_a_silent_server_times_out() {
         let silent = server(async |mut stream| {
             let mut bytes = Vec::new();
             let _ = stream.read_to_end(&mut bytes).await;
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_slow_server_is_waited_for_while_bytes_go() {
+    async fn a_slow_request_does_not_time_out_while_bytes_move() {
         let slow = server(async |mut stream| {
             // More than what the buffers of the connection hold.
             let mut left = (64 << 20) + 100;
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_that_breaks_off_or_is_too_long_is_none() {
+    async fn an_answer_that_is_cut_off_or_too_long_is_an_error() {
         let answers = |answer: String| {
             server(move |mut stream| {
                 let answer = answer.clone();
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_a_certificate_is_told_of() {
+    fn a_file_without_a_certificate_is_an_error() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("ca.pem");
         let said = |text: Option<&str>| {

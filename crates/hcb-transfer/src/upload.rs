@@ -99,7 +99,7 @@ impl Upload<'_> {
     async fn is_there(&self) -> Result<Option<Crc64>, Error> {
         let head = match self.client.head(self.place).await {
             Ok(head) => head,
-            // Who may not look may still write, and a bucket that is not there is told of then.
+            // Credentials that may not look may still write, and a missing bucket is reported by the first write.
             Err(refused) if matches!(refused.status(), Some(403 | 404)) => return Ok(None),
             Err(refused) => return Err(refused.error("looking at", self.place)),
         };

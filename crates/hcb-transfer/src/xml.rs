@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_document_is_none() {
+    fn a_text_that_is_not_xml_is_refused() {
         let deep = "<a>".repeat(1000);
         for text in ["", "no", "<a>", "<a><b></a>", "<a>&unknown;</a>", &deep] {
             assert!(Element::parse(text.as_bytes()).is_none(), "{text}");

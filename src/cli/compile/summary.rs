@@ -2,7 +2,7 @@
 
 use crate::cli::show;
 use hcb_compile::compile::Output;
-use hcb_compile::plan::{Area, Unit};
+use hcb_compile::unit::{Area, Unit};
 
 /// More clusters than this do not fit side by side.
 const COLUMNS: usize = 4;

@@ -9,9 +9,9 @@ use crate::cli::access::connect;
 use anyhow::{Context, bail};
 use futures::{StreamExt, stream};
 use hcb_api::labels::POOL;
+use hcb_diff::Side;
 use hcb_diff::read::objects;
-use hcb_diff::{GroupKind, ObjectView, Side};
-use hcb_spec::spec::GitOpsEngine;
+use hcb_kubernetes::{GroupKind, Object};
 use k8s_openapi::api::core::v1::Node;
 use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams, ValidationDirective};
 use kube::core::GroupVersionKind;
@@ -50,10 +50,7 @@ pub(super) async fn sides(
 ) -> anyhow::Result<(Side, Side, Vec<String>)> {
     let output = after.run.as_ref().and_then(|run| run.output.as_ref());
     let model = &output.context("a spec that compiles")?.model;
-    let manager = match model.gitops.engine {
-        GitOpsEngine::Argocd => "argocd-controller",
-        GitOpsEngine::Flux => "kustomize-controller",
-    };
+    let manager = model.gitops.engine.facts().field_manager;
     let names: Vec<&str> = model
         .clusters
         .iter()
@@ -192,7 +189,7 @@ async fn of_cluster(
 }
 
 fn identity(object: &Value) -> (String, String, String, String) {
-    let view = ObjectView(object);
+    let view = Object(object);
     (
         view.group().to_owned(),
         view.kind().to_owned(),
@@ -220,7 +217,7 @@ async fn ask(
     manager: &str,
     object: &Value,
 ) -> anyhow::Result<DryRun> {
-    let view = ObjectView(object);
+    let view = Object(object);
     let (kind, name) = (view.kind(), view.name());
     let gvk = GroupVersionKind::gvk(view.group(), view.version(), kind);
     let Some((resource, capabilities)) = discovery.resolve_gvk(&gvk) else {
@@ -264,7 +261,7 @@ fn runs(path: &str, object: &Value) -> Option<(String, bool)> {
 
 /// Whether an object is a Job of Kubernetes.
 fn is_job(object: &Value) -> bool {
-    ObjectView(object).group_kind() == GroupKind::new("batch", "Job")
+    Object(object).group_kind() == GroupKind::new("batch", "Job")
 }
 
 /// What the API server writes into a Job and its pods, to tell them from those of other Jobs.

@@ -153,7 +153,7 @@ pub(super) fn of_commit(
     let folder = inside(spec)?;
     let files = repository.files(commit, &folder, &["yaml", "yml"])?;
     let is_file = files.len() == 1 && files[0].0 == folder;
-    // Paths are told as the user can name them, from where the command runs.
+    // Paths are shown as the user can name them, from where the command runs.
     let shown = if as_is {
         spec.to_owned()
     } else {

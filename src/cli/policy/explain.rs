@@ -25,10 +25,8 @@ pub(super) fn run(args: &Args, style: OutputStyle) -> anyhow::Result<Outcome> {
     let policies = known.policies();
     let Some(policy) = policies.iter().find(|policy| policy.name == args.name) else {
         let names = policies.iter().map(|policy| policy.name.as_str());
-        let hint = match hcb_source::diag::nearest(&args.name, names) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => "`hcb policy list` shows all there are".to_owned(),
-        };
+        let hint = hcb_source::diag::did_you_mean(&args.name, names)
+            .unwrap_or_else(|| "`hcb policy list` shows all there are".to_owned());
         anyhow::bail!("there is no policy `{}`; {hint}", args.name);
     };
     if style.format == Format::Json {

@@ -3,7 +3,7 @@
 use crate::cli::input::Input;
 use crate::cli::output::{Format, Outcome, OutputStyle};
 use crate::cli::show;
-use hcb_compile::policy::settings::InForce;
+use hcb_compile::policy::InForce;
 use hcb_compile::policy::{Policy, library};
 use hcb_source::diag::Diagnostics;
 use hcb_spec::model::Model;

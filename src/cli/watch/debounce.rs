@@ -42,7 +42,7 @@ pub(super) fn changes(event: &Event) -> Vec<Change> {
         let visible = event.paths.iter().filter(|path| !is_hidden(path));
         visible.cloned().map(change).collect()
     };
-    // Where the end of writing is told, as inotify does, it is waited for.
+    // Where the end of writing is reported, as by inotify, it is waited for.
     let written = if cfg!(target_os = "linux") {
         Change::Writing
     } else {
@@ -51,7 +51,7 @@ pub(super) fn changes(event: &Event) -> Vec<Change> {
     match event.kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write))
         | EventKind::Modify(ModifyKind::Metadata(_)) => of_inputs(Change::Done),
-        // Reading, which is what comes of all this, is no change. Of a name, both halves are told too.
+        // Reading, which is what comes of all this, is no change. Both halves of a renaming are reported too.
         EventKind::Access(_) | EventKind::Modify(ModifyKind::Name(RenameMode::Both)) => Vec::new(),
         EventKind::Modify(ModifyKind::Name(_))
         | EventKind::Remove(_)

@@ -87,7 +87,7 @@ impl Folders {
     }
 }
 
-/// What files and folders look like from outside, to see changes that no event told of: on a file system
+/// What files and folders look like from outside, to see changes that no event reported: on a file system
 /// across the network, behind a link, or to a folder that was not there.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Stamps(BTreeMap<PathBuf, Option<(u64, Option<SystemTime>)>>);

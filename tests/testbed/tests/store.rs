@@ -130,7 +130,7 @@ async fn files_of_all_sizes_arrive_whole_with_checksums_that_the_store_confirms(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upload_that_is_cut_or_killed_goes_on_with_what_the_store_has() -> Result<()> {
+async fn an_interrupted_upload_continues_from_what_the_store_has() -> Result<()> {
     if !hcb_testbed::is_available() {
         return Ok(());
     }
@@ -205,7 +205,7 @@ async fn passed(proxy: &Proxy, bytes: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_download_that_is_cut_goes_on_and_rotten_bytes_are_thrown_away() -> Result<()> {
+async fn an_interrupted_download_continues_and_corrupt_bytes_are_discarded() -> Result<()> {
     if !hcb_testbed::is_available() {
         return Ok(());
     }
@@ -260,7 +260,7 @@ async fn a_download_that_is_cut_goes_on_and_rotten_bytes_are_thrown_away() -> Re
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_folder_is_listed_to_its_end() -> Result<()> {
+async fn all_pages_of_a_folder_are_listed() -> Result<()> {
     if !hcb_testbed::is_available() {
         return Ok(());
     }
@@ -284,7 +284,7 @@ async fn a_folder_is_listed_to_its_end() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_store_refuses_is_told_with_what_helps() -> Result<()> {
+async fn a_refusal_of_the_store_is_reported_with_what_to_do() -> Result<()> {
     if !hcb_testbed::is_available() {
         return Ok(());
     }

@@ -1,9 +1,10 @@
 //! The check of every manifest: its kind's schema, its identity, no secret in it.
 
-use super::{Caches, MANIFESTS_PER_TASK, Manifest, RenderedUnit, by_cluster};
+use super::caches::Caches;
 use crate::memo::{Cache, Fingerprint};
-use hcb_kubernetes::schema::{self, Scope};
-use hcb_source::diag::{Diagnostic, Diagnostics, code_list, codes};
+use crate::rendered::{MANIFESTS_PER_TASK, Manifest, RenderedUnit, by_cluster};
+use hcb_kubernetes::schema::{self, KubernetesVersion, Scope};
+use hcb_source::diag::{Diagnostic, Diagnostics, code_list, codes, did_you_mean, nearest};
 use hcb_spec::model::Model;
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -68,7 +69,7 @@ fn check_schema(
     let (api_version, kind) = (manifest.api_version(), manifest.kind());
     let subject = format!("{kind} `{}`", manifest.name());
     let Some(validator) = schema::validator(cluster.kubernetes, api_version, kind) else {
-        let similar = schema::similar_kinds(cluster.kubernetes, api_version, kind);
+        let similar = similar_kinds(cluster.kubernetes, api_version, kind);
         let known = code_list(similar.iter().map(String::as_str));
         let message = format!(
             "there is no schema for `{api_version}` {kind} on Kubernetes {}",
@@ -87,9 +88,9 @@ fn check_schema(
             "{subject} at `{}`: {}",
             violation.pointer, violation.message
         );
-        let suggestion = violation.suggestion.as_ref();
-        let suggestion = suggestion.map(|near| format!("did you mean `{near}`?"));
-        diagnostics.push(about(manifest, codes::SCHEMA, message).maybe_help(suggestion));
+        let unknown = violation.unknown.as_ref();
+        let help = unknown.and_then(|unknown| did_you_mean(&unknown.name, unknown.known()));
+        diagnostics.push(about(manifest, codes::SCHEMA, message).maybe_help(help));
     }
     let problem = match (validator.scope(), manifest.namespace()) {
         (Scope::Namespaced, None) => "must say its namespace",
@@ -101,6 +102,26 @@ fn check_schema(
         codes::SCHEMA,
         format!("{subject} {problem}"),
     ));
+}
+
+/// What may have been meant by a kind that has no schema, the likeliest first, as `APIVERSION KIND`: the same
+/// kind under another API version, else a similar name.
+fn similar_kinds(kubernetes: KubernetesVersion, api_version: &str, kind: &str) -> Vec<String> {
+    let known = schema::kinds(kubernetes);
+    let named = |name: &str| -> Vec<String> {
+        let mut found: Vec<_> = known.iter().filter(|known| known.1 == name).collect();
+        found.sort_by_key(|known| known.0 != api_version);
+        found
+            .iter()
+            .map(|(api_version, kind)| format!("{api_version} {kind}"))
+            .collect()
+    };
+    let same_name = named(kind);
+    if !same_name.is_empty() {
+        return same_name;
+    }
+    let names = known.iter().map(|known| known.1);
+    nearest(kind, names).map(named).unwrap_or_default()
 }
 
 /// No value of a secret is ever written.
@@ -141,13 +162,7 @@ fn check_identity_in(model: &Model, units: &[&RenderedUnit]) -> Diagnostics {
     let mut seen: HashMap<_, &Manifest> = HashMap::new();
     for unit in units {
         for manifest in &unit.manifests {
-            let identity = (
-                manifest.group(),
-                manifest.kind(),
-                manifest.namespace(),
-                manifest.name(),
-            );
-            let Some(first) = seen.insert(identity, manifest) else {
+            let Some(first) = seen.insert(manifest.object().identity(), manifest) else {
                 continue;
             };
             let cluster = &model.clusters[unit.unit.cluster].name;
@@ -164,4 +179,35 @@ fn check_identity_in(model: &Model, units: &[&RenderedUnit]) -> Diagnostics {
         }
     }
     diagnostics
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEWEST: KubernetesVersion = KubernetesVersion::new(1, 36);
+
+    #[test]
+    fn an_unknown_kind_is_answered_with_similar_ones() {
+        for (api_version, kind, meant) in [
+            ("batch/v1beta1", "CronJob", vec!["batch/v1 CronJob"]),
+            ("batch/v1", "Jbo", vec!["batch/v1 Job"]),
+            (
+                "argoproj.io/v1alpha1",
+                "Aplication",
+                vec!["argoproj.io/v1alpha1 Application"],
+            ),
+            (
+                "cluster.x-k8s.io/v1alpha4",
+                "MachineDeployment",
+                vec![
+                    "cluster.x-k8s.io/v1beta1 MachineDeployment",
+                    "cluster.x-k8s.io/v1beta2 MachineDeployment",
+                ],
+            ),
+            ("example.com/v1", "Unheardof", vec![]),
+        ] {
+            assert_eq!(similar_kinds(NEWEST, api_version, kind), meant, "{kind}");
+        }
+    }
 }

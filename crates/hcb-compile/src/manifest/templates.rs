@@ -32,12 +32,48 @@ pub struct Document {
 }
 
 /// Why a template cannot be used.
-#[derive(Debug)]
-pub struct Problem {
-    /// What is wrong, half a sentence.
-    pub message: String,
-    /// Where, and what the text around it is.
-    pub notes: Vec<String>,
+#[derive(Debug, thiserror::Error)]
+pub enum TemplateError {
+    /// A template of the user's has the path of no built-in one.
+    #[error("it takes the place of no template")]
+    NoSuchTemplate {
+        /// The path of a built-in template that is nearly the same.
+        nearest: Option<String>,
+    },
+    /// It is no template, or uses what its context does not have.
+    #[error("{message}")]
+    Unusable {
+        /// What the template engine says.
+        message: String,
+        /// The template and the line, where they are known.
+        place: Option<(String, usize)>,
+    },
+    /// What it was rendered to is no YAML.
+    #[error("{message}")]
+    NoYaml {
+        /// What the reader of YAML says.
+        message: String,
+        /// The number of the line of what was rendered, and its text.
+        line: Option<(usize, String)>,
+    },
+}
+
+impl TemplateError {
+    /// Where it is, and what is there, a sentence each.
+    pub fn notes(&self) -> Vec<String> {
+        let note = match self {
+            Self::NoSuchTemplate { nearest } => nearest
+                .as_ref()
+                .map(|near| format!("did you mean `{near}`?")),
+            Self::Unusable { place, .. } => place
+                .as_ref()
+                .map(|(name, line)| format!("in `{name}`, line {line}")),
+            Self::NoYaml { line, .. } => line
+                .as_ref()
+                .map(|(number, text)| format!("line {number} of what was rendered is `{text}`")),
+        };
+        note.into_iter().collect()
+    }
 }
 
 impl Templates {
@@ -48,7 +84,7 @@ impl Templates {
     /// # Errors
     ///
     /// All templates that cannot be used, by path.
-    pub fn new(overrides: BTreeMap<String, String>) -> Result<Self, Vec<(String, Problem)>> {
+    pub fn new(overrides: BTreeMap<String, String>) -> Result<Self, Vec<(String, TemplateError)>> {
         let mut environment = Environment::new();
         environment.set_formatter(|out, _, value| {
             let json = serde_json::to_string(value).map_err(|error| {
@@ -70,34 +106,28 @@ impl Templates {
         // `safe` would let a value through as text.
         environment.remove_filter("safe");
         environment.add_filter("merge", merge);
-        let mut problems = Vec::new();
+        let mut errors = Vec::new();
         for (path, text) in Self::sources() {
             if let Err(error) = environment.add_template_owned(path.clone(), text) {
-                problems.push((path, Problem::from(&error)));
+                errors.push((path, TemplateError::from(&error)));
             }
         }
         for (path, text) in overrides {
             if BuiltIn::get(&path).is_none() {
                 let known: Vec<_> = BuiltIn::iter().collect();
-                let near = hcb_source::diag::nearest(&path, known.iter().map(AsRef::as_ref));
-                let notes = near.map(|near| format!("did you mean `{near}`?"));
-                problems.push((
-                    path,
-                    Problem {
-                        message: "it takes the place of no template".to_owned(),
-                        notes: notes.into_iter().collect(),
-                    },
-                ));
+                let nearest = hcb_source::diag::nearest(&path, known.iter().map(AsRef::as_ref));
+                let nearest = nearest.map(str::to_owned);
+                errors.push((path, TemplateError::NoSuchTemplate { nearest }));
                 continue;
             }
             if let Err(error) = environment.add_template_owned(path.clone(), text) {
-                problems.push((path, Problem::from(&error)));
+                errors.push((path, TemplateError::from(&error)));
             }
         }
-        if problems.is_empty() {
+        if errors.is_empty() {
             Ok(Self { environment })
         } else {
-            Err(problems)
+            Err(errors)
         }
     }
 
@@ -105,7 +135,7 @@ impl Templates {
     pub fn built_in() -> Self {
         match Self::new(BTreeMap::new()) {
             Ok(templates) => templates,
-            Err(problems) => unreachable!("built-in templates that are none: {problems:?}"),
+            Err(errors) => unreachable!("built-in templates that are none: {errors:?}"),
         }
     }
 
@@ -127,11 +157,11 @@ impl Templates {
     /// # Errors
     ///
     /// The template is not there, or uses what the context does not have.
-    pub fn render(&self, template: &str, context: &Value) -> Result<String, Problem> {
+    pub fn render(&self, template: &str, context: &Value) -> Result<String, TemplateError> {
         self.environment
             .get_template(template)
             .and_then(|template| template.render(Serde(context)))
-            .map_err(|error| Problem::from(&error))
+            .map_err(|error| TemplateError::from(&error))
     }
 }
 
@@ -140,25 +170,20 @@ impl Templates {
 /// # Errors
 ///
 /// It is no YAML.
-pub fn read(template: &str, text: &str) -> Result<Vec<Document>, Problem> {
+pub fn read(template: &str, text: &str) -> Result<Vec<Document>, TemplateError> {
     let mut sources = Sources::default();
     let mut diagnostics = Diagnostics::default();
     let file = sources.add(format!("{template}, as rendered"), text);
     let nodes = hcb_source::yaml::read(file, text, &mut diagnostics);
     if let Some(first) = diagnostics.sorted().first() {
-        let mut notes = Vec::new();
-        if let Some(label) = first.labels.first() {
-            let place = sources.line_column(label.location);
-            let line = text.lines().nth(place.line - 1).unwrap_or_default();
-            notes.push(format!(
-                "line {} of what was rendered is `{}`",
-                place.line,
-                line.trim()
-            ));
-        }
-        return Err(Problem {
+        let line = first.labels.first().map(|label| {
+            let number = sources.line_column(label.location).line;
+            let line = text.lines().nth(number - 1).unwrap_or_default();
+            (number, line.trim().to_owned())
+        });
+        return Err(TemplateError::NoYaml {
             message: first.message.clone(),
-            notes,
+            line,
         });
     }
     Ok(nodes
@@ -200,16 +225,15 @@ fn merge(
     Ok(minijinja::Value::from(Serde(merged)))
 }
 
-impl From<&minijinja::Error> for Problem {
+impl From<&minijinja::Error> for TemplateError {
     fn from(error: &minijinja::Error) -> Self {
-        let mut notes = Vec::new();
-        if let (Some(name), Some(line)) = (error.name(), error.line()) {
-            notes.push(format!("in `{name}`, line {line}"));
-        }
         let detail = error.detail().map(|detail| format!(": {detail}"));
-        Self {
+        Self::Unusable {
             message: format!("{}{}", error.kind(), detail.unwrap_or_default()),
-            notes,
+            place: error
+                .name()
+                .zip(error.line())
+                .map(|(name, line)| (name.to_owned(), line)),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! cert-manager and External Secrets, where the clusters do not have them.
 
-use super::{Chart, Item, Unit, Wave, namespaces};
+use crate::unit::{Chart, Item, Unit, Wave};
+use hcb_api::names::{CERT_MANAGER_NAMESPACE, EXTERNAL_SECRETS_NAMESPACE};
 use hcb_spec::model::{ClusterIndex, Model};
 use serde_json::json;
 
@@ -29,7 +30,7 @@ pub(super) fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
             "cert-manager",
             "oci://quay.io/jetstack/charts",
             &addons.cert_manager.version,
-            namespaces::CERT_MANAGER,
+            CERT_MANAGER_NAMESPACE,
             "addons/cert-manager.values.yaml",
         );
     }
@@ -38,7 +39,7 @@ pub(super) fn plan(model: &Model, index: ClusterIndex) -> Vec<Unit> {
             "external-secrets",
             "oci://ghcr.io/external-secrets/charts",
             &addons.external_secrets.version,
-            namespaces::EXTERNAL_SECRETS,
+            EXTERNAL_SECRETS_NAMESPACE,
             "addons/external-secrets.values.yaml",
         );
     }

@@ -1,8 +1,10 @@
 //! Namespaces, priorities, quotas and network policies: what Kubernetes itself provides.
 
-use super::{Unit, Wave, namespaces};
+use crate::policy::GUARDED;
 use crate::providers::Providers;
-use hcb_api::names;
+use crate::providers::common::mapping;
+use crate::unit::{Unit, Wave};
+use hcb_api::{gitops, names};
 use hcb_spec::model::{ClusterIndex, Model, ObjectStoreKind};
 use serde_json::{Map, Value, json};
 
@@ -30,10 +32,14 @@ pub(super) fn plan(model: &Model, providers: &Providers<'_>, index: ClusterIndex
         }),
     );
     if model.addons.cert_manager.install {
-        namespace(namespaces::CERT_MANAGER, cluster.location, json!({}));
+        namespace(names::CERT_MANAGER_NAMESPACE, cluster.location, json!({}));
     }
     if model.addons.external_secrets.install {
-        namespace(namespaces::EXTERNAL_SECRETS, cluster.location, json!({}));
+        namespace(
+            names::EXTERNAL_SECRETS_NAMESPACE,
+            cluster.location,
+            json!({}),
+        );
     }
     for workloads in &model.namespaces {
         namespace(
@@ -59,7 +65,7 @@ pub(super) fn plan(model: &Model, providers: &Providers<'_>, index: ClusterIndex
         unit.add(
             "foundation/shared-namespace.yaml",
             store.location,
-            json!({ "name": service.namespace, "labels": labels }),
+            json!({ "name": service.namespace, "labels": labels, "kept": mapping(gitops::kept()) }),
         );
     }
     for (name, value) in &model.scheduling.priorities {
@@ -95,7 +101,7 @@ fn workload_labels(providers: &Providers<'_>) -> Value {
     for (key, value) in providers.scheduling.namespace_labels() {
         labels.insert(key.to_owned(), value.into());
     }
-    let (guarded, value) = crate::policy::GUARDED;
+    let (guarded, value) = GUARDED;
     labels.insert(guarded.into(), value.into());
     for (key, value) in providers
         .mesh

@@ -4,11 +4,11 @@
 //! store does not run, the Service has no endpoints of its own, and the mesh sends requests to the
 //! store's cluster, through its east-west gateway, with mutual TLS. Nothing is opened by hand.
 
-use super::access::{Target, external_secret};
-use super::{Unit, Wave};
+use crate::access::{Target, external_secret};
+use crate::object_store::{namespaces_with_data, service_of};
 use crate::providers::Providers;
+use crate::unit::{Unit, Wave};
 use hcb_spec::model::{ClusterIndex, Model, ObjectStore, ObjectStoreKind};
-use hcb_spec::spec::StoreInCluster;
 use serde_json::{Value, json};
 
 /// The Secret with the store's credentials, in each namespace of workloads with data.
@@ -55,31 +55,6 @@ pub(super) fn plan(model: &Model, providers: &Providers<'_>, index: ClusterIndex
         }
     }
     vec![unit]
-}
-
-/// The namespaces that have workloads with data, by name.
-pub(crate) fn namespaces_with_data(model: &Model) -> Vec<&str> {
-    model
-        .namespaces
-        .iter()
-        .map(|namespace| namespace.name.as_str())
-        .filter(|namespace| {
-            model
-                .workloads
-                .iter()
-                .any(|workload| workload.namespace == *namespace && workload.spec.data_is_used())
-        })
-        .collect()
-}
-
-/// What templates say of a store in a cluster.
-pub(crate) fn service_of(service: &StoreInCluster) -> Value {
-    json!({
-        "name": service.service,
-        "namespace": service.namespace,
-        "port": service.port,
-        "podLabels": service.pod_labels,
-    })
 }
 
 /// The URL that workloads reach the store at.

@@ -1,10 +1,10 @@
 //! The reconciler in the source cluster, and the access it needs to the others.
 
-use super::access::{Access, Target, kubeconfig};
-use super::{LiveField, Unit, Wave};
+use crate::access::{Access, Target, kubeconfig};
 use crate::providers::Providers;
 use crate::providers::autoscaling::described;
 use crate::providers::scheduling::SchedulingEngine;
+use crate::unit::{LiveField, Unit, Wave};
 use hcb_api::config::{self, After, Budget, Limits, ReconcilerConfig, Weights, WhenReconcilerDown};
 use hcb_api::names;
 use hcb_spec::model::{Cluster, ClusterIndex, Model, NodePool};
@@ -81,6 +81,7 @@ fn source(unit: &mut Unit, model: &Model, engine: &dyn SchedulingEngine) {
             .map(|cluster| engine.stand_in(&cluster.name))
             .collect::<Vec<_>>(),
         "engineReads": rights.reads,
+        "podNotes": rights.pod_notes,
         "replicas": reconciler.replicas,
         "kubeconfigs": targets
             .iter()

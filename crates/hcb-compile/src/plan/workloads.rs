@@ -1,20 +1,16 @@
 //! Jobs and cron jobs in the source cluster; what their pods need, in every cluster they may run in.
 
-use super::access::{Target, external_secret};
 use super::foundation::priority_class;
 use super::object_store::{CREDENTIALS, endpoint};
-use super::{Area, Unit, Wave};
-use crate::providers::Providers;
-use crate::providers::mesh::Pair;
+use crate::access::{Target, external_secret};
+use crate::providers::{Pair, Providers};
+use crate::unit::{Area, SUBMITTED, Unit, Wave};
 use hcb_spec::model::{ClusterIndex, Model, Workload};
 use hcb_spec::spec::Run;
 use serde_json::{Value, json};
 
 /// The environment variable with the folder of the checkpoints.
 pub const CHECKPOINTS: &str = "HCB_CHECKPOINTS";
-
-/// The template of Jobs that people submit: not in Git's care, so their names have no hash.
-pub const SUBMITTED: &str = "workloads/submitted-job.yaml";
 
 pub(super) fn plan(model: &Model, providers: &Providers<'_>, index: ClusterIndex) -> Vec<Unit> {
     let cluster = &model.clusters[index];

@@ -17,7 +17,7 @@ pub use request::{Operation, Request, Resource, User};
 use budget::{Evaluator, MATCH_BUDGET, VALIDATION_BUDGET};
 use hcb_source::source::Location;
 use k8s_openapi::api::admissionregistration::v1::{
-    MatchResources, ParamKind, ParamRef, ValidatingAdmissionPolicySpec,
+    MatchResources, ParamRef, ValidatingAdmissionPolicySpec,
 };
 use serde_json::Value as Json;
 
@@ -119,11 +119,6 @@ impl Violation {
 }
 
 impl AdmissionPolicy {
-    /// The kind of objects that are its parameters, where it has some.
-    pub fn param_kind(&self) -> Option<&ParamKind> {
-        self.spec.param_kind.as_ref()
-    }
-
     /// Whether the policy is for requests such as this one: its `matchConstraints`.
     pub fn matches(&self, request: &Request<'_>) -> bool {
         matching::matches(&self.constraints, request) != Ok(false)

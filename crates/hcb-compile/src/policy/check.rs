@@ -1,15 +1,17 @@
 //! Every policy over everything that it is about, with findings that point into the spec.
 
-use super::Caches;
 use super::admission::{AdmissionPolicy, Binding, Request, Violation};
+use super::caches::{Caches, Judged};
+use super::check_spec::{self, SpecView, SpecViolation};
+use super::definition::{Admission, Policy, Subject};
 use super::emit::{Emitted, emit};
+use super::in_force::{Exception, InForce};
 use super::library::POLICY_FILE;
+use super::requests;
 use super::requests::Account;
-use super::settings::InForce;
-use super::spec_policy::{About, Seen, SpecViolation};
-use super::{Admission, Policy, Subject, requests, spec_policy};
-use crate::manifest::{MANIFESTS_PER_TASK, Manifest, RenderedUnit, by_cluster};
+use super::spec_policy::About;
 use crate::memo::Fingerprint;
+use crate::rendered::{MANIFESTS_PER_TASK, Manifest, RenderedUnit, by_cluster};
 use hcb_kubernetes::Object;
 use hcb_source::diag::{Diagnostic, Diagnostics, Severity, codes};
 use hcb_source::source::{Location, Role, Sources};
@@ -31,10 +33,10 @@ pub fn check(
     diagnostics: &mut Diagnostics,
 ) {
     let mut used: BTreeSet<Location> = BTreeSet::new();
-    let seen = Seen::new(spec, model);
+    let view = SpecView::new(spec, model);
     for in_force in policies {
         if let Subject::Spec(policy) = &in_force.policy.subject {
-            let violations = spec_policy::evaluate(in_force, policy, &seen, caches);
+            let violations = check_spec::evaluate(in_force, policy, &view, caches);
             let about = policy.about;
             check_spec(
                 in_force,
@@ -52,7 +54,7 @@ pub fn check(
         .enumerate()
         .map(|(cluster, ours)| check_cluster(policies, model, units, ours, cluster, caches))
         .collect();
-    let mut folded: BTreeMap<Key, Found> = BTreeMap::new();
+    let mut folded: BTreeMap<Key, Affected> = BTreeMap::new();
     for (cluster, (found, of_cluster)) in by_cluster.into_iter().enumerate() {
         used.extend(of_cluster);
         for hit in found {
@@ -89,8 +91,9 @@ struct Key {
     message: String,
 }
 
+/// What a finding is about, of which there may be several.
 #[derive(Debug, Default)]
-struct Found {
+struct Affected {
     clusters: BTreeSet<ClusterIndex>,
     subjects: BTreeSet<String>,
 }
@@ -104,25 +107,6 @@ struct Hit {
     origin: Location,
     subject: String,
     message: String,
-}
-
-/// What policies have against a manifest.
-#[derive(Debug, Default)]
-pub(crate) struct Judged {
-    /// With the number of the policy.
-    violations: Vec<(usize, Violation)>,
-    /// Exceptions without which there would be more: the number of the policy, and that of the exception
-    /// among those of its cluster.
-    used: Vec<(usize, usize)>,
-}
-
-/// What policies have against the manifests of a unit, each with its number there, where they have anything.
-pub(crate) type JudgedUnit = Arc<[(usize, Arc<Judged>)]>;
-
-impl Judged {
-    fn is_nothing(&self) -> bool {
-        self.violations.is_empty() && self.used.is_empty()
-    }
 }
 
 /// A policy as a cluster has it.
@@ -331,7 +315,7 @@ fn judge(
     account: &Account,
     namespaces: &BTreeMap<&str, Json>,
 ) -> Judged {
-    let plural = |object: &Json| requests::plural(Object::new(object).kind());
+    let plural = |object: &Json| requests::plural(Object(object).kind());
     let children = requests::children(&manifest.value).into_iter();
     let asked = Asked {
         manifest,
@@ -377,7 +361,7 @@ fn verdict(
     namespaces: &BTreeMap<&str, Json>,
 ) -> Vec<Violation> {
     let ask = |object: &Json, plural: &str, account: &Account| {
-        let view = Object::new(object);
+        let view = Object(object);
         let resource = requests::resource(view.api_version(), view.kind(), plural);
         let groups = account.groups();
         let mut request = Request::create(resource, object);
@@ -404,7 +388,7 @@ fn verdict(
 }
 
 /// The finding about a manifest.
-fn told(policy: &Arc<Policy>, key: &Key, found: &Found, model: &Model) -> Diagnostic {
+fn told(policy: &Arc<Policy>, key: &Key, found: &Affected, model: &Model) -> Diagnostic {
     let mut subjects = found.subjects.iter();
     let first = subjects.next().cloned().unwrap_or_default();
     let subject = match subjects.len() {
@@ -539,7 +523,7 @@ fn check_spec(
 }
 
 fn is_excepted(
-    exception: &super::exceptions::Exception,
+    exception: &Exception,
     about: About,
     violation: &SpecViolation,
     model: &Model,

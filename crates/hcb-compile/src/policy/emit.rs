@@ -1,11 +1,11 @@
 //! Policies to the objects that enforce them in the clusters.
 
-use super::exceptions::Exception;
+use super::definition::{Policy, Subject};
+use super::in_force::{Exception, InForce};
 use super::library::POLICY_FILE;
-use super::settings::InForce;
-use super::{Policy, Subject};
-use crate::manifest::{self, Manifest, RenderedUnit};
-use crate::plan::{Unit, Wave};
+use crate::manifest;
+use crate::rendered::{Manifest, RenderedUnit};
+use crate::unit::{Unit, Wave};
 use hcb_spec::model::{ClusterIndex, Model};
 use hcb_spec::spec::PolicyAction;
 use rayon::prelude::*;
@@ -104,7 +104,7 @@ pub fn emit(in_force: &InForce, cluster: ClusterIndex, units: &[RenderedUnit]) -
 }
 
 /// The policy as it stands in its file, for tests of it.
-pub fn as_written(policy: &Policy) -> Option<Emitted> {
+pub(crate) fn as_written(policy: &Policy) -> Option<Emitted> {
     let Subject::Admission(admission) = &policy.subject else {
         return None;
     };

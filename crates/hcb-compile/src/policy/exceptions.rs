@@ -4,37 +4,18 @@
 //! the names of what is excepted. Dates are looked at here only, so that the tree of a spec is the
 //! same on every day.
 
-use super::settings::unknown_policy;
+use super::definition::{Policy, Subject};
+use super::in_force::Exception;
 use super::spec_policy::About;
-use super::{Policy, Subject};
-use crate::manifest::{Manifest, RenderedUnit};
 use hcb_source::diag::{Diagnostic, Diagnostics, codes, suggest};
-use hcb_source::source::Location;
 use hcb_spec::model::{ClusterIndex, Model};
-use hcb_spec::spec::{At, ExceptedManifest, ExceptedWorkload, PolicyException, Spec};
+use hcb_spec::spec::{At, PolicyException, Spec};
 use jiff::civil::Date;
-use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// How many days before its end an exception is told of.
 pub const SOON: i32 = 30;
-
-/// The label that names the workload of a job.
-const WORKLOAD_LABEL: &str = "hcb.dev/workload";
-
-/// An exception, resolved.
-#[derive(Debug, Clone)]
-pub struct Exception {
-    /// The workload that is excepted.
-    pub workload: Option<ExceptedWorkload>,
-    /// The object that is excepted.
-    pub manifest: Option<ExceptedManifest>,
-    /// Where it holds.
-    pub clusters: Vec<ClusterIndex>,
-    /// Where it stands.
-    pub location: Location,
-}
 
 /// The exceptions of the spec, by policy. What is wrong with one is said, and it is left out.
 pub(super) fn read(
@@ -253,74 +234,14 @@ fn clusters(
     clusters
 }
 
-impl Exception {
-    /// Whether a manifest is what is excepted.
-    pub fn covers(&self, manifest: &Manifest) -> bool {
-        if let Some(workload) = &self.workload {
-            return is_job_of(manifest, workload);
-        }
-        self.manifest.as_ref().is_some_and(|excepted| {
-            excepted.kind == manifest.kind()
-                && excepted.name == manifest.name()
-                && excepted.namespace.as_deref() == manifest.namespace()
-        })
-    }
-
-    /// The same for the API server: an expression that is true of what is excepted, if there is
-    /// anything. Pods have names that begin with that of their job, those in other clusters too.
-    pub fn expression(&self, jobs: &BTreeSet<String>) -> Option<String> {
-        const OBJECT: &str = "(request.operation == 'DELETE' ? oldObject : object)";
-        let mut terms = Vec::new();
-        if let Some(workload) = &self.workload {
-            if jobs.is_empty() {
-                return None;
-            }
-            terms.push(format!(
-                "request.namespace == {}",
-                json!(workload.namespace)
-            ));
-            let patterns: Vec<_> = jobs.iter().map(String::as_str).collect();
-            terms.push(format!(
-                "[{OBJECT}.metadata.?name.orValue(''), {OBJECT}.metadata.?generateName.orValue('')].exists(name, name.matches({}))",
-                json!(format!("^({})$", patterns.join("|")))
-            ));
-        } else {
-            let excepted = self.manifest.as_ref()?;
-            terms.extend(
-                excepted
-                    .namespace
-                    .as_ref()
-                    .map(|namespace| format!("request.namespace == {}", json!(namespace))),
-            );
-            terms.push(format!("request.kind.kind == {}", json!(excepted.kind)));
-            terms.push(format!(
-                "{OBJECT}.metadata.?name.orValue('') == {}",
-                json!(excepted.name)
-            ));
-        }
-        Some(format!("({})", terms.join(" && ")))
-    }
-
-    /// Patterns of the names of the jobs that it is about, and of all that they lead to: a job's
-    /// pods, and a cron job's jobs, which end in the minute they are for.
-    pub fn jobs(&self, units: &[RenderedUnit]) -> BTreeSet<String> {
-        let Some(workload) = &self.workload else {
-            return BTreeSet::new();
-        };
-        units
-            .iter()
-            .flat_map(|unit| &unit.manifests)
-            .filter(|manifest| is_job_of(manifest, workload))
-            .map(|manifest| match manifest.kind() {
-                "CronJob" => format!("{}(-[0-9]{{8,}}(-.*)?)?", manifest.name()),
-                _ => format!("{}(-.*)?", manifest.name()),
-            })
-            .collect()
-    }
-}
-
-fn is_job_of(manifest: &Manifest, workload: &ExceptedWorkload) -> bool {
-    matches!(manifest.kind(), "Job" | "CronJob")
-        && manifest.namespace() == Some(&workload.namespace)
-        && manifest.value["metadata"]["labels"][WORKLOAD_LABEL] == workload.name.as_str()
+/// Says which policy is meant.
+pub(super) fn unknown_policy(spec: &Spec, at: &At, name: &str, names: &[&str]) -> Diagnostic {
+    let help = suggest(name, names.iter().copied())
+        .unwrap_or_else(|| "`hcb policy list` shows all there are".to_owned());
+    Diagnostic::error(
+        codes::UNKNOWN_POLICY,
+        format!("there is no policy `{name}`"),
+    )
+    .at(spec.locate(at), "not the name of a policy")
+    .help(help)
 }

@@ -1,8 +1,8 @@
 //! Files to policies: those built in, and the team's own.
 
 use super::admission::{Action, AdmissionPolicy, Binding};
+use super::definition::{Admission, Policy, Subject};
 use super::spec_policy::{self, SpecPolicy};
-use super::{Admission, Policy, Subject};
 use hcb_source::diag::{Diagnostic, Diagnostics, Rule, codes};
 use hcb_source::source::{FileId, Location, Role, Sources};
 use hcb_source::yaml::{Node, Step};

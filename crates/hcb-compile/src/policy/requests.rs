@@ -1,13 +1,14 @@
 //! Manifests as the API servers are asked to admit them: by whom, in which namespace, and what
 //! controllers then create of them.
 
-use super::Caches;
 use super::admission::{Resource, User};
-use crate::manifest::{Manifest, RenderedUnit};
-use crate::plan::{Area, Unit};
+use super::caches::Caches;
+use crate::providers::gitops::ACCESS;
+use crate::rendered::{Manifest, RenderedUnit};
+use crate::unit::{Area, Unit};
 use hcb_kubernetes::{Object, group_and_version};
 use hcb_spec::model::Model;
-use hcb_spec::spec::{Delivery, GitOpsEngine};
+use hcb_spec::spec::Delivery;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 
@@ -68,13 +69,11 @@ pub fn applier(model: &Model, unit: &Unit) -> Account {
         };
     }
     let is_remote = model.gitops.delivery == Delivery::Hub && unit.cluster != model.gitops.hub;
-    let (namespace, account) = match (is_remote, model.gitops.engine) {
-        (true, _) => ("kube-system", "hcb-gitops"),
-        (false, GitOpsEngine::Argocd) => (
-            model.gitops.namespace.as_str(),
-            "argocd-application-controller",
-        ),
-        (false, GitOpsEngine::Flux) => (model.gitops.namespace.as_str(), "kustomize-controller"),
+    let gitops = &model.gitops;
+    let (namespace, account) = if is_remote {
+        (ACCESS.namespace, ACCESS.account)
+    } else {
+        (gitops.namespace.as_str(), gitops.engine.facts().account)
     };
     Account::of_service(namespace, account)
 }
@@ -134,9 +133,9 @@ impl Account {
 /// What controllers create of an object: the jobs of a cron job, and the pods of whatever has a
 /// template of some. A policy about pods alone is decided here too, and not only in the cluster.
 pub fn children(object: &Json) -> Vec<Json> {
-    let kind = Object::new(object).kind();
+    let kind = Object(object).kind();
     let owner = &object["metadata"];
-    let name = Object::new(object).name();
+    let name = Object(object).name();
     let made = |api_version: &str, kind: &str, template: &Json, name: &str| {
         let mut metadata = match &template["metadata"] {
             Json::Object(metadata) => Json::Object(metadata.clone()),

@@ -1,44 +1,17 @@
 //! What the spec says about policies, resolved: which are in force where, with which parameters and
 //! exceptions.
 
-use super::exceptions::{self, Exception};
-use super::{MESH_IMAGES, Policy, WORKLOAD_NAMESPACES};
+use super::definition::{MESH_IMAGES, Policy, WORKLOAD_NAMESPACES};
+use super::exceptions::{self, unknown_policy};
+use super::in_force::InForce;
+use crate::providers::mesh;
 use hcb_source::diag::{Diagnostic, Diagnostics, codes, suggest};
-use hcb_source::source::Location;
-use hcb_spec::model::{ClusterIndex, Model};
-use hcb_spec::spec::{At, PolicyAction, PolicyParam, Spec};
+use hcb_spec::model::Model;
+use hcb_spec::spec::{At, PolicyParam, Spec};
 use jiff::civil::Date;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// A policy with what the spec says of it.
-#[derive(Debug, Clone)]
-pub struct InForce {
-    /// The policy.
-    pub policy: Arc<Policy>,
-    /// What is done in each cluster.
-    pub actions: Vec<PolicyAction>,
-    /// What is done where it is about no cluster in particular.
-    pub action: PolicyAction,
-    /// Whether the spec says what is done, and not the policy.
-    pub is_set: bool,
-    /// Its parameters.
-    pub params: BTreeMap<String, Json>,
-    /// What is excepted from it.
-    pub exceptions: Vec<Exception>,
-    /// What in the spec asks for it to be there.
-    pub origin: Location,
-}
-
-impl InForce {
-    /// The exceptions that hold in a cluster.
-    pub fn exceptions_in(&self, cluster: ClusterIndex) -> impl Iterator<Item = &Exception> {
-        self.exceptions
-            .iter()
-            .filter(move |exception| exception.clusters.contains(&cluster))
-    }
-}
 
 /// Resolves what the spec says. `today` is the date that exceptions are held against; without it,
 /// none expires.
@@ -116,18 +89,6 @@ pub fn resolve(
         .collect()
 }
 
-/// Says which policy is meant.
-pub(super) fn unknown_policy(spec: &Spec, at: &At, name: &str, names: &[&str]) -> Diagnostic {
-    let help = suggest(name, names.iter().copied())
-        .unwrap_or_else(|| "`hcb policy list` shows all there are".to_owned());
-    Diagnostic::error(
-        codes::UNKNOWN_POLICY,
-        format!("there is no policy `{name}`"),
-    )
-    .at(spec.locate(at), "not the name of a policy")
-    .help(help)
-}
-
 /// Says which keys name nothing that there is.
 fn known<'a>(
     spec: &Spec,
@@ -177,8 +138,7 @@ fn params(
         params.insert(WORKLOAD_NAMESPACES.to_owned(), names.join("\n").into());
     }
     if params.contains_key(MESH_IMAGES) {
-        let images = model.mesh.as_ref();
-        let images = images.map(|mesh| format!("{}/proxyv2:", mesh.settings.hub));
+        let images = mesh::of(model).map(|mesh| mesh.sidecar_images());
         params.insert(MESH_IMAGES.to_owned(), images.unwrap_or_default().into());
     }
     let own: Vec<String> = params.keys().cloned().collect();

@@ -1,21 +1,18 @@
 //! `kind: SpecPolicy`: what is asked of the spec itself, of each cluster, or of each workload, where
 //! no admission policy could see it. Its expressions are CEL, as those of Kubernetes.
 
-use super::Caches;
-use super::settings::InForce;
+use super::misspelling::help_with;
 use crate::memo::Fingerprint;
 use hcb_cel::{Activation, Environment, Program, Type, Value};
 use hcb_source::diag::{Diagnostic, Diagnostics, codes};
 use hcb_source::document::{DocumentSchema, schema_of, typed};
 use hcb_source::yaml::Node;
-use hcb_spec::model::Model;
-use hcb_spec::spec::{ApiVersion, At, PolicyAction, Spec};
-use rayon::prelude::*;
+use hcb_spec::spec::{ApiVersion, PolicyAction};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
-use std::sync::{LazyLock, OnceLock};
+use std::sync::LazyLock;
 
 /// A policy about the spec, ready to be evaluated.
 #[derive(Debug)]
@@ -27,7 +24,7 @@ pub struct SpecPolicy {
     /// Its parameters.
     pub params: Map<String, Json>,
     /// Of all that its file says.
-    fingerprint: Fingerprint,
+    pub(super) fingerprint: Fingerprint,
     conditions: Vec<Program>,
     variables: Vec<(String, Program)>,
     validations: Vec<Validation>,
@@ -54,36 +51,19 @@ struct Validation {
     help: Option<String>,
 }
 
-/// A part of the spec that breaks a policy.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SpecViolation {
-    /// What the policy says of it.
-    pub message: String,
-    /// What to do, where the validation itself says it.
-    pub help: Option<String>,
-    /// What it is about: `the spec`, or a cluster or workload by name.
-    pub subject: String,
-    /// The index of the cluster or workload in the model.
-    pub index: Option<usize>,
-    /// Where it is.
-    pub at: At,
-    /// Why there is no verdict, where there is none.
-    pub error: Option<String>,
-}
-
 /// The document as it is written.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[allow(dead_code)]
 struct Document {
     api_version: ApiVersion,
-    kind: Kind,
+    kind: DocumentKind,
     metadata: Metadata,
     spec: Body,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
-enum Kind {
+enum DocumentKind {
     SpecPolicy,
 }
 
@@ -157,7 +137,7 @@ pub(super) fn read(document: &mut Node, diagnostics: &mut Diagnostics) -> Option
     let (read, removed) = typed::<Document>(&SHAPE, document, diagnostics);
     let body = read.filter(|_| removed.is_empty())?.spec;
     let fingerprint = Fingerprint::of_json(&document.to_json());
-    let mut reader = Reader {
+    let mut compiler = Compiler {
         document,
         diagnostics,
         environment: ["spec", "cluster", "workload", "params"]
@@ -176,7 +156,7 @@ pub(super) fn read(document: &mut Node, diagnostics: &mut Diagnostics) -> Option
         .iter()
         .enumerate()
         .map(|(index, condition)| {
-            reader.compile(
+            compiler.compile(
                 &condition.expression,
                 &["spec", "matchConditions"],
                 index,
@@ -186,14 +166,14 @@ pub(super) fn read(document: &mut Node, diagnostics: &mut Diagnostics) -> Option
         .collect();
     let mut variables = Vec::new();
     for (index, variable) in body.variables.iter().enumerate() {
-        let program = reader.compile(
+        let program = compiler.compile(
             &variable.expression,
             &["spec", "variables"],
             index,
             "expression",
         );
         // Each sees those before it.
-        reader.environment = reader.environment.clone().with("variables", Type::Dyn);
+        compiler.environment = compiler.environment.clone().with("variables", Type::Dyn);
         variables.push((variable.name.clone(), program));
     }
     let validations: Vec<_> = body
@@ -202,10 +182,10 @@ pub(super) fn read(document: &mut Node, diagnostics: &mut Diagnostics) -> Option
         .enumerate()
         .map(|(index, check)| {
             let at = ["spec", "validations"];
-            let program = reader.compile(&check.expression, &at, index, "expression");
+            let program = compiler.compile(&check.expression, &at, index, "expression");
             let message = check
                 .message_expression
-                .map(|text| reader.compile(&text, &at, index, "messageExpression"));
+                .map(|text| compiler.compile(&text, &at, index, "messageExpression"));
             (program, message, check.message, check.field, check.help)
         })
         .collect();
@@ -237,13 +217,14 @@ pub(super) fn read(document: &mut Node, diagnostics: &mut Diagnostics) -> Option
     })
 }
 
-struct Reader<'a> {
+/// Compiles the expressions of a document.
+struct Compiler<'a> {
     document: &'a Node,
     diagnostics: &'a mut Diagnostics,
     environment: Environment,
 }
 
-impl Reader<'_> {
+impl Compiler<'_> {
     fn compile(&mut self, text: &str, list: &[&str], index: usize, key: &str) -> Option<Program> {
         match Program::compile(text, &self.environment) {
             Ok(program) => Some(program),
@@ -260,7 +241,7 @@ impl Reader<'_> {
                         format!("this is no expression that can be used: {}", error.message),
                     )
                     .at(self.document.locate(&steps), "in this expression")
-                    .maybe_help(error.help),
+                    .maybe_help(help_with(&error)),
                 );
                 None
             }
@@ -268,169 +249,23 @@ impl Reader<'_> {
     }
 }
 
-/// The spec as policies see it: with its defaults, and without what is not there.
-#[derive(Debug)]
-pub struct Seen {
-    spec: Subject,
-    clusters: Vec<Subject>,
-    workloads: Vec<Subject>,
-}
-
-/// The spec, a cluster or a workload as policies see it.
-#[derive(Debug)]
-struct Subject {
-    /// What it is called in findings.
-    name: String,
-    value: Json,
-    fingerprint: OnceLock<Fingerprint>,
-    at: At,
-}
-
-impl Subject {
-    fn new(name: String, value: Json, at: At) -> Self {
-        Self {
-            name,
-            value,
-            fingerprint: OnceLock::new(),
-            at,
-        }
-    }
-
-    /// Only made once, and only where somebody asks.
-    fn fingerprint(&self) -> Fingerprint {
-        *self
-            .fingerprint
-            .get_or_init(|| Fingerprint::of_json(&self.value))
-    }
-}
-
-impl Seen {
-    /// What policies see of a spec.
-    pub fn new(spec: &Spec, model: &Model) -> Self {
-        let mut whole = serde_json::to_value(&spec.cloud.spec).unwrap_or_default();
-        without_nulls(&mut whole);
-        let at = spec.cloud_at.key("spec");
-        let mut clusters = Vec::new();
-        if let Some(list) = whole["clusters"].as_array_mut() {
-            for (index, cluster) in list.iter_mut().enumerate() {
-                let Some(known) = model.clusters.get(index) else {
-                    continue;
-                };
-                cluster["tier"] = model.tiers[known.tier].as_str().into();
-                cluster["isGated"] = known.is_gated().into();
-                cluster["isSource"] = (index == model.source).into();
-                if let Some(autoscaler) = &known.autoscaler {
-                    cluster["autoscaler"]["maximum"] = json!({
-                        "nodes": autoscaler.max_nodes,
-                        "cpu": autoscaler.max_cpu.to_string(),
-                        "memory": autoscaler.max_memory.to_string(),
-                        "gpus": autoscaler.max_gpus,
-                    });
-                }
-                let at = at.key("clusters").index(index);
-                let name = format!("cluster `{}`", known.name);
-                clusters.push(Subject::new(name, cluster.clone(), at));
-            }
-        }
-        let workloads = spec
-            .workloads
-            .iter()
-            .zip(&model.workloads)
-            .map(|((document, at), known)| {
-                let mut inner = serde_json::to_value(&document.spec).unwrap_or_default();
-                without_nulls(&mut inner);
-                let names: Vec<_> = known
-                    .clusters
-                    .iter()
-                    .map(|index| model.clusters[*index].name.as_str())
-                    .collect();
-                let workload = json!({
-                    "name": known.name,
-                    "namespace": known.namespace,
-                    "spec": inner,
-                    "clusters": names,
-                });
-                Subject::new(format!("workload `{}`", known.name), workload, at.clone())
-            })
-            .collect();
-        Self {
-            spec: Subject::new("the spec".to_owned(), whole, at),
-            clusters,
-            workloads,
-        }
-    }
-}
-
-/// Everything in the spec that breaks a policy, whatever is done about it.
-pub fn evaluate(
-    in_force: &InForce,
-    policy: &SpecPolicy,
-    seen: &Seen,
-    caches: &Caches,
-) -> Vec<SpecViolation> {
-    let params = Json::Object(in_force.params.clone().into_iter().collect());
-    let subjects = match policy.about {
-        About::Spec => std::slice::from_ref(&seen.spec),
-        About::Cluster => &seen.clusters,
-        About::Workload => &seen.workloads,
-    };
-    let asked = OnceLock::new();
-    let asked = || {
-        *asked.get_or_init(|| {
-            let params = Fingerprint::of_json(&params);
-            Fingerprint::of((policy.fingerprint, params, seen.spec.fingerprint()))
-        })
-    };
-    let subjects = subjects.par_iter().enumerate();
-    subjects
-        .flat_map_iter(|(index, subject)| {
-            let values = [
-                ("spec", &seen.spec.value),
-                (policy.about.word(), &subject.value),
-                ("params", &params),
-            ];
-            let found = caches.judged_spec.recall(
-                || Fingerprint::of((asked(), subject.fingerprint())),
-                || one(policy, &values).into(),
-            );
-            let index = (policy.about != About::Spec).then_some(index);
-            told(&found, subject, index).collect::<Vec<_>>()
-        })
-        .collect()
-}
-
-/// What was found about a subject, at its place.
-fn told(
-    found: &[Found],
-    subject: &Subject,
-    index: Option<usize>,
-) -> impl Iterator<Item = SpecViolation> {
-    found.iter().map(move |found| SpecViolation {
-        message: found.message.clone(),
-        help: found.help.clone(),
-        subject: subject.name.clone(),
-        index,
-        at: match &found.field {
-            Some(field) => subject.at.path(field),
-            None => subject.at.clone(),
-        },
-        error: found.error.clone(),
-    })
-}
-
 /// What a policy has against a subject.
 #[derive(Debug)]
-pub(crate) struct Found {
-    message: String,
-    help: Option<String>,
-    field: Option<String>,
-    error: Option<String>,
+pub(crate) struct Violation {
+    /// What the policy says of it.
+    pub(super) message: String,
+    /// What to do, where the validation itself says it.
+    pub(super) help: Option<String>,
+    /// The field that it is about, seen from the subject.
+    pub(super) field: Option<String>,
+    /// Why there is no verdict, where there is none.
+    pub(super) error: Option<String>,
 }
 
 /// The verdict about one subject. What cannot be evaluated is told, never passed over.
-fn one(policy: &SpecPolicy, values: &[(&str, &Json)]) -> Vec<Found> {
+pub(super) fn judge(policy: &SpecPolicy, values: &[(&str, &Json)]) -> Vec<Violation> {
     let undecided = |error: String| {
-        vec![Found {
+        vec![Violation {
             message: String::new(),
             help: None,
             field: None,
@@ -464,7 +299,7 @@ fn one(policy: &SpecPolicy, values: &[(&str, &Json)]) -> Vec<Found> {
                     .as_ref()
                     .and_then(|program| evaluate_program(program, values, &variables).ok())
                     .and_then(|message| message.as_str().map(str::to_owned));
-                found.push(Found {
+                found.push(Violation {
                     message: message.unwrap_or_else(|| validation.message.clone()),
                     help: validation.help.clone(),
                     field: validation.field.clone(),
@@ -501,15 +336,4 @@ fn evaluate_program(
     value
         .to_json()
         .ok_or_else(|| format!("a {} is no value that can be kept", value.type_name()))
-}
-
-fn without_nulls(value: &mut Json) {
-    match value {
-        Json::Object(map) => {
-            map.retain(|_, value| !value.is_null());
-            map.values_mut().for_each(without_nulls);
-        }
-        Json::Array(items) => items.iter_mut().for_each(without_nulls),
-        _ => {}
-    }
 }

@@ -1,15 +1,17 @@
 //! Tests of policies, beside them: objects or specs, and what a policy must say of each.
 
-use super::Caches;
 use super::admission::{Operation, Request};
+use super::caches::Caches;
 use super::check;
+use super::check_spec::{self, SpecView};
+use super::definition::{GUARDED, Policy, Subject};
 use super::emit;
+use super::in_force::InForce;
 use super::library::{self, TESTS_FILE};
+use super::requests;
 use super::requests::Account;
-use super::settings::InForce;
-use super::spec_policy::{self, Seen};
-use super::{Policy, Subject, requests};
 use crate::memo::Keep;
+use hcb_api::gitops::ARGOCD;
 use hcb_kubernetes::Object;
 use hcb_source::diag::{Diagnostic, Diagnostics, codes};
 use hcb_source::document::{DocumentSchema, schema_of, typed};
@@ -23,9 +25,6 @@ use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
-
-/// Who creates the objects of a test that does not say so.
-const ENGINE: &str = "system:serviceaccount:argocd:argocd-application-controller";
 
 /// The tests of one policy, with what came of them.
 #[derive(Debug)]
@@ -62,13 +61,13 @@ pub struct Case {
 #[allow(dead_code)]
 struct Document {
     api_version: ApiVersion,
-    kind: Kind,
+    kind: DocumentKind,
     #[schemars(length(min = 1))]
     tests: Vec<Test>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
-enum Kind {
+enum DocumentKind {
     PolicyTests,
 }
 
@@ -309,18 +308,22 @@ fn of_objects(policy: &Arc<Policy>, test: &Test, text: &str, case: &mut Case) {
             params
         })
         .collect();
-    let (guarded, value) = super::GUARDED;
+    let (guarded, value) = GUARDED;
     let labels = test
         .namespace_labels
         .clone()
         .unwrap_or_else(|| BTreeMap::from([(guarded.to_owned(), value.to_owned())]));
-    let account = Account::named(test.user.as_deref().unwrap_or(ENGINE));
+    let account = match &test.user {
+        Some(user) => Account::named(user),
+        // An engine, which creates what is generated.
+        None => Account::of_service(ARGOCD.namespace, ARGOCD.account),
+    };
     let groups = account.groups();
     case.objects = documents.iter().map(Node::to_json).collect();
     for object in &case.objects {
-        let view = Object::new(object);
+        let view = Object(object);
         let (kind, name) = (view.kind(), view.name());
-        let namespace = view.namespace().unwrap_or_default();
+        let namespace = view.namespace();
         let plural = requests::plural(kind);
         let mut request = Request::create(
             requests::resource(view.api_version(), kind, &plural),
@@ -365,7 +368,7 @@ fn of_spec(policy: &Arc<Policy>, text: &str, file: &str, case: &mut Case) {
     let spec = spec::read(&sources, &mut diagnostics);
     let model = spec
         .as_ref()
-        .and_then(|spec| hcb_spec::model::validate(spec, &mut diagnostics));
+        .and_then(|spec| hcb_spec::validate(spec, &mut diagnostics));
     if diagnostics.has_errors() {
         for finding in diagnostics.sorted() {
             case.failures
@@ -387,10 +390,10 @@ fn of_spec(policy: &Arc<Policy>, text: &str, file: &str, case: &mut Case) {
         exceptions: Vec::new(),
         origin: spec.locate(&At::document(0)),
     };
-    for violation in spec_policy::evaluate(
+    for violation in check_spec::evaluate(
         &in_force,
         about,
-        &Seen::new(&spec, &model),
+        &SpecView::new(&spec, &model),
         &Caches::new(Keep::Nothing),
     ) {
         if let Some(error) = &violation.error {

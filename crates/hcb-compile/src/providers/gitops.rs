@@ -5,40 +5,30 @@
 //! and the engine finds everything else from there.
 
 mod argocd;
+mod delivery;
 mod flux;
+mod interface;
 
-use crate::manifest::RenderedUnit;
-use crate::plan::access::{Access, Target};
-use crate::plan::{Area, Unit, Wave};
-use hcb_source::source::Location;
+pub(crate) use interface::GitOps;
+
+use crate::access::Access;
+use crate::rendered::RenderedUnit;
+use crate::unit::{Area, Unit, Wave};
+use delivery::bootstrap;
 use hcb_spec::model::{Cluster, ClusterIndex, Model};
 use hcb_spec::spec::{Delivery, GitOpsEngine};
 use serde_json::json;
 
 /// How the hub applies to other clusters: as the cluster's administrator, like any engine that
 /// installs operators. The account is made by hand, from `bootstrap/`.
-const ACCESS: Access = Access {
+pub(crate) const ACCESS: Access = Access {
     purpose: "gitops",
     account: hcb_api::names::GITOPS,
     namespace: "kube-system",
 };
 
-/// An engine that applies what is in Git.
-///
-/// Invariants:
-/// - Every unit is delivered to its own cluster, after the units of earlier waves that are awaited.
-/// - Live fields are neither shown as drift nor set back.
-/// - What belongs to [`Area::Submit`] is not delivered, and not pruned.
-trait GitOps {
-    /// The units that deliver `units`, and what a person applies once.
-    fn units(&self, model: &Model, units: &[&RenderedUnit]) -> Vec<Unit>;
-
-    /// The Secret by which the hub's engine reaches another cluster.
-    fn credentials<'a>(&self, model: &'a Model, cluster: &Cluster) -> Target<'a>;
-}
-
 /// The engine of a model.
-fn of(model: &Model) -> &'static dyn GitOps {
+pub(crate) fn of(model: &Model) -> &'static dyn GitOps {
     match model.gitops.engine {
         GitOpsEngine::Argocd => &argocd::ArgoCd,
         GitOpsEngine::Flux => &flux::Flux,
@@ -46,13 +36,13 @@ fn of(model: &Model) -> &'static dyn GitOps {
 }
 
 /// The units that deliver `units`.
-pub fn plan(model: &Model, units: &[RenderedUnit]) -> Vec<Unit> {
+pub(crate) fn plan(model: &Model, engine: &dyn GitOps, units: &[RenderedUnit]) -> Vec<Unit> {
     // What people submit is none of the engine's.
     let units: Vec<_> = units
         .iter()
         .filter(|unit| unit.unit.area != Area::Submit)
         .collect();
-    let mut planned = of(model).units(model, &units);
+    let mut planned = engine.units(model, &units);
     planned.extend(remote_access(model));
     planned.retain(|unit| !unit.items.is_empty());
     planned
@@ -60,34 +50,18 @@ pub fn plan(model: &Model, units: &[RenderedUnit]) -> Vec<Unit> {
 
 /// What lets the hub reach a cluster: in the hub, the credentials of the others; in the others, what
 /// keeps them fresh in the store.
-pub fn access(model: &Model, index: ClusterIndex) -> Vec<Unit> {
+pub(crate) fn access(model: &Model, engine: &dyn GitOps, index: ClusterIndex) -> Vec<Unit> {
     let cluster = &model.clusters[index];
     let mut unit = Unit::new(index, "gitops-access", Wave::Credentials, cluster.location);
     for (remote, owner) in remotes(model) {
         if index == model.gitops.hub {
-            let target = of(model).credentials(model, owner);
+            let target = engine.credentials(model, owner);
             ACCESS.receive(&mut unit, model, owner, &target);
         } else if index == remote {
             ACCESS.push(&mut unit, model, owner);
         }
     }
     vec![unit]
-}
-
-/// The cluster whose engine delivers to a cluster.
-fn engine_of(model: &Model, target: ClusterIndex) -> ClusterIndex {
-    match model.gitops.delivery {
-        Delivery::Hub => model.gitops.hub,
-        Delivery::PerCluster => target,
-    }
-}
-
-/// The clusters that an engine runs in.
-fn engines(model: &Model) -> Vec<ClusterIndex> {
-    match model.gitops.delivery {
-        Delivery::Hub => vec![model.gitops.hub],
-        Delivery::PerCluster => (0..model.clusters.len()).collect(),
-    }
 }
 
 /// The clusters that the hub delivers to and is not in.
@@ -114,28 +88,4 @@ fn remote_access(model: &Model) -> Vec<Unit> {
             unit
         })
         .collect()
-}
-
-/// A unit that tells the engine of a cluster to deliver to it.
-fn delivery(
-    model: &Model,
-    target: ClusterIndex,
-    name: impl Into<String>,
-    wave: Wave,
-    origin: Location,
-) -> Unit {
-    let mut unit = Unit::new(engine_of(model, target), name, wave, origin);
-    unit.area = Area::Delivery(target);
-    unit
-}
-
-fn bootstrap(index: ClusterIndex, cluster: &Cluster) -> Unit {
-    let mut unit = Unit::new(index, "bootstrap", Wave::Foundation, cluster.location);
-    unit.area = Area::Bootstrap;
-    unit
-}
-
-/// The folder of `below` in the repository.
-fn path(model: &Model, below: &str) -> String {
-    format!("{}/{below}", model.gitops.path)
 }

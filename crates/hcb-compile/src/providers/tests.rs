@@ -1,15 +1,17 @@
 //! A second engine and a second mesh, which show that nothing else names the first ones.
 
-use super::mesh::{Mesh, Pair, Sidecar};
-use super::scheduling::{PodParts, Rights, SchedulingEngine};
-use super::{PlatformNamespace, Providers};
-use crate::lint::InCluster;
-use crate::manifest::{self, RenderedUnit, Templates};
+use super::Providers;
+use super::common::{Pair, PlatformNamespace};
+use super::mesh::interface::{Mesh, Sidecar};
+use super::scheduling::interface::{PodParts, Rights, SchedulingEngine};
+use crate::manifest::{self, Templates};
 use crate::memo::Keep;
-use crate::plan::{Unit, Wave};
+use crate::rendered::InCluster;
+use crate::rendered::RenderedUnit;
+use crate::unit::{Unit, Wave};
 use hcb_source::diag::{Diagnostic, Diagnostics, codes};
 use hcb_source::source::Sources;
-use hcb_spec::model::{self, Cluster, ClusterIndex, Model, ObjectStore, Workload};
+use hcb_spec::model::{Cluster, ClusterIndex, Model, ObjectStore, Workload};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -47,6 +49,10 @@ impl Mesh for Toy {
             annotations: vec![("toy.example/proxy-cpu", "10m".to_owned())],
             refusal: vec![("toy.example/no-proxy", "true".to_owned())],
         })
+    }
+
+    fn sidecar_images(&self) -> String {
+        "toy.example/proxy:".to_owned()
     }
 
     fn needs_rights(&self) -> bool {
@@ -114,6 +120,7 @@ impl SchedulingEngine for Toy {
         Rights {
             reads: vec![rule("watch")],
             changes: vec![rule("patch")],
+            pod_notes: Vec::new(),
             policies: Vec::new(),
         }
     }
@@ -150,7 +157,7 @@ fn example() -> Model {
     }
     let mut diagnostics = Diagnostics::default();
     let spec = hcb_spec::spec::read(&sources, &mut diagnostics).expect("a spec");
-    model::validate(&spec, &mut diagnostics).expect("a model")
+    hcb_spec::validate(&spec, &mut diagnostics).expect("a model")
 }
 
 fn rendered(model: &Model, providers: &Providers<'_>) -> Vec<RenderedUnit> {
@@ -159,7 +166,7 @@ fn rendered(model: &Model, providers: &Providers<'_>) -> Vec<RenderedUnit> {
     let mut diagnostics = Diagnostics::default();
     let plan = crate::plan::plan(model, providers);
     let mut units = manifest::render(model, plan.units, &templates, &caches, &mut diagnostics);
-    let delivery = super::gitops::plan(model, &units);
+    let delivery = super::gitops::plan(model, providers.gitops, &units);
     let delivery = manifest::render(model, delivery, &templates, &caches, &mut diagnostics);
     units.extend(delivery);
     manifest::check(model, &units, &caches, &mut diagnostics);
@@ -192,6 +199,7 @@ fn with_another_engine_and_mesh_nothing_of_the_first_ones_is_generated() {
     let second = Providers {
         mesh: Some(Box::new(Toy)),
         scheduling: Box::new(Toy),
+        gitops: super::gitops::of(&model),
     };
     let units = rendered(&model, &second);
     let second = texts(&units);
@@ -240,6 +248,7 @@ fn the_lints_of_the_engine_and_of_the_mesh_see_every_cluster() {
     let providers = Providers {
         mesh: Some(Box::new(Toy)),
         scheduling: Box::new(Toy),
+        gitops: super::gitops::of(&model),
     };
     let mut diagnostics = Diagnostics::default();
     let units = rendered(&model, &providers);
@@ -284,5 +293,79 @@ fn no_other_file_of_the_compiler_names_the_engine_or_the_mesh() {
         assert!(found.remove(line), "{line} chooses it");
         found.retain(|path| !path.starts_with(own));
         assert!(found.is_empty(), "{name}: {found:?}");
+    }
+}
+
+/// The modules of the files in a folder, without those that providers share.
+fn modules(folder: &Path) -> BTreeSet<String> {
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    let names = entries.map(|entry| {
+        let path = entry.expect("an entry").path();
+        let name = path.file_stem().expect("a name").to_string_lossy();
+        name.into_owned()
+    });
+    names
+        .filter(|name| name != "interface" && name != "checks")
+        .collect()
+}
+
+/// The lines of code of a file that have a word.
+fn lines_with(path: &Path, word: &str) -> usize {
+    let text = std::fs::read_to_string(path).expect("a text");
+    let has_word = |line: &&str| {
+        let mut words = line.split(|c: char| !c.is_alphanumeric() && c != '_');
+        !line.trim_start().starts_with("//") && words.any(|other| other == word)
+    };
+    text.lines().filter(has_word).count()
+}
+
+/// The files below a folder.
+fn all_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            all_files(&path, found);
+        } else {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn an_autoscaler_is_two_files_and_three_lines() {
+    let crates = repository().join("crates");
+    let settings = crates.join("hcb-spec/src/provider");
+    let objects = crates.join("hcb-compile/src/providers/autoscaling");
+    let autoscalers = modules(&settings);
+    assert!(autoscalers.len() > 5, "{autoscalers:?}");
+    assert_eq!(autoscalers, modules(&objects));
+    let mut files = Vec::new();
+    for name in ["hcb-api", "hcb-spec", "hcb-compile", "hcb-reconciler"] {
+        all_files(&crates.join(name).join("src"), &mut files);
+    }
+    for module in &autoscalers {
+        let parts = module.split('_').map(|part| {
+            let (first, rest) = part.split_at(1);
+            format!("{}{rest}", first.to_uppercase())
+        });
+        let variant: String = parts.collect();
+        assert_eq!(lines_with(&settings.with_extension("rs"), module), 2);
+        assert_eq!(lines_with(&objects.with_extension("rs"), module), 1);
+        let own = format!("{module}.rs");
+        for file in &files {
+            let is_own =
+                file.ends_with(&own) && (file.starts_with(&settings) || file.starts_with(&objects));
+            if !is_own
+                && *file != settings.with_extension("rs")
+                && !file.ends_with("providers/tests.rs")
+            {
+                assert_eq!(
+                    lines_with(file, &variant),
+                    0,
+                    "{variant} in {}",
+                    file.display()
+                );
+            }
+        }
     }
 }

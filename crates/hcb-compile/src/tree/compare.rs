@@ -1,6 +1,6 @@
 //! What is on disk beside a tree: what would change.
 
-use super::known::{self, Known, Looks};
+use super::snapshot::{self, Snapshot, Stamp};
 use super::{HEADER, OWNED, Tree};
 use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
@@ -85,10 +85,10 @@ pub fn compare(tree: &Tree, out: &Path) -> Result<Changes, Refusal> {
 pub fn compare_with(
     tree: &Tree,
     out: &Path,
-    mut known: Option<&mut Known>,
+    mut snapshot: Option<&mut Snapshot>,
 ) -> Result<Changes, Refusal> {
     // Should anything fail, nothing is known.
-    let before = known.as_deref_mut().map(std::mem::take);
+    let before = snapshot.as_deref_mut().map(std::mem::take);
     refuse_odd_output(out)?;
     let begun = SystemTime::now();
     let list = list(out)?.unwrap_or_default();
@@ -119,18 +119,18 @@ pub fn compare_with(
             };
             paths.push(path.to_owned());
         }
-        if let Some(looks) = folder.looks.filter(|looks| looks.is_settled(begun))
+        if let Some(stamp) = folder.stamp.filter(|stamp| stamp.is_settled(begun))
             && let Some(files) = as_wanted(&folder.files, begun)
         {
-            after.note(folder.prefix, looks, folder.below, files);
+            after.note(folder.prefix, stamp, folder.below, files);
         }
     }
     if !in_the_way.is_empty() {
         in_the_way.sort();
         return Err(Refusal::ForeignFiles(in_the_way));
     }
-    if let Some(known) = known {
-        *known = after;
+    if let Some(snapshot) = snapshot {
+        *snapshot = after;
     }
     let missing = wanted.files.iter().filter(|file| !file.is_there());
     changes.added = missing.map(|file| file.path.to_string()).collect();
@@ -229,15 +229,15 @@ pub(super) fn folder_of(path: &str) -> &str {
 }
 
 /// A file of an output folder, seen beside what it is to hold.
-struct Seen<'w> {
+struct FoundFile<'w> {
     /// Which of the wanted files it is, or its path, where it is none.
     wanted: Result<&'w WantedFile<'w>, String>,
     state: State,
     /// How it looked before it was read. Only told where somebody wants to know.
-    looks: Option<Looks>,
+    stamp: Option<Stamp>,
 }
 
-impl Seen<'_> {
+impl FoundFile<'_> {
     fn path(&self) -> &str {
         match &self.wanted {
             Ok(file) => file.path,
@@ -247,29 +247,29 @@ impl Seen<'_> {
 }
 
 /// A folder of an output folder that was looked into.
-struct SeenFolder<'w> {
+struct FoundFolder<'w> {
     /// Its path with a `/` behind it.
     prefix: String,
     /// How it looked before it was read. Only told where somebody wants to know.
-    looks: Option<Looks>,
-    files: Vec<Seen<'w>>,
+    stamp: Option<Stamp>,
+    files: Vec<FoundFile<'w>>,
     /// The folders in it.
     below: Vec<String>,
 }
 
 /// Looks at a folder and those below it, and marks in `wanted` which files are there. A folder that is as it was
-/// before, and is wanted so, is not told but marked in `known`.
+/// before, and is wanted so, is not told but marked in `snapshot`.
 fn see_below<'w>(
     out: &Path,
     prefix: &str,
     wanted: &'w Wanted<'_>,
-    known: Option<&Known>,
-) -> Result<Vec<SeenFolder<'w>>, Refusal> {
+    snapshot: Option<&Snapshot>,
+) -> Result<Vec<FoundFolder<'w>>, Refusal> {
     let folder = out.join(prefix);
     // Before it is read: who writes meanwhile makes it look otherwise.
-    let looks = known.and_then(|_| Looks::of(&fs::metadata(&folder).ok()?));
-    let before = known.zip(looks);
-    let before = before.and_then(|(known, looks)| known.folder(prefix, looks));
+    let stamp = snapshot.and_then(|_| Stamp::of(&fs::metadata(&folder).ok()?));
+    let before = snapshot.zip(stamp);
+    let before = before.and_then(|(snapshot, stamp)| snapshot.folder(prefix, stamp));
     if let Some(before) = before {
         let files = wanted.in_folder(prefix);
         if is_as_before(out, &files, before) {
@@ -277,18 +277,18 @@ fn see_below<'w>(
             for file in files {
                 file.mark_found();
             }
-            return see_each(out, before.below(), wanted, known);
+            return see_each(out, before.below(), wanted, snapshot);
         }
     }
     let (files, below) = entries(&folder, prefix)?;
     let files = files
         .iter()
-        .map(|(path, file)| see(wanted, path, file, looks.is_some()))
+        .map(|(path, file)| see(wanted, path, file, stamp.is_some()))
         .collect::<Result<_, _>>()?;
-    let mut seen = see_each(out, &below, wanted, known)?;
-    seen.push(SeenFolder {
+    let mut seen = see_each(out, &below, wanted, snapshot)?;
+    seen.push(FoundFolder {
         prefix: prefix.to_owned(),
-        looks,
+        stamp,
         files,
         below,
     });
@@ -300,34 +300,34 @@ fn see_each<'w>(
     out: &Path,
     folders: &[String],
     wanted: &'w Wanted<'_>,
-    known: Option<&Known>,
-) -> Result<Vec<SeenFolder<'w>>, Refusal> {
+    snapshot: Option<&Snapshot>,
+) -> Result<Vec<FoundFolder<'w>>, Refusal> {
     let seen: Vec<_> = folders
         .par_iter()
-        .map(|prefix| see_below(out, prefix, wanted, known))
+        .map(|prefix| see_below(out, prefix, wanted, snapshot))
         .collect::<Result<_, _>>()?;
     Ok(seen.into_iter().flatten().collect())
 }
 
 /// Whether a folder in which no file came or went holds what is wanted of it.
-fn is_as_before(out: &Path, wanted: &[&WantedFile<'_>], before: &known::Folder) -> bool {
-    let looks = |path: &str| Looks::of(&fs::symlink_metadata(out.join(path)).ok()?);
+fn is_as_before(out: &Path, wanted: &[&WantedFile<'_>], before: &snapshot::Folder) -> bool {
+    let stamp = |path: &str| Stamp::of(&fs::symlink_metadata(out.join(path)).ok()?);
     wanted
         .iter()
         .all(|file| file.is_listed || &**file.path == OWNED)
         && before.holds(wanted.iter().map(|file| (file.path, file.text)))
         && before
             .files()
-            .all(|(path, before)| looks(path) == Some(before))
+            .all(|(path, before)| stamp(path) == Some(before))
 }
 
 /// The files of a folder with how they look, if it holds what is wanted and nothing else.
-fn as_wanted(files: &[Seen<'_>], begun: SystemTime) -> Option<Vec<known::File>> {
+fn as_wanted(files: &[FoundFile<'_>], begun: SystemTime) -> Option<Vec<snapshot::File>> {
     let files = files.iter().map(|seen| {
         let file = seen.wanted.as_ref().ok();
         let file = file.filter(|_| seen.state == State::Unchanged)?;
-        let looks = seen.looks.filter(|looks| looks.is_settled(begun))?;
-        Some(known::File::new(file.path, file.text, looks))
+        let stamp = seen.stamp.filter(|stamp| stamp.is_settled(begun))?;
+        Some(snapshot::File::new(file.path, file.text, stamp))
     });
     files.collect()
 }
@@ -336,11 +336,11 @@ fn see<'w>(
     wanted: &'w Wanted<'_>,
     path: &str,
     file: &fs::DirEntry,
-    with_looks: bool,
-) -> Result<Seen<'w>, Refusal> {
+    with_stamp: bool,
+) -> Result<FoundFile<'w>, Refusal> {
     // Before it is read, as with folders.
-    let looks = || Looks::of(&file.metadata().ok()?);
-    let looks = with_looks.then(looks).flatten();
+    let stamp = || Stamp::of(&file.metadata().ok()?);
+    let stamp = with_stamp.then(stamp).flatten();
     let found = wanted.find(path);
     if let Some(found) = found {
         found.mark_found();
@@ -349,10 +349,10 @@ fn see<'w>(
         Some(found) => found.is_listed,
         None => wanted.listed.binary_search(&path).is_ok(),
     };
-    Ok(Seen {
+    Ok(FoundFile {
         wanted: found.ok_or_else(|| path.to_owned()),
         state: state(found.map(|found| &**found.text), is_listed, path, file)?,
-        looks,
+        stamp,
     })
 }
 

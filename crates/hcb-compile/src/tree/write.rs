@@ -6,7 +6,7 @@
 
 use super::Tree;
 use super::compare::{Changes, Refusal, all_below, compare_with, failed, folder_of};
-use super::known::Known;
+use super::snapshot::Snapshot;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
@@ -34,8 +34,12 @@ pub fn write(tree: &Tree, out: &Path) -> Result<Changes, Refusal> {
 /// # Errors
 ///
 /// As [`write()`].
-pub fn write_with(tree: &Tree, out: &Path, known: Option<&mut Known>) -> Result<Changes, Refusal> {
-    let changes = compare_with(tree, out, known)?;
+pub fn write_with(
+    tree: &Tree,
+    out: &Path,
+    snapshot: Option<&mut Snapshot>,
+) -> Result<Changes, Refusal> {
+    let changes = compare_with(tree, out, snapshot)?;
     if changes.is_empty() && out.exists() {
         return Ok(changes);
     }

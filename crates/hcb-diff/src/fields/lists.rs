@@ -2,7 +2,7 @@
 
 use super::path::{Path, Segment};
 use crate::kinds;
-use crate::object::GroupKind;
+use hcb_kubernetes::GroupKind;
 use serde_json::Value;
 
 /// What a list is.

@@ -33,7 +33,7 @@ pub struct FieldChange {
 
 impl Path {
     /// Whether the path begins with these keys; steps to items of lists are passed over.
-    pub fn begins_with(&self, keys: &[&str]) -> bool {
+    pub(crate) fn begins_with(&self, keys: &[&str]) -> bool {
         let mut rest = keys.iter();
         for segment in &self.0 {
             let Segment::Key(key) = segment else { continue };
@@ -47,7 +47,7 @@ impl Path {
     }
 
     /// The last key on the way.
-    pub fn last_key(&self) -> Option<&str> {
+    pub(crate) fn last_key(&self) -> Option<&str> {
         self.0.iter().rev().find_map(|segment| match segment {
             Segment::Key(key) => Some(key.as_str()),
             _ => None,

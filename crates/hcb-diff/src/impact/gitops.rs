@@ -6,9 +6,9 @@ pub(super) mod delivery;
 pub(super) mod engine;
 pub(super) mod flux;
 
-use crate::object::GroupKind;
 use crate::read::Object;
 use engine::{Chart, Engine};
+use hcb_kubernetes::GroupKind;
 use serde_json::Value;
 
 /// The engines that hcb knows.
@@ -32,7 +32,8 @@ pub(super) fn chart_values(object: &Object) -> Option<&Value> {
 /// Whether an annotation keeps an object in the cluster when it leaves the tree.
 pub(super) fn is_kept(object: &Object) -> bool {
     ENGINES.iter().any(|engine| {
-        let (annotation, text) = engine.keeps;
-        object.annotation(annotation).contains(text)
+        let (annotation, text) = engine.facts.keeps;
+        let value = object.annotation(annotation);
+        value.is_some_and(|value| value.contains(text))
     })
 }

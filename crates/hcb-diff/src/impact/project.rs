@@ -1,6 +1,6 @@
 //! What rules know of the kinds of one project, as data.
 
-use crate::object::GroupKind;
+use hcb_kubernetes::GroupKind;
 
 /// The keys to a field.
 pub(super) type Keys = &'static [&'static str];

@@ -72,7 +72,7 @@ pub fn lines(field: &Field) -> Vec<Line> {
 }
 
 /// Lines beside one another: what went left of what came.
-pub fn side_by_side(lines: &[Line]) -> Vec<(Option<&Line>, Option<&Line>)> {
+pub(crate) fn side_by_side(lines: &[Line]) -> Vec<(Option<&Line>, Option<&Line>)> {
     let mut rows = Vec::new();
     let mut went: Vec<&Line> = Vec::new();
     let mut came: Vec<&Line> = Vec::new();

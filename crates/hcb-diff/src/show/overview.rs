@@ -18,7 +18,7 @@ struct Tier<'a> {
 }
 
 /// The picture as SVG, in the colours of the page that it stands in; none where there is no cluster.
-pub fn svg(report: &Report) -> Option<String> {
+pub(crate) fn svg(report: &Report) -> Option<String> {
     if report.clusters.is_empty() {
         return None;
     }

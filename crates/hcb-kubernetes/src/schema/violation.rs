@@ -6,8 +6,6 @@ use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind;
 use serde_json::Value;
 
-use super::closest::closest;
-
 /// The longest value that a message shows whole.
 const LONGEST_VALUE: usize = 60;
 
@@ -22,8 +20,31 @@ pub struct Violation {
     pub pointer: String,
     /// What is wrong, in words that make sense without the schema.
     pub message: String,
-    /// What was probably meant, to go in the place of the wrong name or value.
-    pub suggestion: Option<String>,
+    /// The name or value that is not known, where that is the mistake.
+    pub unknown: Option<Unknown>,
+}
+
+/// A name of a field, or a value, that the schema does not know.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unknown {
+    /// The name or the value.
+    pub name: String,
+    /// Those that the schema knows in its place.
+    pub known: Vec<String>,
+}
+
+impl Unknown {
+    fn new<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+        Self {
+            name: name.to_owned(),
+            known: known.into_iter().map(str::to_owned).collect(),
+        }
+    }
+
+    /// Those that the schema knows in its place.
+    pub fn known(&self) -> impl Iterator<Item = &str> + Clone {
+        self.known.iter().map(String::as_str)
+    }
 }
 
 /// Translates errors of the library to violations. A value of the wrong type is
@@ -59,7 +80,7 @@ fn explain(error: &ValidationError<'_>, schema: &Value) -> Vec<Violation> {
         _ => vec![Violation {
             pointer: pointer.to_owned(),
             message: message(error, schema),
-            suggestion: suggestion(error),
+            unknown: unknown_value(error),
         }],
     }
 }
@@ -70,16 +91,16 @@ fn unknown_field(object: &str, field: &str, schema: &Value) -> Violation {
     Violation {
         pointer: format!("{object}/{}", field.replace('~', "~0").replace('/', "~1")),
         message: format!("unknown field {field:?}"),
-        suggestion: closest(field, names).map(str::to_owned),
+        unknown: Some(Unknown::new(field, names)),
     }
 }
 
-fn suggestion(error: &ValidationError<'_>) -> Option<String> {
+fn unknown_value(error: &ValidationError<'_>) -> Option<Unknown> {
     let ValidationErrorKind::Enum { options } = error.kind() else {
         return None;
     };
     let options = options.as_array()?.iter().filter_map(Value::as_str);
-    closest(error.instance().as_str()?, options).map(str::to_owned)
+    Some(Unknown::new(error.instance().as_str()?, options))
 }
 
 fn message(error: &ValidationError<'_>, schema: &Value) -> String {

@@ -16,8 +16,9 @@ use super::gates;
 use super::memory::Memory;
 use super::observation::Observation;
 use super::pacing::Pacing;
+use super::spending;
 use super::weights::live_weights;
-use hcb_api::config::ReconcilerConfig;
+use hcb_api::config::{Budget, ReconcilerConfig};
 use hcb_api::gate::Gate;
 use hcb_api::status::TierState;
 use jiff::Timestamp;
@@ -29,6 +30,10 @@ pub const GIVE_UP_AFTER: Duration = Duration::from_secs(600);
 /// How long a tier that can add nodes of its own has to do so, before demands leave it.
 pub const GROW_WITHIN: Duration = Duration::from_secs(300);
 
+/// For so long a cluster of the first tier has room for a demand, as far as is counted, and its scheduler does not place
+/// it, until the demand may leave: the scheduler has a reason that is not counted, such as an anti-affinity.
+pub const PLACED_WITHIN: Duration = Duration::from_secs(120);
+
 /// Decides, at the pace of an engine.
 pub fn decide(
     observation: &Observation,
@@ -38,6 +43,7 @@ pub fn decide(
     now: Timestamp,
 ) -> Decision {
     let mut deciding = Deciding::new(observation, config, pacing, memory, now);
+    deciding.keep_nodes();
     deciding.look_at_scheduler();
     let mut waiting: Vec<&Demand> = observation
         .demands
@@ -69,7 +75,7 @@ pub fn decide(
     deciding.note_scheduler_free();
     deciding.close_tiers();
     deciding.decision.gates = gates::changes(observation, config, pacing, &deciding.crowd);
-    deciding.decision.hourly_cost = deciding.hourly_cost();
+    deciding.decision.hourly_cost = deciding.hourly_cost().as_number();
     deciding.decision
 }
 
@@ -109,6 +115,8 @@ struct Deciding<'a> {
     is_arrival: bool,
     /// Of demands that were released, by uid, the first cluster that has room for them in an earlier tier.
     recalled: HashMap<&'a str, usize>,
+    /// The end of the month: until then its budget holds.
+    month_end: Timestamp,
     /// Demands that the engine would place if it looked at them.
     overlooked: Vec<&'a Demand>,
     decision: Decision,
@@ -152,7 +160,32 @@ impl<'a> Deciding<'a> {
             is_arrival: false,
             recalled: HashMap::new(),
             overlooked: Vec::new(),
+            month_end: spending::end_of_month(now),
             decision,
+        }
+    }
+
+    /// Notes for the budget of the month until when nodes of later tiers are kept by what runs on them.
+    fn keep_nodes(&mut self) {
+        let has_budget = |budget: &Budget| budget.per_month.is_some();
+        if !self.config.budget.as_ref().is_some_and(has_budget) {
+            return;
+        }
+        for (index, _) in spending::burst_clusters(self.config) {
+            let state = &self.observation.clusters[index];
+            let Some(room) = &mut self.rooms[index] else {
+                continue;
+            };
+            let names = state.nodes.keys().enumerate();
+            let nodes: HashMap<&str, usize> =
+                names.map(|(node, name)| (name.as_str(), node)).collect();
+            for demand in self.observation.demands.values() {
+                for node in state.candidate_nodes(&demand.uid) {
+                    if let Some(node) = nodes.get(node) {
+                        room.keep(*node, self.observation.end(demand, self.now));
+                    }
+                }
+            }
         }
     }
 
@@ -182,7 +215,7 @@ impl<'a> Deciding<'a> {
                 && let Some(room) = &mut self.rooms[index]
                 && let Some(way) = room.find(pod)
             {
-                room.reserve(pod, way);
+                room.reserve(pod, way, self.observation.end(pod, self.now));
             }
             if is_ahead {
                 self.ahead[self.config.tier(cluster)] += 1;
@@ -212,7 +245,9 @@ impl<'a> Deciding<'a> {
             return;
         };
         if self.is_gated(pod, reserving_cluster) {
-            self.push_release(pod, reserving_cluster);
+            if self.release_failed(pod).is_none() {
+                self.push_release(pod, reserving_cluster);
+            }
             return;
         }
         let Some(pacing) = &self.pacing.nudge else {
@@ -273,6 +308,9 @@ impl<'a> Deciding<'a> {
             return outcome;
         }
         self.count_in_crowd(pod, 1);
+        if let Some(failed) = self.release_failed(pod) {
+            return failed;
+        }
         let mut refusal = None;
         for tier in 1..self.config.tiers.len() {
             if self.eligible(tier, pod).next().is_none() {
@@ -314,6 +352,9 @@ impl<'a> Deciding<'a> {
         let first: Vec<_> = self.eligible(0, pod).collect();
         for &index in &first {
             let name = &self.config.clusters[index].name;
+            if self.has_room_in_vain(pod, index) {
+                continue;
+            }
             match (&mut self.seen[index], &mut self.rooms[index]) {
                 (Some(seen), Some(room)) => {
                     if seen.fits(pod).is_some() {
@@ -339,6 +380,41 @@ impl<'a> Deciding<'a> {
         None
     }
 
+    /// Whether a cluster of the first tier has had room for a demand for so long, without placing its candidate, that
+    /// the demand need not wait for it. Notes where that may become so.
+    fn has_room_in_vain(&mut self, pod: &Demand, index: usize) -> bool {
+        let state = &self.observation.clusters[index];
+        let is_tried = state.has_candidate(&pod.uid) && !state.has_place(&pod.uid);
+        let room = self.seen[index].as_mut().filter(|_| is_tried);
+        if room.and_then(|room| room.fits(pod)).is_none() {
+            return false;
+        }
+        let unplaced = (pod.uid.clone(), index);
+        let since = self.memory.unplaced_since.get(&unplaced).copied();
+        self.decision.unplaced.insert(unplaced.clone());
+        let passes = after(since.unwrap_or(self.now), PLACED_WITHIN);
+        if self.now < passes {
+            self.look_again_at(passes);
+            return false;
+        }
+        self.decision.passed_over.insert(unplaced);
+        true
+    }
+
+    /// Why a demand is not released for a while, where its last release failed.
+    fn release_failed(&mut self, pod: &Demand) -> Option<Outcome> {
+        let failed = self.memory.failed_releases.get(&pod.uid)?;
+        let again_at = failed.again_at();
+        if self.now >= again_at {
+            return None;
+        }
+        self.look_again_at(again_at);
+        Some(Outcome::ReleaseFailed {
+            why: failed.why.clone(),
+            again_at,
+        })
+    }
+
     /// Counts a demand that the first tier would be tried for in vain.
     fn count_in_crowd(&mut self, pod: &Demand, count: usize) {
         for index in self.eligible(0, pod).collect::<Vec<_>>() {
@@ -361,6 +437,9 @@ impl<'a> Deciding<'a> {
             self.reserve(pod, index, way);
         }
         if self.is_gated(pod, index) {
+            if let Some(failed) = self.release_failed(pod) {
+                return failed;
+            }
             if self.is_arrival || self.ahead[0] >= self.pacing.ahead || way.is_none() {
                 return Outcome::QueuedForBurst(self.config.tiers[0].clone());
             }
@@ -388,7 +467,7 @@ impl<'a> Deciding<'a> {
     /// Keeps the room that a demand will take in a cluster from all others.
     fn reserve(&mut self, pod: &Demand, index: usize, way: Placement) {
         if let Some(room) = &mut self.rooms[index] {
-            room.reserve(pod, way);
+            room.reserve(pod, way, self.observation.end(pod, self.now));
         }
     }
 

@@ -66,6 +66,13 @@ pub enum Outcome {
     BurstDelayed(Timestamp),
     /// It may go to this cluster.
     Released(String),
+    /// It could not be released, for this reason, and is tried again at this time.
+    ReleaseFailed {
+        /// Why.
+        why: String,
+        /// When it is tried again.
+        again_at: Timestamp,
+    },
     /// It is released to a cluster of this tier as soon as the engine is done with those before it.
     #[serde(alias = "next")]
     QueuedForBurst(String),
@@ -121,6 +128,13 @@ pub struct Decision {
     /// take the places that are reserved for them.
     #[serde(rename = "held", default, skip_serializing_if = "BTreeSet::is_empty")]
     pub recalled: BTreeSet<Candidate>,
+    /// Demands that a cluster of the first tier has room for, as far as is counted, and whose candidates there have no
+    /// place: by uid and cluster.
+    #[serde(skip)]
+    pub unplaced: BTreeSet<(String, usize)>,
+    /// Those of them that it has had room for so long that its scheduler must have a reason that is not counted.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub passed_over: BTreeSet<(String, usize)>,
     /// One verdict for each demand that waits.
     pub verdicts: Vec<Verdict>,
     /// What the nodes of the later tiers cost an hour, with those that were decided on.

@@ -49,8 +49,15 @@ pub struct Demand {
     pub requirements: Arc<PodRequirements>,
     /// The clusters that it was released to, with the time since when.
     pub released: BTreeMap<String, Timestamp>,
-    /// The cluster that it was bound to.
+    /// The cluster that it was bound to. Where the node that it was bound to stands for no cluster of the configuration,
+    /// the name of that node.
     pub placed: Option<String>,
+    /// The node of the source cluster that it takes up room of, where it was bound to one and not to a virtual node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// Whether somebody else holds it back by a scheduling gate. It waits for nothing of ours until that is gone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_gated: bool,
     /// Whether it ended.
     pub ended: bool,
 }
@@ -67,6 +74,6 @@ pub struct JobName {
 impl Demand {
     /// Whether it waits to be placed.
     pub fn waits(&self) -> bool {
-        self.placed.is_none() && !self.ended
+        self.placed.is_none() && !self.ended && !self.is_gated
     }
 }

@@ -2,7 +2,8 @@
 //! asked for.
 
 use super::capacity::{Capacity, Placement};
-use super::decision::{Outcome, Period};
+use super::decide::PLACED_WITHIN;
+use super::decision::{Decision, Outcome, Period};
 use super::demand::Demand;
 use super::observation::{ClusterState, NodeState, Observation};
 use hcb_api::amounts::Amounts;
@@ -10,7 +11,7 @@ use hcb_api::config::ReconcilerConfig;
 use hcb_api::explanation::{Considered, Explanation, Written};
 use hcb_api::requirements::PodRequirements;
 use jiff::Timestamp;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Explains decisions of one observation.
@@ -18,6 +19,8 @@ use std::sync::Arc;
 pub struct Explainer<'a> {
     observation: &'a Observation,
     config: &'a ReconcilerConfig,
+    /// Clusters whose scheduler does not place a demand although there is room, by uid and cluster.
+    passed_over: Option<&'a BTreeSet<(String, usize)>>,
     /// Made when first asked for: of most decisions there is nothing new to tell.
     rooms: Vec<Option<Capacity<'a>>>,
     /// The roomiest nodes, by cluster and what is asked for.
@@ -30,9 +33,17 @@ impl<'a> Explainer<'a> {
         Self {
             observation,
             config,
+            passed_over: None,
             rooms: vec![None; config.clusters.len()],
             roomiest: HashMap::new(),
         }
+    }
+
+    /// With what a decision says of schedulers that do not place what they have room for.
+    #[must_use]
+    pub fn of(mut self, decision: &'a Decision) -> Self {
+        self.passed_over = Some(&decision.passed_over);
+        self
     }
 
     /// Why this was decided of a demand.
@@ -79,10 +90,20 @@ impl<'a> Explainer<'a> {
         if !state.is_seen {
             return "cannot be seen".to_owned();
         }
+        let passed_over = (pod.uid.clone(), index);
+        if self
+            .passed_over
+            .is_some_and(|all| all.contains(&passed_over))
+        {
+            return format!(
+                "has room as far as is counted, but its scheduler has not placed the pod for {} minutes: see the events of the pod there",
+                PLACED_WITHIN.as_secs() / 60
+            );
+        }
         if let Outcome::PlaceReserved(_) = outcome
             && chosen
         {
-            return "keeps a place for it".to_owned();
+            return "has reserved a place for it".to_owned();
         }
         if !room.is_within_quotas(pod) {
             return format!("the quotas of namespace {} leave too little", pod.namespace);
@@ -132,14 +153,14 @@ impl<'a> Explainer<'a> {
             (Some(Placement::Node(_)), true) => "has a node with room".to_owned(),
             (Some(Placement::Grow(pool)), true) => format!("{full}; it {}", grows(pool)),
             (Some(Placement::Node(_)), false) => match outcome {
-                Outcome::Released(_) => "has room; it is the turn of another".to_owned(),
+                Outcome::Released(_) => "has room; another cluster is next".to_owned(),
                 Outcome::BurstDelayed(_) => "has room; it has not waited long enough".to_owned(),
                 _ => "has room, and is not needed".to_owned(),
             },
             (Some(Placement::Grow(pool)), false) => match outcome {
                 Outcome::OverBudget { .. } => format!("{}, over the budget", grows(pool)),
                 Outcome::Released(_) if tier > 0 => {
-                    format!("{full}; it {}; it is the turn of another", grows(pool))
+                    format!("{full}; it {}; another cluster is next", grows(pool))
                 }
                 _ => format!("{full}; it {}", grows(pool)),
             },
@@ -220,6 +241,7 @@ pub fn chosen(outcome: &Outcome) -> Option<&String> {
         | Outcome::AwaitingScaleUp(cluster)
         | Outcome::Released(cluster) => Some(cluster),
         Outcome::BurstDelayed(_)
+        | Outcome::ReleaseFailed { .. }
         | Outcome::QueuedForBurst(_)
         | Outcome::ClusterUnreachable(_)
         | Outcome::OverBudget { .. }
@@ -235,6 +257,7 @@ pub fn reason(outcome: &Outcome) -> &'static str {
         Outcome::AwaitingScaleUp(_) => "AwaitingScaleUp",
         Outcome::BurstDelayed(_) => "BurstDelayed",
         Outcome::Released(_) => "Released",
+        Outcome::ReleaseFailed { .. } => "ReleaseFailed",
         Outcome::QueuedForBurst(_) => "QueuedForBurst",
         Outcome::ClusterUnreachable(_) => "ClusterUnreachable",
         Outcome::OverBudget { .. } => "OverBudget",
@@ -245,13 +268,18 @@ pub fn reason(outcome: &Outcome) -> &'static str {
 /// An outcome in words.
 pub fn described(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::PlaceReserved(cluster) => format!("goes to {cluster}, which keeps a place for it"),
+        Outcome::PlaceReserved(cluster) => {
+            format!("goes to {cluster}, which has reserved a place for it")
+        }
         Outcome::FitsFirstTier(cluster) => format!("stays: {cluster} has room for it"),
         Outcome::AwaitingScaleUp(cluster) => format!("stays: {cluster} can add a node for it"),
         Outcome::BurstDelayed(until) => format!("waits until {until:.0} before it may leave"),
         Outcome::Released(cluster) => format!("may go to {cluster}: nothing before it has room"),
+        Outcome::ReleaseFailed { why, again_at } => {
+            format!("waits: it could not be released, and is tried again at {again_at:.0}: {why}")
+        }
         Outcome::QueuedForBurst(tier) => {
-            format!("waits to be let go to {tier}, after those before it")
+            format!("waits until those before it are released to {tier}")
         }
         Outcome::ClusterUnreachable(cluster) => format!("waits: {cluster} cannot be seen"),
         Outcome::OverBudget {

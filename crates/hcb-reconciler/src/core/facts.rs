@@ -10,7 +10,7 @@ use hcb_api::gate::Gate;
 use hcb_api::requirements::PodRequirements;
 
 use super::memory::Memory;
-use super::observation::{ClusterPod, ClusterState, NodeState, Observation};
+use super::observation::{ClusterPod, ClusterState, JobDeadline, NodeState, Observation};
 use super::pacing::Pacing;
 use hcb_api::status::Handover;
 use jiff::Timestamp;
@@ -35,6 +35,8 @@ pub enum Watched {
     Reservations,
     /// Resource quotas.
     Quotas,
+    /// Jobs of the source cluster.
+    Jobs,
 }
 
 /// Something that was seen or done. Clusters go by their index in the configuration.
@@ -53,6 +55,15 @@ pub enum Fact {
     Node(usize, String, NodeState),
     /// The gate of a cluster.
     Gate(usize, Gate),
+    /// The node that carries the gate of a cluster is gone, and the gate with it.
+    GateGone(usize),
+    /// How long a Job of the source cluster may take, by its uid.
+    JobDeadline(usize, String, JobDeadline),
+    /// A Job that is gone, by its uid.
+    JobGone(usize, String),
+    /// A demand was not released: the API server refused, for this reason; or the demand was not what it had been,
+    /// where there is none.
+    NotReleased(String, Option<String>),
     /// A node that is gone.
     NodeGone(usize, String),
     /// A pod of a cluster, by its uid.
@@ -100,6 +111,9 @@ impl Fact {
             | Self::Listed(cluster, _)
             | Self::Node(cluster, ..)
             | Self::Gate(cluster, _)
+            | Self::GateGone(cluster)
+            | Self::JobDeadline(cluster, ..)
+            | Self::JobGone(cluster, _)
             | Self::NodeGone(cluster, _)
             | Self::Pod(cluster, ..)
             | Self::Demand(cluster, _)
@@ -108,7 +122,7 @@ impl Fact {
             | Self::Quota(cluster, ..)
             | Self::QuotaGone(cluster, _)
             | Self::Released(_, cluster) => Some(*cluster),
-            Self::Nudged(_) | Self::TookOver(_) => None,
+            Self::Nudged(_) | Self::NotReleased(..) | Self::TookOver(_) => None,
         }
     }
 }
@@ -123,7 +137,7 @@ pub struct Observer {
     pacing: Pacing,
     requirements: HashSet<Arc<PodRequirements>>,
     requests: HashSet<Arc<Amounts>>,
-    listings: Vec<[Listing; 4]>,
+    listings: Vec<[Listing; 5]>,
     alive: Vec<Option<Timestamp>>,
 }
 
@@ -185,7 +199,19 @@ impl Observer {
                 state.put_node(&name, node);
             }
             Fact::Gate(cluster, gate) => {
-                self.observation.clusters[cluster].gate = gate;
+                let state = &mut self.observation.clusters[cluster];
+                (state.gate, state.has_gate) = (gate, true);
+            }
+            Fact::GateGone(cluster) => {
+                let state = &mut self.observation.clusters[cluster];
+                (state.gate, state.has_gate) = (Gate::Open, false);
+            }
+            Fact::JobDeadline(cluster, uid, deadline) => {
+                self.note(cluster, Watched::Jobs, || uid.clone());
+                self.observation.jobs.insert(uid, deadline);
+            }
+            Fact::JobGone(_, uid) => {
+                self.observation.jobs.remove(&uid);
             }
             Fact::NodeGone(cluster, name) => {
                 self.observation.clusters[cluster].lose_node(&name, now);
@@ -209,6 +235,7 @@ impl Observer {
                         demand.released.entry(cluster.clone()).or_insert(*since);
                     }
                 }
+                self.use_node(cluster, &demand);
                 self.observation.demands.insert(demand.uid.clone(), *demand);
             }
             Fact::PodGone(cluster, uid) => {
@@ -238,7 +265,7 @@ impl Observer {
                     pod.released.insert(self.names[cluster].clone(), now);
                 }
             }
-            Fact::Nudged(_) | Fact::TookOver(_) => {}
+            Fact::Nudged(_) | Fact::NotReleased(..) | Fact::TookOver(_) => {}
         }
     }
 
@@ -253,8 +280,28 @@ impl Observer {
             let is_recent =
                 |alive: Timestamp| alive.duration_until(now).unsigned_abs() < UNSEEN_AFTER;
             let is_seen = self.is_whole(index) && self.alive[index].is_some_and(is_recent);
-            self.observation.clusters[index].is_seen = is_seen;
+            let state = &mut self.observation.clusters[index];
+            state.is_seen = is_seen;
+            state.learn_sizes();
         }
+    }
+
+    /// What is bound to a node of the source itself takes up room there.
+    fn use_node(&mut self, cluster: usize, demand: &Demand) {
+        let state = &mut self.observation.clusters[cluster];
+        if demand.node.is_none() || demand.ended {
+            state.remove_pod(&demand.uid);
+            return;
+        }
+        let requests = Arc::new(demand.requirements.requests.clone());
+        let pod = ClusterPod {
+            key: (demand.namespace.clone(), demand.name.clone()),
+            node: demand.node.clone(),
+            requests: shared(&mut self.requests, requests),
+            parent: None,
+            is_daemon: false,
+        };
+        state.put_pod(&demand.uid, pod);
     }
 
     fn is_whole(&self, cluster: usize) -> bool {
@@ -285,6 +332,7 @@ impl Observer {
             }
             Watched::Reservations => state.retain_reservations(|key| seen.contains(&joined(key))),
             Watched::Quotas => state.quotas.retain(|key, _| seen.contains(&joined(key))),
+            Watched::Jobs => self.observation.jobs.retain(|uid, _| seen.contains(uid)),
         }
     }
 }
@@ -314,6 +362,8 @@ pub struct State {
     /// What is remembered.
     pub memory: Memory,
     pacing: Pacing,
+    /// The time of what was taken in or decided last.
+    last: Timestamp,
 }
 
 impl State {
@@ -323,21 +373,24 @@ impl State {
             observer: Observer::new(config, pacing),
             pacing,
             memory: Memory::default(),
+            last: Timestamp::UNIX_EPOCH,
         }
     }
 
     /// Goes by another configuration. What was seen is seen anew: it may be of other clusters.
     pub fn configure(&mut self, before: &ReconcilerConfig, config: &ReconcilerConfig) {
-        let handover = self.memory.handover(before);
-        self.memory.resume(&handover, config);
+        self.memory.configure(before, config, self.last);
         self.observer = Observer::new(config, self.pacing);
     }
 
     /// Takes in what was seen or done.
     pub fn take(&mut self, fact: Fact, config: &ReconcilerConfig, now: Timestamp) {
+        self.last = self.last.max(now);
         match &fact {
             Fact::Nudged(uid) => self.memory.note_nudged(uid.clone(), now),
-            Fact::TookOver(handover) => self.memory.resume(handover, config),
+            Fact::Released(uid, _) => self.memory.note_released(uid),
+            Fact::NotReleased(uid, why) => self.memory.note_not_released(uid, why.clone(), now),
+            Fact::TookOver(handover) => self.memory.resume(handover, config, now),
             _ => {}
         }
         self.observer.take(fact, now);
@@ -345,11 +398,14 @@ impl State {
 
     /// Decides, and remembers it.
     pub fn decide(&mut self, config: &ReconcilerConfig, now: Timestamp) -> Decision {
+        self.last = self.last.max(now);
         self.observer.look(now);
         let observation = &self.observer.observation;
         self.memory.observe(observation, config, now);
-        let decision = decide(observation, config, &self.pacing, &self.memory, now);
-        self.memory.remember(&decision);
+        let mut decision = decide(observation, config, &self.pacing, &self.memory, now);
+        self.memory.remember(&decision, now);
+        // For the memory alone.
+        decision.unplaced.clear();
         decision
     }
 }

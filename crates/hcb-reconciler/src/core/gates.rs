@@ -38,7 +38,8 @@ pub fn changes(
             (true, _) => Gate::Drained,
             (false, Gate::Drained) if !is_first => Gate::Closed,
             (false, Gate::Drained) => Gate::Open,
-            // Those of later tiers are closed by GitOps, from the start.
+            // Those of later tiers are closed by GitOps, from the start. A virtual node that was made anew has none.
+            (false, Gate::Open) if !is_first && state.has_gate => Gate::Closed,
             (false, gate) if !is_first || !state.is_seen => gate,
             (false, Gate::Closed) if !pacing.is_crowd(crowd[cluster], true) => Gate::Open,
             (false, Gate::Open) if pacing.is_crowd(crowd[cluster], false) => Gate::Closed,

@@ -1,14 +1,52 @@
 //! What is remembered between decisions, and what of it outlives a leader or a configuration.
 
-use super::capacity::burst_cost;
 use super::decision::Decision;
 use super::demand::Demand;
 use super::observation::Observation;
 use super::spending;
 use hcb_api::config::ReconcilerConfig;
+use hcb_api::spending::Spending;
 use hcb_api::status::{Handover, Ledger, TierState};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// For so long a demand that could not be released is not tried again, after the first time.
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(10);
+/// For so long at most.
+const TRY_AGAIN_WITHIN: Duration = Duration::from_secs(600);
+/// So often a demand may have changed in between until that counts as a refusal: it changes all the time.
+const CHANGES: u32 = 3;
+
+/// A demand whose release failed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FailedRelease {
+    /// How often, one time after another.
+    pub tries: u32,
+    /// When it failed last.
+    pub last: Timestamp,
+    /// Why, for people.
+    pub why: String,
+    /// Whether an API server refused it.
+    pub is_refused: bool,
+}
+
+impl FailedRelease {
+    /// When it may be tried again. Until then it takes up no room and nobody's turn.
+    pub fn again_at(&self) -> Timestamp {
+        let tries = if self.is_refused {
+            self.tries
+        } else {
+            self.tries.saturating_sub(CHANGES)
+        };
+        let Some(doublings) = tries.checked_sub(1) else {
+            return self.last;
+        };
+        let pause = TRY_AGAIN_AFTER.saturating_mul(1 << doublings.min(10));
+        let pause = pause.min(TRY_AGAIN_WITHIN);
+        self.last.saturating_add(pause).unwrap_or(Timestamp::MAX)
+    }
+}
 
 /// What is remembered between decisions.
 #[derive(Debug, Clone, Default)]
@@ -25,8 +63,13 @@ pub struct Memory {
     pub tried_since: BTreeMap<(String, usize), Timestamp>,
     /// When the engine's scheduler was last free for another demand.
     pub scheduler_free: Option<Timestamp>,
-    /// What was spent this month, in the currency of the budget.
-    pub ledger: Ledger,
+    /// What was spent, in the currency of the budget.
+    pub spending: Spending,
+    /// Demands whose release failed.
+    pub failed_releases: BTreeMap<String, FailedRelease>,
+    /// Since when a cluster of the first tier has had room for a demand that its scheduler did not place there, by uid
+    /// and cluster, without a break.
+    pub unplaced_since: BTreeMap<(String, usize), Timestamp>,
     /// By how much each cluster is behind its share, in pods times the weights of its tier.
     pub credits: Vec<f64>,
     /// The tiers, as they were left.
@@ -66,7 +109,8 @@ impl Memory {
             self.last_active = Some(now);
         }
         self.scheduler_free.get_or_insert(now);
-        spending::count(&mut self.ledger, burst_cost(observation, config), now);
+        self.failed_releases.retain(|uid, _| is_waiting(uid));
+        spending::count(&mut self.spending, observation, config, now);
     }
 
     /// The engine was nudged to look at a demand.
@@ -76,17 +120,64 @@ impl Memory {
     }
 
     /// Takes in what was decided.
-    pub fn remember(&mut self, decision: &Decision) {
+    pub fn remember(&mut self, decision: &Decision, now: Timestamp) {
+        self.unplaced_since
+            .retain(|unplaced, _| decision.unplaced.contains(unplaced));
+        for unplaced in &decision.unplaced {
+            self.unplaced_since.entry(unplaced.clone()).or_insert(now);
+        }
         self.credits.clone_from(&decision.credits);
         self.tiers.clone_from(&decision.tiers);
         self.scheduler_free = decision.scheduler_free.or(self.scheduler_free);
     }
 
+    /// A demand was released.
+    pub fn note_released(&mut self, uid: &str) {
+        self.failed_releases.remove(uid);
+    }
+
+    /// A demand was not released, for this reason; or because it was not what it had been.
+    pub fn note_not_released(&mut self, uid: &str, why: Option<String>, now: Timestamp) {
+        let failed = self.failed_releases.entry(uid.to_owned()).or_default();
+        failed.tries += 1;
+        failed.last = now;
+        failed.is_refused |= why.is_some();
+        failed.why = why.unwrap_or_else(|| "it changes faster than it can be released".to_owned());
+    }
+
+    /// Goes by another configuration. What was spent, and what is owed, is kept; a cluster that is gone costs nothing
+    /// from now on.
+    pub fn configure(
+        &mut self,
+        before: &ReconcilerConfig,
+        config: &ReconcilerConfig,
+        now: Timestamp,
+    ) {
+        let mut handover = self.handover(before, now);
+        handover.spending = Some(std::mem::take(&mut self.spending));
+        self.resume(&handover, config, now);
+        spending::close(&mut self.spending, config, now);
+        // Clusters go by their index.
+        let moved = |index: usize| config.index(&before.clusters.get(index)?.name);
+        for since in [&mut self.tried_since, &mut self.unplaced_since] {
+            *since = std::mem::take(since)
+                .into_iter()
+                .filter_map(|((uid, index), at)| Some(((uid, moved(index)?), at)))
+                .collect();
+        }
+    }
+
     /// What the next leader, or the next configuration, goes on from.
-    pub fn handover(&self, config: &ReconcilerConfig) -> Handover {
+    pub fn handover(&self, config: &ReconcilerConfig, now: Timestamp) -> Handover {
         let clusters = config.clusters.iter().map(|cluster| cluster.name.clone());
         Handover {
-            ledger: self.ledger.clone(),
+            // With what clusters cost that cannot be seen: 0.1.0 counts from here.
+            ledger: Ledger {
+                month: spending::month_of(now),
+                spent: spending::spent(&self.spending, now).as_number(),
+                until: Some(now),
+            },
+            spending: None,
             credits: clusters.zip(self.credits.iter().copied()).collect(),
             tiers: config
                 .tiers
@@ -98,10 +189,19 @@ impl Memory {
     }
 
     /// Goes on from what was left. A cluster or a tier that was not there before begins anew.
-    pub fn resume(&mut self, handover: &Handover, config: &ReconcilerConfig) {
+    pub fn resume(&mut self, handover: &Handover, config: &ReconcilerConfig, now: Timestamp) {
         let credit = |name: &String| handover.credits.get(name).copied().unwrap_or_default();
         let tier = |name: &String| handover.tiers.get(name).copied().unwrap_or_default();
-        self.ledger = handover.ledger.clone();
+        self.spending = handover.spending.clone().unwrap_or_default();
+        if handover.spending.is_none() {
+            let clusters = spending::burst_clusters(config);
+            let clusters = clusters.map(|(_, cluster)| (cluster.name.as_str(), None));
+            self.spending.take_over(&handover.ledger, clusters);
+        }
+        // A clock that was ahead must not stop the counting.
+        for cluster in self.spending.clusters.values_mut() {
+            cluster.until = cluster.until.min(now);
+        }
         self.credits = config
             .clusters
             .iter()

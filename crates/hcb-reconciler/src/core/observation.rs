@@ -5,9 +5,12 @@
 use super::demand::Demand;
 use super::pacing::Pacing;
 use hcb_api::amounts::{Amounts, add, take};
+use hcb_api::config::Pool;
 use hcb_api::gate::Gate;
+use hcb_api::labels::POOL;
+use hcb_api::node_pool::whole;
 use hcb_api::requirements::{PodRequirements, Taint};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -23,6 +26,28 @@ pub struct Observation {
     pub clusters: Vec<ClusterState>,
     /// What waits or runs in the source cluster, by uid.
     pub demands: BTreeMap<String, Demand>,
+    /// How long Jobs of the source cluster may take, by uid.
+    pub jobs: BTreeMap<String, JobDeadline>,
+}
+
+/// How long a Job may take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobDeadline {
+    /// When it began, where it has.
+    pub started: Option<Timestamp>,
+    /// After how many seconds Kubernetes ends it; never where there is none.
+    pub seconds: Option<i64>,
+}
+
+impl JobDeadline {
+    /// When Kubernetes ends the Job at the latest, if it begins now where it has not begun yet.
+    pub fn end(&self, now: Timestamp) -> Timestamp {
+        let begin = self.started.unwrap_or(now);
+        self.seconds.map_or(Timestamp::MAX, |seconds| {
+            let time = SignedDuration::from_secs(seconds.max(0));
+            begin.saturating_add(time).unwrap_or(Timestamp::MAX)
+        })
+    }
 }
 
 impl Observation {
@@ -32,6 +57,12 @@ impl Observation {
         clusters
             .filter(|(_, state)| state.has_place(uid))
             .map(|(index, _)| index)
+    }
+
+    /// When a demand ends at the latest. One whose Job is not known, or has no deadline, may run for ever.
+    pub fn end(&self, demand: &Demand, now: Timestamp) -> Timestamp {
+        let job = demand.job.as_ref().and_then(|job| self.jobs.get(&job.uid));
+        job.map_or(Timestamp::MAX, |job| job.end(now))
     }
 
     /// Whether the engine has tried to place a demand, which makes candidates of it.
@@ -47,6 +78,8 @@ pub struct ClusterState {
     pub is_seen: bool,
     /// Its gate.
     pub gate: Gate,
+    /// Whether the node was seen that carries the gate.
+    pub has_gate: bool,
     /// Its nodes by name, without virtual ones.
     pub nodes: BTreeMap<String, NodeState>,
     /// What is left of each quota, by namespace and name.
@@ -54,6 +87,12 @@ pub struct ClusterState {
     pods: HashMap<String, ClusterPod>,
     /// What pods on a node asked for, whether or not the node itself was seen yet.
     used: HashMap<String, Amounts>,
+    /// What pods of DaemonSets on a node asked for.
+    daemons: HashMap<String, Amounts>,
+    /// What nodes of a pool were last seen to offer to other pods, by the pool's name.
+    sizes: BTreeMap<String, Amounts>,
+    /// Whether nodes or pods of DaemonSets changed since the sizes were learned.
+    is_size_stale: bool,
     /// Pods without a node, by uid.
     unbound: BTreeSet<String>,
     /// The candidates of a demand here, by its uid.
@@ -77,6 +116,10 @@ impl ClusterState {
             add(used, &pod.requests);
             if let Some(node) = self.nodes.get_mut(node) {
                 node.use_up(used);
+            }
+            if pod.is_daemon {
+                add(self.daemons.entry(node.clone()).or_default(), &pod.requests);
+                self.is_size_stale = true;
             }
         } else {
             self.unbound.insert(uid.to_owned());
@@ -109,9 +152,16 @@ impl ClusterState {
             if let Some(node) = self.nodes.get_mut(name) {
                 node.use_up(used);
             }
+            if pod.is_daemon
+                && let Some(daemons) = self.daemons.get_mut(name)
+            {
+                take(daemons, &pod.requests);
+                self.is_size_stale = true;
+            }
             used.retain(|_, amount| *amount != 0);
             if used.is_empty() {
                 self.used.remove(name);
+                self.daemons.remove(name);
             }
         }
         if let Some(parent) = &pod.parent
@@ -128,6 +178,49 @@ impl ClusterState {
     pub fn put_node(&mut self, name: &str, mut node: NodeState) {
         node.use_up(self.used.get(name).unwrap_or(&Amounts::new()));
         self.nodes.insert(name.to_owned(), node);
+        self.is_size_stale = true;
+    }
+
+    /// Learns what a node of each pool offers, from those that are there. What was learned of a pool stays when its
+    /// last node goes.
+    pub fn learn_sizes(&mut self) {
+        if !std::mem::take(&mut self.is_size_stale) {
+            return;
+        }
+        let mut sizes: BTreeMap<&str, Amounts> = BTreeMap::new();
+        for (name, node) in self.nodes.iter().filter(|(_, node)| node.takes_pods) {
+            let Some(pool) = node.labels.get(POOL) else {
+                continue;
+            };
+            let mut offered = node.allocatable.clone();
+            if let Some(daemons) = self.daemons.get(name) {
+                take(&mut offered, daemons);
+            }
+            let size = sizes.entry(pool).or_default();
+            for (resource, amount) in offered {
+                let known = size.entry(resource).or_insert(amount);
+                *known = (*known).max(amount);
+            }
+        }
+        for (pool, size) in sizes {
+            self.sizes.insert(pool.to_owned(), size);
+        }
+    }
+
+    /// What a new node of a pool will offer: what the spec says, or less where nodes of the pool were seen to offer
+    /// less. A node with less than half of a resource is a smaller machine, of which nothing follows for others.
+    pub fn size(&self, pool: &Pool) -> Amounts {
+        let mut size = whole(pool);
+        if let Some(seen) = self.sizes.get(&pool.name) {
+            for (resource, amount) in &mut size {
+                let seen = seen.get(resource).copied().unwrap_or_default();
+                let is_of_that_size = resource == "pods" || seen.saturating_mul(2) >= *amount;
+                if seen > 0 && is_of_that_size {
+                    *amount = (*amount).min(seen);
+                }
+            }
+        }
+        size
     }
 
     /// A node was not there before, or was not ready: pods that wait for it will have places in a moment.
@@ -233,6 +326,11 @@ impl ClusterState {
             .any(|pod| pod.node.is_some() || self.reservations.contains_key(&pod.key))
     }
 
+    /// The nodes that candidates of a demand were bound to.
+    pub fn candidate_nodes(&self, uid: &str) -> impl Iterator<Item = &str> {
+        self.children_of(uid).filter_map(|pod| pod.node.as_deref())
+    }
+
     /// Whether a candidate of this demand is here, with a place or without.
     pub fn has_candidate(&self, uid: &str) -> bool {
         self.children.contains_key(uid)
@@ -283,6 +381,9 @@ pub struct ClusterPod {
     pub requests: Arc<Amounts>,
     /// The uid of the demand that it is a candidate of.
     pub parent: Option<String>,
+    /// Whether it is of a DaemonSet, and so on every new node too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_daemon: bool,
 }
 
 /// What is seen of a node.

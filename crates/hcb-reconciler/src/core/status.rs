@@ -1,6 +1,6 @@
 //! The status: what the reconciler sees and decided last, as one document.
 
-use super::capacity::burst_cost;
+use super::capacity::{CountedAs, counted_as};
 use super::decision::Decision;
 use super::demand::Demand;
 use super::explain::{Explainer, human, reason};
@@ -9,12 +9,16 @@ use super::observation::{ClusterState, Observation};
 use super::spending;
 use hcb_api::amounts::{Amounts, add};
 use hcb_api::config::ReconcilerConfig;
+use hcb_api::money::Money;
 use hcb_api::status::{ClusterStatus, Cost, Status, TierStatus, WaitingPod};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
 /// The most pods that are listed one by one: the object must stay small.
 const LISTED: usize = 100;
+
+/// The most nodes of no known pool that are listed by name, of each cluster.
+const UNKNOWN_LISTED: usize = 5;
 
 /// The status after a decision.
 pub fn status(
@@ -25,7 +29,7 @@ pub fn status(
     leader: &str,
     now: Timestamp,
 ) -> Status {
-    let hour = burst_cost(observation, config);
+    let hour = Money::of_number(decision.hourly_cost);
     let budget = config.budget.as_ref();
     let mut waiting = BTreeMap::new();
     for verdict in &decision.verdicts {
@@ -33,7 +37,7 @@ pub fn status(
             .entry(reason(&verdict.outcome).to_owned())
             .or_default() += 1;
     }
-    let mut explainer = Explainer::new(observation, config);
+    let mut explainer = Explainer::new(observation, config).of(decision);
     let known = |uid: &str| observation.demands.get(uid);
     let mut longest: Vec<(&Demand, _)> = decision
         .verdicts
@@ -71,13 +75,13 @@ pub fn status(
         longest,
         cost: Cost {
             currency: budget.map(|budget| budget.currency.clone()),
-            hour,
-            month: memory.ledger.spent,
-            forecast: spending::forecast(&memory.ledger, hour, now),
+            hour: hour.as_number(),
+            month: spending::spent(&memory.spending, now).as_number(),
+            forecast: spending::forecast(&memory.spending, hour, now).as_number(),
             hour_limit: budget.and_then(|budget| budget.per_hour),
             month_limit: budget.and_then(|budget| budget.per_month),
         },
-        handover: memory.handover(config),
+        handover: memory.handover(config, now),
     }
 }
 
@@ -121,6 +125,7 @@ fn clusters(
             seen: state.is_seen,
             drain: cluster.drain,
             nodes: state.nodes.len(),
+            unknown_nodes: unknown_nodes(config, cluster, state),
             allocatable: written(|(all, _)| *all),
             free: written(|(_, free)| *free),
             used: if all > 0 {
@@ -138,10 +143,27 @@ fn clusters(
                 .unwrap_or_default(),
             spec_weight: cluster.weight,
             weight: decision.weights.get(index).copied().unwrap_or_default(),
-            hourly_cost: super::capacity::hourly_cost(cluster, state),
+            hourly_cost: super::capacity::hourly_cost(cluster, state).as_number(),
         }
     };
     clusters.map(of).collect()
+}
+
+/// Nodes of a later tier that are of no known pool and cost money, by name, the first few.
+fn unknown_nodes(
+    config: &ReconcilerConfig,
+    cluster: &hcb_api::config::Cluster,
+    state: &ClusterState,
+) -> Vec<String> {
+    if config.tier(cluster) == 0 {
+        return Vec::new();
+    }
+    let nodes = state.nodes.iter();
+    let nodes = nodes.filter(|(_, node)| counted_as(cluster, node) == CountedAs::Other);
+    nodes
+        .take(UNKNOWN_LISTED)
+        .map(|(name, _)| name.clone())
+        .collect()
 }
 
 /// What pods can use of all nodes that take pods, and what is left of it, by resource. Only what jobs

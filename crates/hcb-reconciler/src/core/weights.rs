@@ -56,7 +56,7 @@ fn spare(cluster: &Cluster, state: &ClusterState) -> f64 {
     let cpus = |amounts: &hcb_api::amounts::Amounts| {
         amounts.get("cpu").copied().unwrap_or_default() as f64
     };
-    let there = node_counts(cluster, state);
+    let there = node_counts(cluster, state).pools;
     let pools = cluster.pools.iter().zip(there);
     let most: f64 = pools
         .map(|(pool, there)| f64::from(pool.max.max(there)) * pool.amount("cpu") as f64)

@@ -14,7 +14,7 @@ mod pods;
 
 use super::Engine;
 use super::change::Change;
-use super::kubernetes::Quotas;
+use super::kubernetes::{Jobs, Quotas};
 use super::watch::Watch;
 use crate::core::demand::Demand;
 use crate::core::pacing::Pacing;
@@ -42,12 +42,14 @@ impl Engine for Admiralty {
 
     fn watches(&self, config: &ReconcilerConfig, cluster: usize) -> Vec<Watch> {
         let context = || ClusterContext::new(config, cluster);
-        vec![
+        let jobs = (cluster == config.source()).then(|| Watch::new::<Jobs>(cluster, cluster));
+        let watches = [
             Watch::new::<Nodes>(cluster, context()),
             Watch::new::<Pods>(cluster, context()).of_fields(UNFINISHED),
             Watch::new::<Chaperons>(cluster, cluster),
             Watch::new::<Quotas>(cluster, cluster),
-        ]
+        ];
+        watches.into_iter().chain(jobs).collect()
     }
 
     fn admit(

@@ -1,8 +1,8 @@
-//! What every engine reads alike: nodes and resource quotas.
+//! What every engine reads alike: nodes, resource quotas and the deadlines of Jobs.
 
 use super::object::{Object, WatchedKind};
 use crate::core::facts::{Fact, Watched};
-use crate::core::observation::NodeState;
+use crate::core::observation::{JobDeadline, NodeState};
 use hcb_api::amounts::Amounts;
 use hcb_api::pod_spec::amounts;
 use hcb_api::requirements::Taint;
@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::{
     NodeCondition, ResourceQuotaSpec, ResourceQuotaStatus, Taint as NodeTaint,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as KubernetesQuantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -102,5 +103,52 @@ impl WatchedKind for Quotas {
 
     fn gone(context: &mut Self::Context, quota: &Object<Self>) -> Fact {
         Fact::QuotaGone(*context, quota.key())
+    }
+}
+
+/// Jobs of the source cluster: until when they may run. The context is the index of the cluster.
+#[derive(Clone, Debug)]
+pub enum Jobs {}
+
+/// What is read of the spec of a Job.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobSpec {
+    active_deadline_seconds: Option<i64>,
+}
+
+/// What is read of the status of a Job.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobStatus {
+    start_time: Option<Time>,
+    completion_time: Option<Time>,
+}
+
+impl WatchedKind for Jobs {
+    const WATCHED: Watched = Watched::Jobs;
+    const GROUP: &'static str = "batch";
+    const VERSION: &'static str = "v1";
+    const NAME: &'static str = "Job";
+    const PLURAL: &'static str = "jobs";
+    type Spec = JobSpec;
+    type Status = JobStatus;
+    type Context = usize;
+
+    fn observed(context: &mut Self::Context, job: &Object<Self>) -> Option<Fact> {
+        // Most Jobs of a cluster are over.
+        if job.status.completion_time.is_some() {
+            return Some(Self::gone(context, job));
+        }
+        let uid = job.metadata.uid.clone().unwrap_or_default();
+        let deadline = JobDeadline {
+            started: job.status.start_time.as_ref().map(|time| time.0),
+            seconds: job.spec.active_deadline_seconds,
+        };
+        Some(Fact::JobDeadline(*context, uid, deadline))
+    }
+
+    fn gone(context: &mut Self::Context, job: &Object<Self>) -> Fact {
+        Fact::JobGone(*context, job.metadata.uid.clone().unwrap_or_default())
     }
 }

@@ -1,12 +1,15 @@
 //! What the reconciler does to the clusters: changes that an engine made, each of one object, and the status.
 
 use super::metrics::Metrics;
+use crate::control::{Failure, Purpose};
 use crate::engine::change::{Change, Edit, ObjectRef, Patch};
 use hcb_api::names::{FIELD_MANAGER, RECONCILER};
-use hcb_api::status::{CONFIG_MAP, KEY, Status};
+use hcb_api::spending::{self, Spending};
+use hcb_api::status::{self, Handover, LONGEST, Status as ReconcilerStatus};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Client;
 use kube::api::{Api, DynamicObject, Patch as KubePatch, PatchParams};
+use kube::core::Status;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -14,31 +17,47 @@ use tokio::time::timeout;
 /// The most that one request may take.
 pub(super) const REQUEST: Duration = Duration::from_secs(10);
 
-/// Does something with an object; what it came to, or none and why it is not done is said. That the object
-/// is gone or changed is no trouble: whoever looks next sees it as it is.
+/// Does what an action is for, and says why it is not done where it is not. That the object is gone or changed is no
+/// trouble: whoever looks next sees it as it is.
 pub(super) async fn attempt<T>(
+    metrics: &Metrics,
+    purpose: &Purpose,
+    work: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<(), Failure> {
+    let name = purpose.object();
+    tried(metrics, purpose.word(), name, work).await.map(drop)
+}
+
+/// As [`attempt`], for what is no action of a decision.
+pub(super) async fn tried<T>(
     metrics: &Metrics,
     what: &'static str,
     object: &str,
     work: impl Future<Output = Result<T, kube::Error>>,
-) -> Option<T> {
+) -> Result<T, Failure> {
     let problem = match timeout(REQUEST, work).await {
-        Ok(Ok(done)) => return Some(done),
-        Ok(Err(kube::Error::Api(status))) if matches!(status.code, 404 | 409 | 422) => {
-            tracing::debug!(
-                object,
-                what,
-                problem = status.message,
-                "not done: it changed"
-            );
-            return None;
+        Ok(Ok(done)) => return Ok(done),
+        Ok(Err(kube::Error::Api(status))) if is_of_change(&status) => {
+            let problem = status.message;
+            tracing::debug!(object, what, problem, "not done: it changed");
+            return Err(Failure::Changed);
         }
         Ok(Err(error)) => error.to_string(),
         Err(_) => "no answer in time".to_owned(),
     };
     metrics.failed(what);
     tracing::warn!(object, what, problem, "not done");
-    None
+    Err(Failure::Refused(problem))
+}
+
+/// Whether an API server says that an object is gone, or is not what it was. A patch whose test fails is as invalid for
+/// it as one that makes an object invalid; of the latter it says which fields are.
+fn is_of_change(status: &Status) -> bool {
+    let names_fields = status
+        .details
+        .as_ref()
+        .is_some_and(|details| !details.causes.is_empty());
+    matches!(status.code, 404 | 409) || (status.code == 422 && !names_fields)
 }
 
 /// Makes a change, and says whether there was anything to do.
@@ -88,31 +107,88 @@ async fn patch(
     }
 }
 
-/// Writes the status.
+/// Writes the status, as far as there is room for it.
 pub(super) async fn write_status(
     maps: &Api<ConfigMap>,
-    status: &Status,
+    status: &ReconcilerStatus,
 ) -> Result<(), kube::Error> {
-    let text = serde_json::to_string(status).map_err(kube::Error::SerdeError)?;
+    let text = status.to_bounded_json(LONGEST);
+    let text = text.map_err(kube::Error::SerdeError)?;
+    write(maps, status::CONFIG_MAP, status::KEY, text).await
+}
+
+/// Writes what was spent.
+pub(super) async fn write_spending(
+    maps: &Api<ConfigMap>,
+    spending: &Spending,
+) -> Result<(), kube::Error> {
+    let text = serde_json::to_string(spending).map_err(kube::Error::SerdeError)?;
+    write(maps, spending::CONFIG_MAP, spending::KEY, text).await
+}
+
+async fn write(
+    maps: &Api<ConfigMap>,
+    name: &str,
+    key: &str,
+    text: String,
+) -> Result<(), kube::Error> {
     let map = json!({
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": CONFIG_MAP, "labels": {"app.kubernetes.io/name": RECONCILER}},
-        "data": {KEY: text},
+        "metadata": {"name": name, "labels": {"app.kubernetes.io/name": RECONCILER}},
+        "data": {key: text},
     });
-    maps.patch(
-        CONFIG_MAP,
-        &PatchParams::apply(FIELD_MANAGER).force(),
-        &KubePatch::Apply(map),
-    )
-    .await
-    .map(drop)
+    let parameters = PatchParams::apply(FIELD_MANAGER).force();
+    let patch = KubePatch::Apply(map);
+    maps.patch(name, &parameters, &patch).await.map(drop)
 }
 
-/// Reads the status that was written last.
-pub(super) async fn read_status(maps: &Api<ConfigMap>) -> Result<Option<Status>, kube::Error> {
-    let Some(map) = maps.get_opt(CONFIG_MAP).await? else {
-        return Ok(None);
-    };
-    Status::of_map(&map).map_err(kube::Error::SerdeError)
+/// Why it is not known what the leader before left. Until it is, nothing is decided: a budget that is used up must not
+/// count as whole.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum HandoverError {
+    /// The API server does not answer, or refuses.
+    #[error("{0}")]
+    Request(#[from] kube::Error),
+    /// An object is there and is not understood.
+    #[error(
+        "the ConfigMap {name} is not understood: {source}; put back what was in it, or delete its data to count from nothing"
+    )]
+    NotUnderstood {
+        /// The object.
+        name: &'static str,
+        /// Why.
+        source: serde_json::Error,
+    },
+}
+
+/// Reads what the leader before left. There is nothing where there was none.
+pub(super) async fn read_handover(
+    maps: &Api<ConfigMap>,
+) -> Result<Option<Handover>, HandoverError> {
+    let not_understood = |name| move |source| HandoverError::NotUnderstood { name, source };
+    let map = maps.get_opt(spending::CONFIG_MAP).await?;
+    let spending = map.map(|map| Spending::of_map(&map)).transpose();
+    let spending = spending.map_err(not_understood(spending::CONFIG_MAP))?;
+    let spending = spending.flatten();
+    let map = maps.get_opt(status::CONFIG_MAP).await?;
+    let status = map.map(|map| ReconcilerStatus::of_map(&map)).transpose();
+    match (status.map(Option::flatten), spending) {
+        (Ok(Some(status)), spending) => Ok(Some(status.handover(spending))),
+        (Ok(None), None) => Ok(None),
+        (Ok(None), Some(spending)) => Ok(Some(of_spending(spending))),
+        // What the status holds beside the spending is only what is fair.
+        (Err(error), Some(spending)) => {
+            tracing::warn!(%error, "the status of before is not understood; shares and tiers begin anew");
+            Ok(Some(of_spending(spending)))
+        }
+        (Err(source), None) => Err(not_understood(status::CONFIG_MAP)(source)),
+    }
+}
+
+fn of_spending(spending: Spending) -> Handover {
+    Handover {
+        spending: Some(spending),
+        ..Handover::default()
+    }
 }

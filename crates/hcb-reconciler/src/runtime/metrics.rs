@@ -1,6 +1,5 @@
 //! What Prometheus reads. Names and units follow its conventions.
 
-use crate::core::capacity::burst_cost;
 use crate::core::decision::Decision;
 use crate::core::explain::reason;
 use crate::core::memory::Memory;
@@ -8,6 +7,7 @@ use crate::core::observation::Observation;
 use crate::core::spending;
 use crate::core::status::totals;
 use hcb_api::config::{Cluster, ReconcilerConfig};
+use hcb_api::money::Money;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -316,11 +316,12 @@ impl Metrics {
         let oldest = waiting.map(|pod| pod.created).min().unwrap_or(now);
         self.longest_wait
             .set(oldest.duration_until(now).as_secs_f64().max(0.0));
-        let hourly = burst_cost(observation, config);
-        self.cost.set(hourly);
-        self.spent.set(memory.ledger.spent);
+        self.cost.set(decision.hourly_cost);
+        let hourly = Money::of_number(decision.hourly_cost);
+        self.spent
+            .set(spending::spent(&memory.spending, now).as_number());
         self.forecast
-            .set(spending::forecast(&memory.ledger, hourly, now));
+            .set(spending::forecast(&memory.spending, hourly, now).as_number());
         let budget = config.budget.as_ref();
         let periods = budget.map(|budget| [("hour", budget.per_hour), ("month", budget.per_month)]);
         let periods = periods.into_iter().flatten();

@@ -1,6 +1,6 @@
 //! The loop: it sees, decides and acts, many times a second if need be.
 
-use super::act::{self, REQUEST, attempt};
+use super::act::{self, REQUEST};
 use super::clock::Clock;
 use super::config_file::Reload;
 use super::connect::{self, ConnectError};
@@ -9,16 +9,17 @@ use super::lease;
 use super::serve::{Shared, serve};
 use super::unstick::Unsticker;
 use super::watch::follow;
+use crate::control::{Action, Control, Purpose};
 use crate::core::decision::{Candidate, Decision, Outcome};
 use crate::core::explain::{Explainer, chosen, described, reason};
-use crate::core::facts::{Fact, State};
-use crate::core::gates::GateChange;
+use crate::core::facts::Fact;
 use crate::core::record::{Line, Recorder};
 use crate::core::status::status;
 use crate::engine::Engine;
 use futures::{FutureExt, StreamExt, stream};
 use hcb_api::config::ReconcilerConfig;
 use hcb_api::names::SYSTEM_NAMESPACE;
+use hcb_api::spending::Spending;
 use hcb_api::status::Status;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -149,9 +150,7 @@ pub async fn run(
             .spawn(lease::take_part(leases, options.identity.clone(), leads, stopped).map(|()| ()));
     }
     let reconciler = Reconciler {
-        state: State::new(&config, engine.pacing()),
-        engine,
-        config: Arc::new(config),
+        control: Control::new(config, engine),
         events: EventWriter::start(
             source.clone(),
             options.identity.clone(),
@@ -177,9 +176,7 @@ pub async fn run(
 }
 
 struct Reconciler {
-    config: Arc<ReconcilerConfig>,
-    engine: Arc<dyn Engine>,
-    state: State,
+    control: Control,
     source: Client,
     /// Whether what is decided is done here, and then which candidates were recalled.
     recalled: watch::Sender<Option<BTreeSet<Candidate>>>,
@@ -225,7 +222,7 @@ impl Reconciler {
                 }
             }
             let holds = *leading.borrow_and_update();
-            let leads = holds && (self.leads || self.go_on_from_status().await);
+            let leads = holds && (self.leads || self.go_on_from_handover().await);
             self.leads = leads;
             let may_act = leads && !self.options.dry_run;
             self.shared.metrics.leads(may_act);
@@ -238,13 +235,12 @@ impl Reconciler {
                 self.watch_clock();
                 if let Some(config) = self.reload(&mut reload) {
                     watches.shutdown().await;
-                    self.state.configure(&self.config, &config);
-                    self.config = Arc::new(config);
+                    self.control.configure(config);
                     (facts, watches) = self.watch();
                     self.record_config();
                 }
             }
-            let is_ready = self.state.observer.is_ready();
+            let is_ready = self.control.state.observer.is_ready();
             self.shared.looped(is_ready);
             pause = AT_LEAST_EVERY;
             if !is_ready || !leads {
@@ -252,7 +248,7 @@ impl Reconciler {
             }
             let began = std::time::Instant::now();
             let now = self.clock.now();
-            let decision = self.state.decide(&self.config, now);
+            let decision = self.control.decide(now);
             self.shared.metrics.took(began.elapsed());
             let until = decision.look_again.map(|time| now.duration_until(time));
             let until = until.and_then(|until| Duration::try_from(until).ok());
@@ -288,17 +284,17 @@ impl Reconciler {
     fn watch(&self) -> (Receiver<Fact>, JoinSet<()>) {
         let (sender, facts) = channel(1024);
         let mut watches = JoinSet::new();
-        for index in 0..self.config.clusters.len() {
+        for index in 0..self.control.config.clusters.len() {
             watches.spawn(follow(
-                Arc::clone(&self.config),
-                Arc::clone(&self.engine),
+                Arc::clone(&self.control.config),
+                Arc::clone(&self.control.engine),
                 index,
                 sender.clone(),
             ));
         }
         let unsticker = Unsticker {
-            engine: Arc::clone(&self.engine),
-            config: Arc::clone(&self.config),
+            engine: Arc::clone(&self.control.engine),
+            config: Arc::clone(&self.control.config),
             source: self.source.clone(),
             shared: Arc::clone(&self.shared),
             recalled: self.recalled.subscribe(),
@@ -311,11 +307,11 @@ impl Reconciler {
     fn take(&mut self, fact: Fact) {
         let now = self.clock.now();
         self.record(|| Line::Fact(now, fact.clone()));
-        self.state.take(fact, &self.config, now);
+        self.control.take(fact, now);
     }
 
     fn record_config(&mut self) {
-        let config = Arc::clone(&self.config);
+        let config = Arc::clone(&self.control.config);
         self.record(|| Line::Config(Box::new(ReconcilerConfig::clone(&config))));
     }
 
@@ -335,23 +331,24 @@ impl Reconciler {
 
     /// Goes on from what the leader before left; says whether that is known. Without it a budget that is
     /// used up would count as whole, so nothing is decided until then.
-    async fn go_on_from_status(&mut self) -> bool {
-        match timeout(REQUEST, act::read_status(&self.maps())).await {
-            Ok(Ok(Some(status))) => self.take(Fact::TookOver(Box::new(status.handover))),
-            Ok(Ok(None)) => {}
-            Ok(Err(kube::Error::SerdeError(error))) => {
-                tracing::warn!(%error, "the status of before is not understood; a new one begins");
+    async fn go_on_from_handover(&mut self) -> bool {
+        match timeout(REQUEST, act::read_handover(&self.maps())).await {
+            Ok(Ok(handover)) => {
+                let handover = handover.map(Box::new).map(Fact::TookOver);
+                handover.into_iter().for_each(|fact| self.take(fact));
+                true
             }
             Ok(Err(error)) => {
-                tracing::warn!(%error, "the status of before cannot be read");
-                return false;
+                self.shared.metrics.failed("handover");
+                tracing::error!(%error, "nothing is decided: what was spent before is not known");
+                false
             }
             Err(_) => {
-                tracing::warn!("the status of before did not come in time");
-                return false;
+                self.shared.metrics.failed("handover");
+                tracing::warn!("nothing is decided: what was spent before did not come in time");
+                false
             }
         }
-        true
     }
 
     fn watch_clock(&self) {
@@ -386,10 +383,13 @@ impl Reconciler {
 
     /// Says what is new of each pod that waits.
     fn tell(&mut self, decision: &Decision, now: Timestamp) {
-        let mut explainer = Explainer::new(&self.state.observer.observation, &self.config);
+        let observation = &self.control.state.observer.observation;
+        let mut explainer = Explainer::new(observation, &self.control.config).of(decision);
+        let releases = decision.releases.iter().map(|release| &release.uid);
+        let releases: BTreeSet<_> = releases.collect();
         let mut said = BTreeMap::new();
         for verdict in &decision.verdicts {
-            let Some(pod) = self.state.observer.observation.demands.get(&verdict.uid) else {
+            let Some(pod) = observation.demands.get(&verdict.uid) else {
                 continue;
             };
             let essence = (reason(&verdict.outcome), chosen(&verdict.outcome).cloned());
@@ -402,8 +402,10 @@ impl Reconciler {
                     why = described(&verdict.outcome),
                     "decided"
                 );
-                // That a place is reserved is a matter of moments.
-                if !self.options.dry_run && !matches!(verdict.outcome, Outcome::PlaceReserved(_)) {
+                // That a place is reserved is a matter of moments, and a release is told once it is done.
+                let is_told = !matches!(verdict.outcome, Outcome::PlaceReserved(_))
+                    && !releases.contains(&verdict.uid);
+                if !self.options.dry_run && is_told {
                     self.events
                         .write(pod, explainer.explain(pod, &verdict.outcome, now));
                 }
@@ -414,71 +416,51 @@ impl Reconciler {
     }
 
     async fn act(&mut self, decision: &Decision, now: Timestamp) {
+        let actions = self.control.actions(decision, now);
+        let (metrics, source) = (&self.shared.metrics, &self.source);
+        let work = actions
+            .into_iter()
+            .map(|Action { change, purpose }| async move {
+                let done = act::attempt(metrics, &purpose, act::make(source, &change)).await;
+                (purpose, done)
+            });
+        let done: Vec<_> = stream::iter(work).buffer_unordered(AT_ONCE).collect().await;
+        for (purpose, done) in done {
+            match done {
+                Ok(()) => {
+                    self.note_done(&purpose);
+                    self.take(purpose.done());
+                }
+                Err(failure) => {
+                    if let Some(fact) = purpose.failed(&failure) {
+                        self.take(fact);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells of what was done where people look.
+    fn note_done(&self, purpose: &Purpose) {
         let metrics = &self.shared.metrics;
-        let source = &self.source;
-        let pods = &self.state.observer.observation.demands;
-        let mut explainer = Explainer::new(&self.state.observer.observation, &self.config);
-        let mut actions = Vec::new();
-        for release in &decision.releases {
-            let (Some(pod), Some(index)) =
-                (pods.get(&release.uid), self.config.index(&release.cluster))
-            else {
-                continue;
-            };
-            let why = explainer.explain(pod, &Outcome::Released(release.cluster.clone()), now);
-            let clusters = [&self.config.clusters[index]];
-            let change = self.engine.admit(pod, &clusters, Some(&why), now);
-            let work = async move { act::make(source, &change).await };
-            let fact = move |_| {
-                metrics.released(&release.cluster);
-                Fact::Released(release.uid.clone(), index)
-            };
-            actions.push(
-                attempt(metrics, "release", &pod.name, work)
-                    .map(move |done| done.map(fact))
-                    .boxed(),
-            );
-        }
-        for &GateChange { cluster, gate } in &decision.gates {
-            let of = &self.config.clusters[cluster];
-            let Some(change) = self.engine.set_gate(of, gate) else {
-                continue;
-            };
-            let work = async move { act::make(source, &change).await };
-            let fact = move |_| {
-                tracing::info!(cluster = of.name, ?gate, "the gate");
-                Fact::Gate(cluster, gate)
-            };
-            actions.push(
-                attempt(metrics, "gate", &of.name, work)
-                    .map(move |done| done.map(fact))
-                    .boxed(),
-            );
-        }
-        for nudge in &decision.nudges {
-            let Some(pod) = pods.get(&nudge.uid) else {
-                continue;
-            };
-            let Some(change) = self.engine.nudge(pod, now) else {
-                continue;
-            };
-            let work = async move { act::make(source, &change).await };
-            let fact = move |_| {
-                metrics.nudged();
-                Fact::Nudged(nudge.uid.clone())
-            };
-            actions.push(
-                attempt(metrics, "wake", &pod.name, work)
-                    .map(move |done| done.map(fact))
-                    .boxed(),
-            );
-        }
-        let done: Vec<_> = stream::iter(actions)
-            .buffer_unordered(AT_ONCE)
-            .collect()
-            .await;
-        for fact in done.into_iter().flatten() {
-            self.take(fact);
+        match purpose {
+            Purpose::Release {
+                uid, cluster, why, ..
+            } => {
+                metrics.released(&self.control.config.clusters[*cluster].name);
+                let demands = &self.control.state.observer.observation.demands;
+                if let Some(demand) = demands.get(uid) {
+                    self.events.write(demand, (**why).clone());
+                }
+            }
+            Purpose::Gate {
+                name: cluster,
+                gate,
+                ..
+            } => {
+                tracing::info!(cluster, ?gate, "the gate");
+            }
+            Purpose::Nudge { .. } => metrics.nudged(),
         }
     }
 
@@ -488,13 +470,16 @@ impl Reconciler {
             return;
         }
         self.shown = Some(Instant::now());
-        let (observation, memory) = (&self.state.observer.observation, &self.state.memory);
+        let (observation, memory) = (
+            &self.control.state.observer.observation,
+            &self.control.state.memory,
+        );
         self.shared
             .metrics
-            .decided(observation, &self.config, memory, decision, now);
+            .decided(observation, &self.control.config, memory, decision, now);
         let status = status(
             observation,
-            &self.config,
+            &self.control.config,
             memory,
             decision,
             &self.options.identity,
@@ -508,7 +493,17 @@ impl Reconciler {
                 != (&status.clusters, &status.tiers, &status.waiting)
         });
         if (is_due || is_new) && !self.options.dry_run {
-            match timeout(REQUEST, act::write_status(&self.maps(), &status)).await {
+            let spending = Spending {
+                at: Some(now),
+                ..self.control.state.memory.spending.clone()
+            };
+            let maps = self.maps();
+            // What was spent comes first: an older one must not stand beside a newer status.
+            let work = async {
+                act::write_spending(&maps, &spending).await?;
+                act::write_status(&maps, &status).await
+            };
+            match timeout(REQUEST, work).await {
                 Ok(Ok(())) => {}
                 failed => {
                     self.shared.metrics.failed("status");

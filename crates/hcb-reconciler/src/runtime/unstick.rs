@@ -5,7 +5,7 @@
 //! looks refused then is tried again two seconds later, so this is done as the fact is seen, beside all else. The
 //! last decision says for which candidates not: an earlier tier has room for those.
 
-use super::act::{self, attempt};
+use super::act;
 use super::connect;
 use super::serve::Shared;
 use crate::core::decision::Candidate;
@@ -145,6 +145,6 @@ async fn unstick(
         }
         Ok(())
     };
-    let done = attempt(&shared.metrics, "forget-failure", &key.1, work).await;
-    (candidate, done.is_some())
+    let done = act::tried(&shared.metrics, "forget-failure", &key.1, work).await;
+    (candidate, done.is_ok())
 }

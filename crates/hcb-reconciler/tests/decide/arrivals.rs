@@ -170,7 +170,7 @@ fn a_scheduler_that_never_pauses_does_not_stop_releases() {
         seen.demands.insert(new.uid.clone(), new);
         memory.observe(&seen, &plain(), at(second));
         let decision = decide(&seen, &plain(), &memory, at(second));
-        memory.remember(&decision);
+        memory.remember(&decision, START);
         released.extend(decision.releases.iter().map(|_| second));
     }
     assert_eq!(released, [longest, 2 * longest]);

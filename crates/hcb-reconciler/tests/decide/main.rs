@@ -2,8 +2,9 @@
 
 use hcb_api::amounts::take;
 use hcb_api::config::ReconcilerConfig;
+use hcb_api::money::Money;
 use hcb_api::requirements::PodRequirements;
-use hcb_api::status::{Ledger, TierState};
+use hcb_api::status::TierState;
 use hcb_reconciler::core::decision::{Decision, Outcome, Period, Release, Verdict};
 use hcb_reconciler::core::demand::{Demand, DemandKind};
 use hcb_reconciler::core::explain::Explainer;
@@ -23,6 +24,8 @@ use std::sync::Arc;
 
 mod arrivals;
 mod gates;
+mod liveness;
+mod money;
 mod recall;
 mod reminders;
 
@@ -102,6 +105,7 @@ fn add_node(state: &mut ClusterState, name: &str, used: i128) {
         node: Some(name.into()),
         requests: Arc::new(cpus(used)),
         parent: None,
+        is_daemon: false,
     };
     state.put_pod(name, pod);
 }
@@ -122,6 +126,8 @@ fn pod(name: &str, cpu: i128) -> Demand {
         }),
         released: BTreeMap::new(),
         placed: None,
+        node: None,
+        is_gated: false,
         ended: false,
     }
 }
@@ -142,6 +148,7 @@ fn observation(used: [i128; 2], pods: Vec<Demand>) -> Observation {
     Observation {
         clusters,
         demands: pods,
+        ..Observation::default()
     }
 }
 
@@ -165,6 +172,7 @@ fn candidate(state: &mut ClusterState, parent: &str, cpu: i128) {
         node: None,
         requests: Arc::new(cpus(cpu)),
         parent: Some(parent.into()),
+        is_daemon: false,
     };
     state.put_pod(&format!("{parent}-candidate"), pod);
 }
@@ -202,7 +210,7 @@ fn settle(seen: &mut Observation, config: &ReconcilerConfig) -> (Vec<Release>, D
     let mut releases = Vec::new();
     loop {
         let decision = decide(seen, config, &memory, START);
-        memory.remember(&decision);
+        memory.remember(&decision, START);
         if decision.releases.is_empty() {
             return (releases, decision);
         }
@@ -221,6 +229,7 @@ fn settle(seen: &mut Observation, config: &ReconcilerConfig) -> (Vec<Release>, D
                 node: None,
                 requests: Arc::new(pod.requirements.requests.clone()),
                 parent: Some(pod.uid.clone()),
+                is_daemon: false,
             };
             let uid = format!("{}-{}", pod.uid, release.cluster);
             let state = &mut seen.clusters[index.expect("a cluster")];
@@ -535,7 +544,7 @@ fn an_open_tier_takes_pods_at_once_and_closes_when_none_waited_for_a_while() {
     );
     let decision = decide(&seen, &config, &memory, at(30));
     assert!(decision.tiers[1].is_open);
-    memory.remember(&decision);
+    memory.remember(&decision, START);
     let then = observation([4, 4], vec![late.clone()]);
     assert!(matches!(
         outcomes_after(&then, &config, &memory, at(31))[..],
@@ -546,55 +555,16 @@ fn an_open_tier_takes_pods_at_once_and_closes_when_none_waited_for_a_while() {
     let decision = decide(&nobody, &config, &memory, at(89));
     assert!(decision.tiers[1].is_open);
     assert_eq!(decision.look_again, Some(at(90)));
-    memory.remember(&decision);
+    memory.remember(&decision, START);
     let decision = decide(&nobody, &config, &memory, at(90));
     assert!(!decision.tiers[1].is_open);
-    memory.remember(&decision);
+    memory.remember(&decision, START);
     late.created = at(91);
     let then = observation([4, 4], vec![late]);
     assert_eq!(
         outcomes_after(&then, &config, &memory, at(91)),
         [Outcome::BurstDelayed(at(121))]
     );
-}
-
-#[test]
-fn the_monthly_budget_holds_jobs_back() {
-    let config =
-        config("burst: {after: 0s}\nbudget: {currency: EUR, perHour: null, perMonth: 10}\n");
-    let seen = observation([4, 4], vec![pod("a", 4)]);
-    let mut memory = Memory::default();
-    memory.ledger.spent = 9.0;
-    assert_eq!(
-        outcomes_after(&seen, &config, &memory, START),
-        [Outcome::Released("public".into())]
-    );
-    memory.ledger.spent = 9.5;
-    assert!(matches!(
-        outcomes_after(&seen, &config, &memory, START)[..],
-        [Outcome::OverBudget {
-            period: Period::Month,
-            ..
-        }]
-    ));
-}
-
-#[test]
-fn spending_is_counted_by_the_hour_and_starts_at_zero_each_month() {
-    let time = |text: &str| text.parse::<Timestamp>().expect("a time");
-    let mut ledger = Ledger::default();
-    spending::count(&mut ledger, 2.0, time("2026-11-30T22:00:00Z"));
-    spending::count(&mut ledger, 2.0, time("2026-11-30T23:30:00Z"));
-    assert!((ledger.spent - 3.0).abs() < 1e-9);
-    assert!((spending::forecast(&ledger, 2.0, time("2026-11-30T23:30:00Z")) - 4.0).abs() < 1e-9);
-    // The part of the new month counts, even where nobody looked at its beginning.
-    spending::count(&mut ledger, 2.0, time("2026-12-01T00:15:00Z"));
-    assert_eq!(ledger.month, "2026-12");
-    assert!((ledger.spent - 0.5).abs() < 1e-9);
-    // A clock that goes back takes nothing back, and counts nothing twice.
-    spending::count(&mut ledger, 2.0, time("2026-12-01T00:05:00Z"));
-    spending::count(&mut ledger, 2.0, time("2026-12-01T00:15:00Z"));
-    assert!((ledger.spent - 0.5).abs() < 1e-9);
 }
 
 #[test]
@@ -653,7 +623,7 @@ fn shares_converge_to_the_weights_over_time() {
             .iter()
             .position(|cluster| cluster.name == decision.releases[0].cluster);
         counts[cluster.expect("a cluster")] += 1;
-        memory.remember(&decision);
+        memory.remember(&decision, START);
     }
     assert_eq!(counts, [0, 75, 25, 0]);
 }
@@ -662,7 +632,10 @@ fn shares_converge_to_the_weights_over_time() {
 fn a_new_leader_goes_on_from_the_handover_of_the_one_before() {
     let config = config("burst: {after: 30s}\n");
     let mut before = State::new(&config, PACING);
-    before.memory.ledger.spent = 7.0;
+    before
+        .memory
+        .spending
+        .add(&spending::month_of(at(10)), Money::of_number(7.0));
     before.memory.credits = vec![0.0, -1.0, 1.0, 0.0];
     before.memory.tiers = vec![TierState::default(); 3];
     before.memory.tiers[1] = TierState {
@@ -671,9 +644,9 @@ fn a_new_leader_goes_on_from_the_handover_of_the_one_before() {
         wanted: Some(at(9)),
     };
     let mut next = State::new(&config, PACING);
-    let handover = before.memory.handover(&config);
+    let handover = before.memory.handover(&config, at(10));
     next.take(Fact::TookOver(Box::new(handover.clone())), &config, at(10));
-    assert_eq!(next.memory.handover(&config), handover);
+    assert_eq!(next.memory.handover(&config, at(10)), handover);
 
     // So does a new configuration, whatever the order of its clusters; one that is new begins anew.
     let mut other = config.clone();
@@ -772,28 +745,12 @@ proptest! {
                 prop_assert!(opened.is_none_or(|before| now - before >= 60), "{opened:?} and {now}");
                 opened = Some(now);
             }
-            memory.remember(&decision);
+            memory.remember(&decision, START);
         }
     }
 }
 
 proptest! {
-    #[test]
-    fn the_monthly_budget_is_never_exceeded(
-        sizes in prop::collection::vec(1i128..=4, 0..30),
-        spent in 0u32..12,
-        most in 0u32..12,
-    ) {
-        let config = config(&format!("burst: {{after: 0s}}\nbudget: {{currency: EUR, perHour: null, perMonth: {most}}}\n"));
-        let pods = sizes.iter().enumerate().map(|(index, size)| pod(&format!("p{index:02}"), *size));
-        let seen = observation([4, 4], pods.collect());
-        let mut memory = Memory::default();
-        memory.ledger.spent = f64::from(spent);
-        let decision = decide(&seen, &config, &memory, START);
-        let cost = f64::from(spent) + decision.hourly_cost;
-        prop_assert!(decision.releases.is_empty() || cost <= f64::from(most), "{cost} of {most}");
-    }
-
     #[test]
     fn no_pod_leaves_a_cluster_that_has_room_for_it(
         used in prop::array::uniform2(0i128..=4),

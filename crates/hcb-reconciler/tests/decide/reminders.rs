@@ -27,7 +27,7 @@ impl Rounds {
     fn decide(&mut self, seconds: i64) -> Decision {
         self.memory.observe(&self.seen, &plain(), at(seconds));
         let decision = decide(&self.seen, &plain(), &self.memory, at(seconds));
-        self.memory.remember(&decision);
+        self.memory.remember(&decision, START);
         decision
     }
 

@@ -1,8 +1,25 @@
 //! What is known of Istio: its versions, where it comes from, and what its proxies ask for.
 
+use super::rules::MeshRules;
 use crate::findings::Findings;
 use crate::place::At;
 use hcb_source::diag::codes;
+
+/// The namespace of the control plane and the gateways.
+pub const NAMESPACE: &str = "istio-system";
+
+/// What the checks must know of Istio.
+pub(super) const RULES: MeshRules = MeshRules {
+    name: "Istio",
+    namespaces: &[NAMESPACE],
+    major: 1,
+    versions: &VERSIONS,
+    example: "1.30.4",
+    skew: SKEW,
+    native_sidecars: NATIVE_SIDECARS,
+    sidecar_requests: &PROXY_REQUESTS,
+    check_registries,
+};
 
 /// Istio's minor versions with the Kubernetes minor versions that they support. Source: the table
 /// of supported releases on istio.io and those of its distributors, November 2026.
@@ -12,10 +29,10 @@ const VERSIONS: [(u16, std::ops::RangeInclusive<u16>); 3] =
 /// The minor versions of Istio that two clusters of one mesh may be apart. Istio supports proxies one
 /// minor version behind their control plane, and control planes as far apart while a mesh is upgraded
 /// cluster by cluster.
-pub(crate) const SKEW: u16 = 1;
+const SKEW: u16 = 1;
 
 /// The oldest Kubernetes minor version whose kubelet runs native sidecars by default.
-pub(crate) const NATIVE_SIDECARS: u16 = 29;
+const NATIVE_SIDECARS: u16 = 29;
 
 /// What the mesh's proxy requests in a pod, beside the pod's own containers: the defaults of Istio's chart
 /// (`global.proxy.resources.requests`).
@@ -23,40 +40,41 @@ pub const PROXY_REQUESTS: [(&str, &str); 2] = [("cpu", "100m"), ("memory", "128M
 /// The most that it may use (`global.proxy.resources.limits`).
 pub const PROXY_LIMITS: [(&str, &str); 2] = [("cpu", "2"), ("memory", "1Gi")];
 
-/// A version of Istio that hcb can configure: its minor version, and those of Kubernetes that it supports.
-pub(crate) fn supported(
-    findings: &mut Findings<'_>,
-    version: &str,
-    at: &At,
-) -> Option<(u16, std::ops::RangeInclusive<u16>)> {
-    let parts: Vec<_> = version.split('.').map(str::parse::<u16>).collect();
-    let [Ok(major), Ok(minor), Ok(_)] = parts.as_slice() else {
+/// Checks where images and charts come from.
+fn check_registries(findings: &mut Findings<'_>, at: &At, hub: &str, charts: &str) {
+    if !["oci://", "https://"].iter().any(|scheme| {
+        let rest = charts.strip_prefix(scheme);
+        rest.is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_graphic()))
+    }) {
         let diagnostic = findings
             .error(
-                codes::BAD_FORMAT,
-                at,
-                format!("`{version}` is not a full version of Istio"),
-                "not a version of a chart",
+                codes::BAD_URL,
+                &at.key("charts"),
+                format!("`{charts}` is not the URL of a registry of charts"),
+                "begins with neither `oci://` nor `https://`",
             )
-            .help("write major, minor and patch, such as `1.30.4`: what runs must not change by itself");
-        findings.push(diagnostic);
-        return None;
-    };
-    let found = VERSIONS
-        .iter()
-        .find(|(known, _)| (1, known) == (*major, minor));
-    if found.is_none() {
-        let diagnostic = findings
-            .error(
-                codes::VERSION_MISMATCH,
-                at,
-                format!("this hcb does not know Istio {version}"),
-                "not among the versions it can configure",
-            )
-            .help("it knows 1.29, 1.30 and 1.31");
+            .help("leave the field out to take Istio's own charts");
         findings.push(diagnostic);
     }
-    found.cloned()
+    let retired = [
+        "gcr.io/istio-release",
+        "registry.istio.io",
+        "storage.googleapis.com",
+    ];
+    for (key, value) in [("hub", hub), ("charts", charts)] {
+        if retired.iter().any(|host| value.contains(host)) {
+            let diagnostic = findings
+                .error(
+                    codes::VERSION_MISMATCH,
+                    &at.key(key),
+                    format!("`{value}` is switched off in December 2026"),
+                    "a retired registry",
+                )
+                .note("https://github.com/istio/istio/issues/61467")
+                .help("leave the field out: images come from `docker.io/istio`, charts from `ghcr.io/istio/release/charts`");
+            findings.push(diagnostic);
+        }
+    }
 }
 
 pub(super) fn default_version() -> String {

@@ -1,9 +1,11 @@
 //! AKS agent pools: their settings, and the checks of them.
 
-use super::is_word;
-use super::{Management, ManagementDefault, ProviderSettings};
+use super::checks::is_word;
+use super::interface::{Management, ManagementDefault, ProviderSettings, Refusal};
 use crate::findings::Findings;
 use crate::place::At;
+use hcb_api::node_pool::{Addition, PoolsWith};
+use hcb_kubernetes::TaintEffect;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +41,28 @@ impl ProviderSettings for Aks {
             default: ManagementDefault::Itself,
         })
     }
+
+    fn makes_machines() -> bool {
+        true
+    }
+
+    fn refusal(pool: &str) -> Option<Refusal> {
+        (!is_pool_name(pool)).then(|| Refusal {
+            message: format!("AKS refuses the name `{pool}` for an agent pool"),
+            label: "too long, or not letters and digits only",
+            help: "use at most 12 lower-case letters and digits, and begin with a letter",
+        })
+    }
+
+    /// Source: Microsoft's "Add a spot node pool to an AKS cluster".
+    fn additions(&self) -> &'static [Addition] {
+        const PRIORITY: (&str, &str) = ("kubernetes.azure.com/scalesetpriority", "spot");
+        &[Addition {
+            to: PoolsWith::Spot,
+            label: Some(PRIORITY),
+            taint: (PRIORITY.0, PRIORITY.1, TaintEffect::NoSchedule),
+        }]
+    }
 }
 
 /// Azure Resource Manager's ids: `/subscriptions/ID/resourceGroups/GROUP/providers/NAMESPACE/TYPE/NAME...`.
@@ -61,7 +85,7 @@ fn arm_id(findings: &mut Findings<'_>, id: &str, at: &At) {
 }
 
 /// Whether AKS takes the name for an agent pool.
-pub(super) fn is_pool_name(name: &str) -> bool {
+fn is_pool_name(name: &str) -> bool {
     name.len() <= 12
         && name.starts_with(|c: char| c.is_ascii_lowercase())
         && name
@@ -71,4 +95,36 @@ pub(super) fn is_pool_name(name: &str) -> bool {
 
 fn default_aks_namespace() -> String {
     "azure".into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hcb_api::node_pool::Described;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn aks_marks_the_nodes_of_spot_pools_and_of_no_others() {
+        let settings = Aks {
+            cluster_arm_id: String::new(),
+            management_cluster: None,
+            namespace: default_aks_namespace(),
+            subnet_arm_id: None,
+        };
+        let labels = BTreeMap::new();
+        let mut pool = Described {
+            additions: settings.additions(),
+            labels: &labels,
+            taints: &[],
+            has_gpus: true,
+            is_spot: true,
+        };
+        let key = "kubernetes.azure.com/scalesetpriority";
+        assert_eq!(pool.labels()[key], "spot");
+        assert_eq!(pool.taints()[0].key, key);
+        assert_eq!(pool.taints()[0].value.as_deref(), Some("spot"));
+        pool.is_spot = false;
+        assert!(pool.labels().is_empty());
+        assert!(pool.taints().is_empty());
+    }
 }

@@ -1,7 +1,7 @@
 //! Cluster API: its settings, and the checks of them.
 
-use super::{Management, ManagementDefault, ProviderSettings};
-use super::{is_version, kind};
+use super::checks::{is_version, kind};
+use super::interface::{Management, ManagementDefault, ProviderSettings};
 use crate::findings::Findings;
 use crate::place::At;
 use hcb_kubernetes::names;

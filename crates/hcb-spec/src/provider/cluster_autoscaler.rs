@@ -1,6 +1,6 @@
 //! The cluster-autoscaler on node groups that exist already: its settings, and the checks of them.
 
-use super::ProviderSettings;
+use super::interface::ProviderSettings;
 use crate::findings::Findings;
 use crate::place::At;
 use schemars::JsonSchema;

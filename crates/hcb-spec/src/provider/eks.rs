@@ -1,6 +1,6 @@
 //! EKS managed node groups: their settings, and the checks of them.
 
-use super::{Management, ManagementDefault, ProviderSettings};
+use super::interface::{Management, ManagementDefault, ProviderSettings};
 use crate::findings::Findings;
 use crate::place::At;
 use schemars::JsonSchema;
@@ -55,6 +55,10 @@ impl ProviderSettings for Eks {
             named: self.management_cluster.as_deref(),
             default: ManagementDefault::Itself,
         })
+    }
+
+    fn makes_machines() -> bool {
+        true
     }
 }
 

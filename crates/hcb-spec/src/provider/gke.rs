@@ -1,8 +1,10 @@
 //! GKE node pools: their settings, and the checks of them.
 
-use super::{Management, ManagementDefault, ProviderSettings};
+use super::interface::{Management, ManagementDefault, ProviderSettings};
 use crate::findings::Findings;
 use crate::place::At;
+use hcb_api::node_pool::{Addition, PoolsWith};
+use hcb_kubernetes::TaintEffect;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -69,8 +71,54 @@ impl ProviderSettings for Gke {
             default: ManagementDefault::Itself,
         })
     }
+
+    fn makes_machines() -> bool {
+        true
+    }
+
+    /// Source: Google's "About GPUs in GKE", on a pool with GPUs beside one without.
+    fn additions(&self) -> &'static [Addition] {
+        &[Addition {
+            to: PoolsWith::Gpus,
+            label: None,
+            taint: ("nvidia.com/gpu", "present", TaintEffect::NoSchedule),
+        }]
+    }
 }
 
 fn default_gke_namespace() -> String {
     "config-connector".into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hcb_api::node_pool::Described;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn gke_taints_the_nodes_of_pools_with_gpus_and_of_no_others() {
+        let settings = Gke {
+            project: String::new(),
+            location: String::new(),
+            cluster_name: None,
+            management_cluster: None,
+            namespace: default_gke_namespace(),
+            node_locations: Vec::new(),
+            service_account: None,
+        };
+        let labels = BTreeMap::new();
+        let mut pool = Described {
+            additions: settings.additions(),
+            labels: &labels,
+            taints: &[],
+            has_gpus: true,
+            is_spot: true,
+        };
+        assert!(pool.labels().is_empty());
+        assert_eq!(pool.taints()[0].key, "nvidia.com/gpu");
+        assert_eq!(pool.taints()[0].value.as_deref(), Some("present"));
+        pool.has_gpus = false;
+        assert!(pool.taints().is_empty());
+    }
 }

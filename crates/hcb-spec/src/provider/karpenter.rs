@@ -1,8 +1,8 @@
 //! Karpenter: its settings, and the checks of them.
 
-use super::ProviderSettings;
+use super::checks::{is_version, kind};
 use super::eks::eks_name;
-use super::{is_version, kind};
+use super::interface::ProviderSettings;
 use crate::findings::Findings;
 use crate::place::At;
 use hcb_kubernetes::names;

@@ -1,6 +1,12 @@
 //! The platform team's document: `kind: HybridCloud`.
 
-use super::{Addons, Cluster, GitOps, Mesh, Metadata, ObjectStore, Policies, Scheduling};
+use super::cluster::Cluster;
+use super::metadata::{ApiVersion, Metadata};
+use super::platform::{Addons, ObjectStore, Scheduling};
+use super::policies::Policies;
+use crate::gitops::GitOps;
+use crate::mesh::Mesh;
+use crate::quantity::QuantityText;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +15,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HybridCloudDocument {
     /// The version of this format.
-    pub api_version: super::ApiVersion,
+    pub api_version: ApiVersion,
     /// What this document is.
     pub kind: HybridCloudKind,
     /// The name of the hybrid cloud.
@@ -121,10 +127,10 @@ pub struct WorkloadNamespace {
 pub struct Quota {
     /// CPUs, such as `64` or `500m`.
     #[serde(default)]
-    pub cpu: Option<super::QuantityText>,
+    pub cpu: Option<QuantityText>,
     /// Memory, such as `256Gi`.
     #[serde(default)]
-    pub memory: Option<super::QuantityText>,
+    pub memory: Option<QuantityText>,
     /// GPUs, of each kind.
     #[serde(default)]
     pub gpus: Option<u32>,

@@ -1,6 +1,7 @@
 //! Clusters, their nodes and prices.
 
-use super::{Autoscaler, QuantityText};
+use crate::provider::Autoscaler;
+use crate::quantity::QuantityText;
 pub use hcb_kubernetes::{Taint, TaintEffect};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,8 @@
 //! Scheduling, object store and add-ons.
 
 use crate::defaults::{default_is_the_empty_section, two, yes};
+use crate::scheduling::SchedulingEngine;
+use crate::scheduling::admiralty::default_version;
 pub use hcb_api::config::WhenReconcilerDown;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,7 +16,7 @@ pub struct Scheduling {
     #[serde(default)]
     pub engine: SchedulingEngine,
     /// The version of Admiralty's chart. Default: the newest that hcb was tested with.
-    #[serde(default = "default_admiralty")]
+    #[serde(default = "default_version")]
     pub version: String,
     /// The cluster that jobs are created in. Default: the first cluster of the first tier.
     #[serde(default)]
@@ -45,8 +47,6 @@ pub struct Scheduling {
     #[serde(default)]
     pub reconciler: Reconciler,
 }
-
-pub use hcb_api::config::SchedulingEngine;
 
 /// When the next tier opens.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
@@ -249,9 +249,6 @@ fn half() -> f64 {
 }
 fn double() -> f64 {
     2.0
-}
-fn default_admiralty() -> String {
-    "0.17.0".into()
 }
 fn default_tiers() -> Vec<String> {
     vec!["private".into(), "public".into()]

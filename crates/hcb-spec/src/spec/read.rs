@@ -1,6 +1,9 @@
 //! Texts to a [`Spec`].
 
-use super::{At, HybridCloudDocument, Incomplete, Spec, WorkloadDocument};
+use super::cloud::HybridCloudDocument;
+use super::documents::{Incomplete, Spec};
+use super::workload::WorkloadDocument;
+use crate::place::At;
 use hcb_source::diag::{Diagnostic, Diagnostics, codes, suggest};
 use hcb_source::document::{DocumentSchema, schema_of, typed};
 use hcb_source::source::{Location, Role, Sources};

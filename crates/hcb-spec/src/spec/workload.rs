@@ -1,6 +1,8 @@
 //! The ML teams' documents: `kind: Workload`.
 
-use super::{Gpu, Metadata, QuantityText};
+use super::cluster::Gpu;
+use super::metadata::{ApiVersion, Metadata};
+use crate::quantity::QuantityText;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -10,7 +12,7 @@ use std::collections::BTreeMap;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WorkloadDocument {
     /// The version of this format.
-    pub api_version: super::ApiVersion,
+    pub api_version: ApiVersion,
     /// What this document is.
     pub kind: WorkloadKind,
     /// The name of the workload, and its namespace.

@@ -91,7 +91,7 @@ mod tests {
     use super::is_safe;
 
     #[tokio::test]
-    async fn a_token_is_sent_only_to_who_can_be_trusted_with_it() {
+    async fn a_token_is_sent_only_to_addresses_that_can_be_trusted() {
         for url in [
             "https://example.com/x",
             "http://127.0.0.1:1/x",

@@ -1,4 +1,4 @@
-//! Credentials of IAM Identity Center, for who has logged in with `aws sso login`.
+//! Credentials of IAM Identity Center, for a user who is logged in with `aws sso login`.
 //! Source: <https://docs.aws.amazon.com/sdkref/latest/guide/feature-sso-credentials.html>.
 
 use super::{Chain, Credentials, CredentialsError, ask, json, sts};
@@ -99,7 +99,7 @@ pub(super) async fn load(chain: &Chain, sso: &Sso<'_>) -> Result<Credentials, Cr
     found.ok_or_else(|| problem("an answer without credentials".to_owned()))
 }
 
-/// The token of who has logged in, renewed where it ends soon and can be renewed.
+/// The token of the user who is logged in, renewed where it ends soon and can be renewed.
 async fn token(chain: &Chain, sso: &Sso<'_>) -> Result<String, CredentialsError> {
     let home = chain.environment.home();
     let path = sso.token_file(home.ok_or_else(|| problem("there is no home folder".to_owned()))?);

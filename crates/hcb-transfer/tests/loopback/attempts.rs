@@ -80,7 +80,7 @@ fn error(status: u16, code: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn what_passes_is_tried_again_and_what_is_refused_is_not() {
+async fn temporary_failures_are_retried_and_refusals_are_not() {
     let empty = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
     let store = answers(vec![
         (503, String::new()),
@@ -104,7 +104,7 @@ async fn what_passes_is_tried_again_and_what_is_refused_is_not() {
 }
 
 #[tokio::test]
-async fn after_five_attempts_it_is_given_up() {
+async fn a_request_fails_after_five_attempts() {
     let store = answers(vec![(500, String::new())]).await;
     let found = list(&store.url);
     let said = found.await.expect_err("a refusal").to_string();
@@ -116,7 +116,7 @@ async fn after_five_attempts_it_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_not_there_is_told_of() {
+async fn a_store_that_cannot_be_reached_is_reported() {
     let client = client("http://127.0.0.1:9").await;
     let said = client
         .has_bucket("data")
@@ -131,7 +131,7 @@ async fn a_store_that_is_not_there_is_told_of() {
 }
 
 #[tokio::test]
-async fn lists_are_read_to_their_end() {
+async fn all_pages_of_a_list_are_read() {
     let store = answers(vec![
         (200, "<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>a+/=</NextContinuationToken><Contents><Key>f/a b&amp;c.txt</Key></Contents><Contents><Key>f/</Key></Contents></ListBucketResult>".to_owned()),
         (200, "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>f/d</Key></Contents></ListBucketResult>".to_owned()),
@@ -169,7 +169,7 @@ async fn keys_that_lead_out_of_the_folder_are_refused() {
 }
 
 #[tokio::test]
-async fn an_upload_whose_completion_fails_in_an_answer_that_says_200_is_no_upload() {
+async fn an_upload_fails_when_its_completion_is_answered_with_status_200_and_an_error() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("x");
     fs::write(&file, vec![7; 17 << 20]).expect("a file");
@@ -256,7 +256,7 @@ async fn downloaded(reply: Reply) -> (Result<(), hcb_transfer::Error>, Vec<u8>) 
 }
 
 #[tokio::test]
-async fn a_store_that_sends_other_bytes_than_were_asked_for_is_not_believed() {
+async fn only_an_answer_of_the_requested_length_completes_a_download() {
     let (result, file) = downloaded((206, "x".repeat(100))).await;
     result.expect("a file");
     assert_eq!(file, [b'x'; 100]);

@@ -47,7 +47,7 @@ async fn given_credentials_win_over_all_others() {
 }
 
 #[tokio::test]
-async fn a_profile_is_found_by_default_by_its_variable_and_by_option() {
+async fn a_profile_is_chosen_by_default_by_variable_or_by_option() {
     let credentials = "[default]\naws_access_key_id = first\naws_secret_access_key = s\n[work]\naws_access_key_id = work\naws_secret_access_key = s\naws_session_token = work-token\n";
     let user = User::new().with_credentials(credentials);
     assert_eq!(user.signs().await, pair("first", ""));
@@ -68,7 +68,7 @@ async fn a_profile_is_found_by_default_by_its_variable_and_by_option() {
 }
 
 #[tokio::test]
-async fn files_of_profiles_may_be_elsewhere() {
+async fn variables_say_where_the_files_of_profiles_are() {
     let user = User::new();
     let config = user.write("elsewhere/config", "[profile work]\nregion = eu-west-3\n");
     let keys = "[work]\naws_access_key_id = work\naws_secret_access_key = s\n";
@@ -116,7 +116,7 @@ async fn roles_are_assumed_one_after_another() {
 }
 
 #[tokio::test]
-async fn a_role_that_may_not_be_assumed_is_told_with_the_words_of_sts() {
+async fn a_role_that_may_not_be_assumed_is_reported_in_the_words_of_sts() {
     let sts = sts().await;
     let user = User::new()
         .with("AWS_ENDPOINT_URL_STS", &sts.url)
@@ -242,7 +242,7 @@ async fn a_web_identity_of_the_environment_or_of_a_profile_assumes_a_role() {
 }
 
 #[tokio::test]
-async fn who_has_logged_in_by_sso_gets_the_credentials_of_the_role() {
+async fn a_user_who_is_logged_in_by_sso_gets_the_credentials_of_the_role() {
     let sso = sso().await;
     let user = User::new()
         .with("AWS_ENDPOINT_URL_SSO", &sso.url)
@@ -270,7 +270,7 @@ async fn who_has_logged_in_by_sso_gets_the_credentials_of_the_role() {
 }
 
 #[tokio::test]
-async fn a_login_by_sso_that_ends_is_renewed_and_kept() {
+async fn an_expiring_login_by_sso_is_renewed_and_saved() {
     let sso = sso().await;
     let user = User::new()
         .with("AWS_ENDPOINT_URL_SSO", &sso.url)
@@ -293,7 +293,7 @@ async fn a_login_by_sso_that_ends_is_renewed_and_kept() {
 }
 
 #[tokio::test]
-async fn a_container_gives_credentials_to_who_shows_its_token() {
+async fn a_container_gives_credentials_for_its_token() {
     let container = container().await;
     let user = User::new();
     let token = user
@@ -444,7 +444,7 @@ async fn the_endpoint_is_that_of_the_caller_the_environment_or_the_profile() {
 }
 
 #[tokio::test]
-async fn credentials_that_end_are_renewed_between_requests() {
+async fn expiring_credentials_are_renewed_between_requests() {
     let given = AtomicUsize::new(0);
     // The second time, and from then on, the container gives none.
     let container = Server::start(move |_| {
@@ -472,7 +472,7 @@ async fn credentials_that_end_are_renewed_between_requests() {
 }
 
 #[tokio::test]
-async fn credentials_that_cannot_be_renewed_serve_until_they_end() {
+async fn credentials_that_cannot_be_renewed_are_used_until_they_expire() {
     let given = AtomicUsize::new(0);
     let container = Server::start(move |_| {
         if given.fetch_add(1, Ordering::SeqCst) > 0 {
@@ -503,7 +503,7 @@ async fn credentials_that_cannot_be_renewed_serve_until_they_end() {
 }
 
 #[tokio::test]
-async fn without_any_credentials_it_is_told_where_they_were_looked_for() {
+async fn missing_credentials_are_reported_with_the_places_that_were_searched() {
     let nobody = Environment::new([("AWS_EC2_METADATA_DISABLED", "true")], None::<&Path>);
     let options = Options {
         environment: nobody,

@@ -19,7 +19,7 @@ const MEBIBYTE: u64 = 1 << 20;
 const OVERHEAD: u64 = MEBIBYTE;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_interrupted_transfer_goes_on_and_loses_nothing() -> Result<()> {
+async fn an_interrupted_transfer_continues_and_loses_nothing() -> Result<()> {
     let _turn = ONE_AT_A_TIME.lock().await;
     if !hcb_testbed::is_available() {
         return Ok(());

@@ -27,7 +27,7 @@ pub(super) fn collect<'a>(
     let of_kind: Vec<&Json> = params
         .iter()
         .filter(|param| {
-            let param = Object::new(param);
+            let param = Object(param);
             param.api_version() == api_version && param.kind() == name
         })
         .collect();
@@ -36,7 +36,7 @@ pub(super) fn collect<'a>(
         // A kind that is not known here shows by its objects.
         None => of_kind
             .iter()
-            .any(|param| Object::new(param).namespace().is_some()),
+            .any(|param| !Object(param).namespace().is_empty()),
     };
     let wanted_namespace = reference
         .namespace
@@ -61,9 +61,9 @@ pub(super) fn collect<'a>(
     };
     let found: Vec<Option<&Json>> = of_kind
         .into_iter()
-        .filter(|param| namespace.is_none() || Object::new(param).namespace() == namespace)
+        .filter(|param| namespace.is_none_or(|name| Object(param).namespace() == name))
         .filter(|param| match (&reference.name, &reference.selector) {
-            (Some(name), _) => Object::new(param).name() == name,
+            (Some(name), _) => Object(param).name() == name,
             (None, Some(selector)) => selects(selector, &labels_of(Some(param))),
             (None, None) => false,
         })

@@ -6,9 +6,9 @@ mod expression;
 use super::environment::{environment, variable_type};
 use super::{Action, AdmissionPolicy, Binding, FailurePolicy, Validation};
 use hcb_cel::{self, Environment, Type};
-use hcb_kubernetes::names;
 use hcb_kubernetes::schema::{self, KubernetesVersion};
-use hcb_source::diag::{Diagnostic, Diagnostics, codes, suggest};
+use hcb_kubernetes::{Object, names};
+use hcb_source::diag::{Diagnostic, Diagnostics, codes, did_you_mean, suggest};
 use hcb_source::yaml::{Node, Step, steps_of_pointer};
 use k8s_openapi::api::admissionregistration::v1::{
     ValidatingAdmissionPolicyBindingSpec, ValidatingAdmissionPolicySpec,
@@ -37,7 +37,7 @@ impl AdmissionPolicy {
         let spec: Option<ValidatingAdmissionPolicySpec> =
             read_spec(node, &document, "ValidatingAdmissionPolicy", &mut found);
         let policy = spec.map(|spec| {
-            let mut reader = Reader {
+            let mut reader = PolicyReader {
                 node,
                 text,
                 found: &mut found,
@@ -76,8 +76,12 @@ fn read_spec<T: DeserializeOwned>(
     kind: &str,
     diagnostics: &mut Diagnostics,
 ) -> Option<T> {
-    for (field, wanted) in [("apiVersion", API_VERSION), ("kind", kind)] {
-        if document.get(field).and_then(Json::as_str) != Some(wanted) {
+    let object = Object(document);
+    for (field, found, wanted) in [
+        ("apiVersion", object.api_version(), API_VERSION),
+        ("kind", object.kind(), kind),
+    ] {
+        if found != wanted {
             let message = format!("`{field}` must be `{wanted}`");
             shape(node, &[field], message, diagnostics);
             return None;
@@ -88,9 +92,9 @@ fn read_spec<T: DeserializeOwned>(
     for violation in &violations {
         let steps = steps_of_pointer(node, &violation.pointer);
         let help = violation
-            .suggestion
+            .unknown
             .as_ref()
-            .map(|near| format!("did you mean `{near}`?"));
+            .and_then(|unknown| did_you_mean(&unknown.name, unknown.known()));
         diagnostics.push(
             Diagnostic::error(codes::POLICY_SHAPE, violation.message.clone())
                 .at(node.locate(&steps), "here")
@@ -129,16 +133,17 @@ fn shape(node: &Node, path: &[&str], message: impl Into<String>, diagnostics: &m
 }
 
 fn name_of(node: &Node, document: &Json, diagnostics: &mut Diagnostics) -> Option<String> {
-    let name = document.pointer("/metadata/name").and_then(Json::as_str);
-    if name.is_none_or(str::is_empty) {
+    let name = Object(document).name();
+    if name.is_empty() {
         shape(
             node,
             &["metadata"],
             "`metadata.name` is missing",
             diagnostics,
         );
+        return None;
     }
-    name.map(str::to_owned)
+    Some(name.to_owned())
 }
 
 fn read_binding(
@@ -208,13 +213,14 @@ fn read_binding(
     })
 }
 
-struct Reader<'a> {
+/// Reads one policy: its document, the text that it is from, and what is wrong with it.
+struct PolicyReader<'a> {
     node: &'a Node,
     text: &'a str,
     found: &'a mut Diagnostics,
 }
 
-impl Reader<'_> {
+impl PolicyReader<'_> {
     fn shape(&mut self, path: &[&str], message: impl Into<String>) {
         shape(self.node, path, message, self.found);
     }

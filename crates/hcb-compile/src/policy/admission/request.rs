@@ -1,5 +1,6 @@
 //! Requests to the API server, as policies see them.
 
+use hcb_kubernetes::Object;
 use serde_json::{Map, Value as Json, json};
 use std::borrow::Cow;
 
@@ -90,12 +91,13 @@ impl<'a> Resource<'a> {
 impl<'a> Request<'a> {
     /// The request that creates `object`, with the name and namespace that it says.
     pub fn create(resource: Resource<'a>, object: &'a Json) -> Self {
-        let of_metadata = |field: &str| object.get("metadata")?.get(field)?.as_str();
+        let view = Object(object);
+        let namespace = view.namespace();
         Self {
             operation: Operation::Create,
             resource,
-            name: of_metadata("name").unwrap_or_default(),
-            namespace: of_metadata("namespace"),
+            name: view.name(),
+            namespace: (!namespace.is_empty()).then_some(namespace),
             object,
             old_object: &Json::Null,
             namespace_object: None,
@@ -231,11 +233,8 @@ impl<'a> Request<'a> {
 
 /// The labels of an object.
 pub(super) fn labels_of(object: Option<&Json>) -> Vec<(String, String)> {
-    let labels = object
-        .and_then(|object| object.get("metadata"))
-        .and_then(|metadata| metadata.get("labels"))
-        .and_then(Json::as_object);
-    labels
+    object
+        .and_then(|object| Object(object).labels())
         .into_iter()
         .flatten()
         .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))

@@ -3,29 +3,31 @@
 //! Source: the CRD `managedclustersagentpools.containerservice.azure.com`. `count` is left out: it
 //! would be set back to what Git says with every reconciliation.
 
-use super::Scaling;
+use super::interface::{Autoscaling, Scaling};
 use hcb_spec::spec::Aks;
 use serde_json::json;
 
-pub(super) fn plan(scaling: &mut Scaling<'_>, settings: &Aks) {
-    let max_nodes = scaling.autoscaler.max_nodes;
-    for pool in scaling.pools() {
-        scaling.unit.add(
-            "autoscaling/aks/agent-pool.yaml",
-            pool.location,
-            json!({
-                "name": format!("{}-{}", scaling.cluster.name, pool.name),
-                "azureName": pool.name,
-                "namespace": settings.namespace,
-                "owner": settings.cluster_arm_id,
-                "subnet": settings.subnet_arm_id,
-                "min": pool.min,
-                "max": pool.max.min(max_nodes),
-                "vmSize": pool.instance_type,
-                "spot": pool.spot,
-                "labels": Scaling::labels(pool),
-                "taints": Scaling::written_taints(pool),
-            }),
-        );
+impl Autoscaling for Aks {
+    fn add_objects(&self, scaling: &mut Scaling<'_>) {
+        let max_nodes = scaling.autoscaler.max_nodes;
+        for pool in scaling.pools() {
+            scaling.unit.add(
+                "autoscaling/aks/agent-pool.yaml",
+                pool.location,
+                json!({
+                    "name": format!("{}-{}", scaling.cluster.name, pool.name),
+                    "azureName": pool.name,
+                    "namespace": self.namespace,
+                    "owner": self.cluster_arm_id,
+                    "subnet": self.subnet_arm_id,
+                    "min": pool.min,
+                    "max": pool.max.min(max_nodes),
+                    "vmSize": pool.instance_type,
+                    "spot": pool.spot,
+                    "labels": Scaling::labels(pool),
+                    "taints": Scaling::written_taints(pool),
+                }),
+            );
+        }
     }
 }

@@ -3,50 +3,52 @@
 //! Sources: the cluster-autoscaler's documentation of its provider `clusterapi` (annotations, scale
 //! from zero), and the API `cluster.x-k8s.io/v1beta2`.
 
-use super::Scaling;
 use super::cluster_autoscaler::chart;
+use super::interface::{Autoscaling, Scaling};
 use hcb_spec::model::NodePool;
 use hcb_spec::spec::{ClusterApi, TemplateReference};
 use serde_json::{Map, Value, json};
 
-pub(super) fn plan(scaling: &mut Scaling<'_>, settings: &ClusterApi) {
-    let cluster_name = settings.cluster_name.clone();
-    let cluster_name = cluster_name.unwrap_or_else(|| scaling.cluster.name.clone());
-    for pool in scaling.pools() {
-        let name = format!("{cluster_name}-{}", pool.name);
-        scaling.unit.add(
-            "autoscaling/cluster-api/machine-deployment.yaml",
-            pool.location,
-            json!({
-                "name": name,
-                "namespace": settings.namespace,
-                "clusterName": cluster_name,
-                "annotations": annotations(pool),
-                "version": settings.version,
-                "labels": Scaling::labels(pool),
-                "bootstrap": reference(&settings.bootstrap, pool),
-                "infrastructure": reference(&settings.infrastructure, pool),
-                "taints": pool.taints,
+impl Autoscaling for ClusterApi {
+    fn add_objects(&self, scaling: &mut Scaling<'_>) {
+        let cluster_name = self.cluster_name.clone();
+        let cluster_name = cluster_name.unwrap_or_else(|| scaling.cluster.name.clone());
+        for pool in scaling.pools() {
+            let name = format!("{cluster_name}-{}", pool.name);
+            scaling.unit.add(
+                "autoscaling/cluster-api/machine-deployment.yaml",
+                pool.location,
+                json!({
+                    "name": name,
+                    "namespace": self.namespace,
+                    "clusterName": cluster_name,
+                    "annotations": annotations(pool),
+                    "version": self.version,
+                    "labels": Scaling::labels(pool),
+                    "bootstrap": reference(&self.bootstrap, pool),
+                    "infrastructure": reference(&self.infrastructure, pool),
+                    "taints": pool.taints,
+                }),
+            );
+        }
+        let mut values = json!({
+            "cloudProvider": "clusterapi",
+            "autoDiscovery": { "clusterName": cluster_name, "namespace": self.namespace },
+            "extraArgs": scaling.cluster_autoscaler_arguments(),
+            "expanderPriorities": scaling.expander_priorities(|pool| {
+                format!("MachineDeployment/{}/{cluster_name}-{}", self.namespace, pool.name)
             }),
-        );
+        });
+        if scaling.own {
+            values["clusterAPIMode"] = "incluster-incluster".into();
+        } else {
+            // Cluster API keeps the kubeconfig of each cluster in this Secret.
+            values["clusterAPIMode"] = "kubeconfig-incluster".into();
+            values["clusterAPIKubeconfigSecret"] = format!("{cluster_name}-kubeconfig").into();
+        }
+        let release = format!("cluster-autoscaler-{}", scaling.cluster.name);
+        chart(scaling, &release, &self.namespace, &values);
     }
-    let mut values = json!({
-        "cloudProvider": "clusterapi",
-        "autoDiscovery": { "clusterName": cluster_name, "namespace": settings.namespace },
-        "extraArgs": scaling.cluster_autoscaler_arguments(),
-        "expanderPriorities": scaling.expander_priorities(|pool| {
-            format!("MachineDeployment/{}/{cluster_name}-{}", settings.namespace, pool.name)
-        }),
-    });
-    if scaling.own {
-        values["clusterAPIMode"] = "incluster-incluster".into();
-    } else {
-        // Cluster API keeps the kubeconfig of each cluster in this Secret.
-        values["clusterAPIMode"] = "kubeconfig-incluster".into();
-        values["clusterAPIKubeconfigSecret"] = format!("{cluster_name}-kubeconfig").into();
-    }
-    let release = format!("cluster-autoscaler-{}", scaling.cluster.name);
-    chart(scaling, &release, &settings.namespace, &values);
 }
 
 /// The limits of the pool, and what a node of it has, since the autoscaler cannot look at a node

@@ -4,32 +4,28 @@
 //! Source: the CRD `nodegroups.eks.services.k8s.aws`. The annotation that leaves the size to the
 //! autoscaler is the controller's own.
 
-use super::Scaling;
 use super::cluster_autoscaler::chart;
+use super::interface::{Autoscaling, Scaling};
 use hcb_spec::spec::Eks;
 use serde_json::json;
 
-pub(super) fn plan(scaling: &mut Scaling<'_>, settings: &Eks) {
-    let cluster_name = settings.cluster_name.clone();
-    let cluster_name = cluster_name.unwrap_or_else(|| scaling.cluster.name.clone());
-    let max_nodes = scaling.autoscaler.max_nodes;
-    let pools = if scaling.holds_objects {
-        scaling.pools()
-    } else {
-        Vec::new()
-    };
-    for pool in pools {
-        scaling.unit.add(
+impl Autoscaling for Eks {
+    fn add_objects(&self, scaling: &mut Scaling<'_>) {
+        let cluster_name = self.cluster_name.clone();
+        let cluster_name = cluster_name.unwrap_or_else(|| scaling.cluster.name.clone());
+        let max_nodes = scaling.autoscaler.max_nodes;
+        for pool in scaling.pools() {
+            scaling.unit.add(
             "autoscaling/eks/nodegroup.yaml",
             pool.location,
             json!({
                 "name": format!("{cluster_name}-{}", pool.name),
                 "pool": pool.name,
-                "namespace": settings.namespace,
-                "region": settings.region,
+                "namespace": self.namespace,
+                "region": self.region,
                 "clusterName": cluster_name,
-                "nodeRole": settings.node_role_arn,
-                "subnets": settings.subnets,
+                "nodeRole": self.node_role_arn,
+                "subnets": self.subnets,
                 "min": pool.min,
                 "max": pool.max.min(max_nodes),
                 "instanceType": pool.instance_type,
@@ -43,12 +39,16 @@ pub(super) fn plan(scaling: &mut Scaling<'_>, settings: &Eks) {
                 },
             }),
         );
+        }
     }
-    // The autoscaler is found by the tags of the groups, and runs in the cluster that it scales.
-    if scaling.own {
+
+    /// The autoscaler is found by the tags of the groups, and runs in the cluster that it scales.
+    fn add_to_scaled_cluster(&self, scaling: &mut Scaling<'_>) {
+        let cluster_name = self.cluster_name.clone();
+        let cluster_name = cluster_name.unwrap_or_else(|| scaling.cluster.name.clone());
         let values = json!({
             "cloudProvider": "aws",
-            "awsRegion": settings.region,
+            "awsRegion": self.region,
             "autoDiscovery": { "clusterName": cluster_name },
             "extraArgs": scaling.cluster_autoscaler_arguments(),
             // AWS names the groups `eks-NODEGROUP-UUID`.
@@ -61,7 +61,7 @@ pub(super) fn plan(scaling: &mut Scaling<'_>, settings: &Eks) {
                 })
                 .collect::<serde_json::Map<_, _>>(),
             "rbac": { "serviceAccount": { "annotations": {
-                "eks.amazonaws.com/role-arn": settings.autoscaler_role_arn,
+                "eks.amazonaws.com/role-arn": self.autoscaler_role_arn,
             } } },
         });
         chart(scaling, "cluster-autoscaler", "kube-system", &values);

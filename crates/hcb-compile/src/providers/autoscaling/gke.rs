@@ -3,35 +3,37 @@
 //! Source: the CRD `containernodepools.container.cnrm.cloud.google.com` of Config Connector. Its
 //! `autoscaling` has no field `enabled`, whatever samples say.
 
-use super::Scaling;
+use super::interface::{Autoscaling, Scaling};
 use hcb_spec::spec::Gke;
 use serde_json::json;
 
-pub(super) fn plan(scaling: &mut Scaling<'_>, settings: &Gke) {
-    let cluster_name = settings.cluster_name.clone();
-    let cluster_name = cluster_name.unwrap_or_else(|| scaling.cluster.name.clone());
-    let max_nodes = scaling.autoscaler.max_nodes;
-    for pool in scaling.pools() {
-        scaling.unit.add(
+impl Autoscaling for Gke {
+    fn add_objects(&self, scaling: &mut Scaling<'_>) {
+        let cluster_name = self.cluster_name.clone();
+        let cluster_name = cluster_name.unwrap_or_else(|| scaling.cluster.name.clone());
+        let max_nodes = scaling.autoscaler.max_nodes;
+        for pool in scaling.pools() {
+            scaling.unit.add(
             "autoscaling/gke/container-node-pool.yaml",
             pool.location,
             json!({
                 "name": format!("{cluster_name}-{}", pool.name),
                 "pool": pool.name,
-                "namespace": settings.namespace,
-                "project": settings.project,
-                "location": settings.location,
-                "nodeLocations": settings.node_locations,
+                "namespace": self.namespace,
+                "project": self.project,
+                "location": self.location,
+                "nodeLocations": self.node_locations,
                 "clusterName": cluster_name,
                 "min": pool.min,
                 "max": pool.max.min(max_nodes),
                 "machineType": pool.instance_type,
-                "serviceAccount": settings.service_account,
+                "serviceAccount": self.service_account,
                 "spot": pool.spot,
                 "labels": Scaling::labels(pool),
                 "taints": Scaling::shouted_taints(pool),
                 "gpu": pool.gpu.as_ref().map(|gpu| json!({ "count": gpu.count, "product": gpu.product })),
             }),
         );
+        }
     }
 }

@@ -4,10 +4,10 @@
 //! diffing. Live fields need all three of `ignoreDifferences`, `RespectIgnoreDifferences` and
 //! `ServerSideApply`; without the last, values were seen to be reverted.
 
-use super::{bootstrap, delivery, engine_of, engines, path};
-use crate::manifest::{RenderedChart, RenderedUnit, by_cluster};
-use crate::plan::access::{TOKEN, Target};
-use crate::plan::{Chart, LiveField, Unit, Wave};
+use super::delivery::{bootstrap, delivery, engine_of, engines, path};
+use crate::access::{TOKEN, Target};
+use crate::rendered::{RenderedChart, RenderedUnit, by_cluster};
+use crate::unit::{Chart, LiveField, Unit, Wave};
 use hcb_spec::model::{Cluster, ClusterIndex, Model};
 use rayon::prelude::*;
 use serde_json::{Value, json};
@@ -32,25 +32,35 @@ const CHART_KINDS: [(&str, &str); 6] = [
 /// Argo CD.
 pub(super) struct ArgoCd;
 
-impl super::GitOps for ArgoCd {
+impl super::interface::GitOps for ArgoCd {
     fn units(&self, model: &Model, units: &[&RenderedUnit]) -> Vec<Unit> {
-        plan(model, units)
+        let of_clusters = by_cluster(model, units.iter().copied());
+        let of_clusters = of_clusters.par_iter().enumerate();
+        let (mut planned, reaches): (Vec<_>, Vec<_>) = of_clusters
+            .map(|(target, units)| (applications(model, target, units), Reach::of(units)))
+            .unzip();
+        let engines = engines(model).into_iter();
+        planned.extend(engines.map(|engine| above(model, &reaches, engine)));
+        planned
     }
 
     fn credentials<'a>(&self, model: &'a Model, cluster: &Cluster) -> Target<'a> {
-        credentials(model, cluster)
+        let config = json!({
+            "bearerToken": TOKEN,
+            "tlsClientConfig": { "caData": "{{ .ca | b64enc }}" },
+        });
+        Target {
+            name: format!("cluster-{}", cluster.name),
+            namespace: &model.gitops.namespace,
+            labels: json!({ "argocd.argoproj.io/secret-type": "cluster" }),
+            annotations: json!({}),
+            data: json!({
+                "name": cluster.name,
+                "server": cluster.api_server,
+                "config": config.to_string(),
+            }),
+        }
     }
-}
-
-fn plan(model: &Model, units: &[&RenderedUnit]) -> Vec<Unit> {
-    let of_clusters = by_cluster(model, units.iter().copied());
-    let of_clusters = of_clusters.par_iter().enumerate();
-    let (mut planned, reaches): (Vec<_>, Vec<_>) = of_clusters
-        .map(|(target, units)| (applications(model, target, units), Reach::of(units)))
-        .unzip();
-    let engines = engines(model).into_iter();
-    planned.extend(engines.map(|engine| above(model, &reaches, engine)));
-    planned
 }
 
 /// The Applications of what a cluster gets.
@@ -277,23 +287,4 @@ fn above(model: &Model, reaches: &[Reach<'_>], engine: ClusterIndex) -> Unit {
         json!({ "namespace": model.gitops.namespace }),
     );
     unit
-}
-
-/// How the hub's Argo CD reaches another cluster.
-fn credentials<'a>(model: &'a Model, cluster: &Cluster) -> Target<'a> {
-    let config = json!({
-        "bearerToken": TOKEN,
-        "tlsClientConfig": { "caData": "{{ .ca | b64enc }}" },
-    });
-    Target {
-        name: format!("cluster-{}", cluster.name),
-        namespace: &model.gitops.namespace,
-        labels: json!({ "argocd.argoproj.io/secret-type": "cluster" }),
-        annotations: json!({}),
-        data: json!({
-            "name": cluster.name,
-            "server": cluster.api_server,
-            "config": config.to_string(),
-        }),
-    }
 }

@@ -4,10 +4,10 @@
 //! A `HelmRelease` can wait for `HelmReleases` only, so those of a unit are in a folder that a
 //! Kustomization applies, which can wait for Kustomizations.
 
-use super::{bootstrap, delivery, engine_of, engines, path};
-use crate::manifest::{RenderedChart, RenderedUnit, by_cluster};
-use crate::plan::access::{Target, kubeconfig};
-use crate::plan::{LiveField, Unit, Wave};
+use super::delivery::{bootstrap, delivery, engine_of, engines, path};
+use crate::access::{Target, kubeconfig};
+use crate::rendered::{RenderedChart, RenderedUnit, by_cluster};
+use crate::unit::{LiveField, Unit, Wave};
 use hcb_spec::model::{Cluster, ClusterIndex, Model};
 use rayon::prelude::*;
 use serde_json::{Value, json};
@@ -16,28 +16,32 @@ use std::collections::BTreeMap;
 /// Flux.
 pub(super) struct Flux;
 
-impl super::GitOps for Flux {
+impl super::interface::GitOps for Flux {
     fn units(&self, model: &Model, units: &[&RenderedUnit]) -> Vec<Unit> {
-        plan(model, units)
+        let of_clusters = by_cluster(model, units.iter().copied());
+        let of_clusters = of_clusters.par_iter().enumerate();
+        let mut planned: Vec<_> = of_clusters
+            .flat_map_iter(|(target, units)| kustomizations(model, target, units))
+            .collect();
+        planned.extend(
+            engines(model)
+                .into_iter()
+                .map(|engine| above(model, engine)),
+        );
+        planned
     }
 
     fn credentials<'a>(&self, model: &'a Model, cluster: &Cluster) -> Target<'a> {
-        credentials(model, cluster)
+        Target {
+            name: kubeconfig_secret(&cluster.name),
+            namespace: &model.gitops.namespace,
+            // What waits for it goes on as soon as it is there, and takes over a new token at once.
+            labels: json!({ "reconcile.fluxcd.io/watch": "Enabled" }),
+            annotations: json!({}),
+            // The key that Flux reads unless told otherwise.
+            data: json!({ "value": kubeconfig(cluster) }),
+        }
     }
-}
-
-fn plan(model: &Model, units: &[&RenderedUnit]) -> Vec<Unit> {
-    let of_clusters = by_cluster(model, units.iter().copied());
-    let of_clusters = of_clusters.par_iter().enumerate();
-    let mut planned: Vec<_> = of_clusters
-        .flat_map_iter(|(target, units)| kustomizations(model, target, units))
-        .collect();
-    planned.extend(
-        engines(model)
-            .into_iter()
-            .map(|engine| above(model, engine)),
-    );
-    planned
 }
 
 /// The Kustomizations of what a cluster gets, and the charts that some of them are of.
@@ -93,19 +97,6 @@ fn waves(model: &Model, units: &[&RenderedUnit]) -> BTreeMap<Wave, Vec<String>> 
 /// The Secret with the kubeconfig of a remote cluster.
 fn kubeconfig_secret(cluster: &str) -> String {
     format!("cluster-{cluster}")
-}
-
-/// How the hub's Flux reaches another cluster.
-fn credentials<'a>(model: &'a Model, cluster: &Cluster) -> Target<'a> {
-    Target {
-        name: kubeconfig_secret(&cluster.name),
-        namespace: &model.gitops.namespace,
-        // What waits for it goes on as soon as it is there, and takes over a new token at once.
-        labels: json!({ "reconcile.fluxcd.io/watch": "Enabled" }),
-        annotations: json!({}),
-        // The key that Flux reads unless told otherwise.
-        data: json!({ "value": kubeconfig(cluster) }),
-    }
 }
 
 /// The kubeconfig that a target is applied to with; `null` for the cluster of the engine.

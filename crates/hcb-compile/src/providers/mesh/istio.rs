@@ -3,28 +3,26 @@
 //! Sources: istio.io's guide to multi-primary on different networks, the charts of Istio 1.31
 //! (`manifests/charts` of istio/istio), and its `secretcontroller.go` for remote secrets.
 
+mod charts;
 mod gateway;
 mod network;
 mod remote_secret;
 mod trust;
 mod versions;
 
-use super::{Pair, PlatformNamespace, Sidecar};
-use crate::lint::InCluster;
-use crate::manifest::RenderedChart;
-use crate::plan::access::{Access, Target, external_secret, kubeconfig};
-use crate::plan::object_store::{namespaces_with_data, service_of};
-use crate::plan::{Chart, Item, LiveField, Unit, Wave};
+use super::interface::Sidecar;
+use crate::access::{Access, Target, external_secret, kubeconfig};
+use crate::object_store::{namespaces_with_data, service_of};
+use crate::providers::common::{Pair, PlatformNamespace};
+use crate::rendered::InCluster;
+use crate::unit::{Chart, Item, LiveField, Unit, Wave};
+use hcb_api::labels::SIDECAR_INJECTION;
 use hcb_source::diag::Diagnostics;
-use hcb_spec::model::{
-    Cluster, ClusterIndex, Mesh, Model, ObjectStore, ObjectStoreKind, PROXY_LIMITS, PROXY_REQUESTS,
-};
+use hcb_spec::istio::{NAMESPACE, PROXY_LIMITS, PROXY_REQUESTS};
+use hcb_spec::model::{Cluster, ClusterIndex, Mesh, Model, ObjectStore, ObjectStoreKind};
 use hcb_spec::spec::MutualTls;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-
-/// The namespace of the control plane and the gateways.
-const NAMESPACE: &str = "istio-system";
 
 /// How each control plane watches the services of the other clusters. The chart `base` creates the
 /// account, `istiod` its role.
@@ -52,7 +50,7 @@ const VALIDATION: [&str; 2] = [
 /// Istio with the settings of a model.
 pub(super) struct Istio<'m>(pub &'m Mesh);
 
-impl super::Mesh for Istio<'_> {
+impl super::interface::Mesh for Istio<'_> {
     fn namespaces(&self, cluster: &Cluster) -> Vec<PlatformNamespace> {
         vec![PlatformNamespace {
             name: NAMESPACE,
@@ -74,7 +72,7 @@ impl super::Mesh for Istio<'_> {
     }
 
     fn namespace_labels(&self) -> Vec<Pair> {
-        vec![("istio-injection", "enabled".to_owned())]
+        vec![(SIDECAR_INJECTION, "enabled".to_owned())]
     }
 
     fn sidecar(&self) -> Option<Sidecar> {
@@ -94,6 +92,10 @@ impl super::Mesh for Istio<'_> {
             requests: json!(requests),
             limits: json!(limits),
         })
+    }
+
+    fn sidecar_images(&self) -> String {
+        format!("{}/proxyv2:", self.0.settings.hub)
     }
 
     /// The sidecar's init container needs `NET_ADMIN`.
@@ -143,11 +145,6 @@ impl super::Mesh for Istio<'_> {
         gateway::check(clusters, diagnostics);
         remote_secret::check(clusters, diagnostics);
     }
-}
-
-/// The control plane of a cluster.
-fn istiod<'a>(cluster: &InCluster<'a>) -> Option<&'a RenderedChart> {
-    cluster.charts("istiod").next()
 }
 
 /// Who may use the store: the service accounts of the workloads with data, and nobody else.

@@ -5,18 +5,20 @@
 //! public, which can buy a node. The proxy scheduler here checks taints before it asks a cluster:
 //! `hcb.dev/gate=CLUSTER:NoSchedule` on a virtual node keeps its cluster out altogether.
 
-use super::{Pair, PlatformNamespace, PodParts, Rights};
-use crate::lint::{InCluster, versions};
-use crate::plan::access::{Access, Target, kubeconfig};
-use crate::plan::{Chart, Item, LiveField, Unit, Wave};
+use super::interface::{PodParts, Rights};
+use crate::access::{Access, Target, kubeconfig};
+use crate::providers::common::{Pair, PlatformNamespace, mapping};
+use crate::rendered::InCluster;
+use crate::rendered::findings::check_images;
+use crate::unit::{Chart, Item, LiveField, Unit, Wave};
+use hcb_api::explanation::DECISION;
 use hcb_api::gate::Gate;
-use hcb_api::{labels, names};
+use hcb_api::release::{NUDGED, RELEASED};
+use hcb_api::{gitops, labels, names};
 use hcb_source::diag::Diagnostics;
+use hcb_spec::admiralty::NAMESPACE;
 use hcb_spec::model::{Cluster, ClusterIndex, Model, Workload};
 use serde_json::{Value, json};
-
-/// The namespace of Admiralty in every cluster.
-const NAMESPACE: &str = "admiralty";
 
 /// How the source cluster creates candidate pods in the targets.
 const SOURCE: Access = Access {
@@ -34,7 +36,7 @@ const PROXY_SCHEDULER: &str = "admiralty-proxy-scheduler";
 /// Admiralty.
 pub(crate) struct Admiralty;
 
-impl super::SchedulingEngine for Admiralty {
+impl super::interface::SchedulingEngine for Admiralty {
     fn namespaces(&self, model: &Model) -> Vec<PlatformNamespace> {
         vec![PlatformNamespace {
             name: NAMESPACE,
@@ -97,6 +99,7 @@ impl super::SchedulingEngine for Admiralty {
                 "resources": ["podchaperons/status"],
                 "verbs": ["patch"],
             })],
+            pod_notes: vec![DECISION, RELEASED, NUDGED],
             policies: vec![
                 "reconciler/release-policy.yaml",
                 "scheduling/admiralty/sent-pods.yaml",
@@ -108,7 +111,7 @@ impl super::SchedulingEngine for Admiralty {
         for cluster in clusters {
             if let Some(chart) = cluster.charts("admiralty").next() {
                 let version = &chart.chart.version;
-                versions::deployment(cluster, PROXY_SCHEDULER, version, diagnostics);
+                check_images(cluster, PROXY_SCHEDULER, version, diagnostics);
             }
         }
     }
@@ -235,6 +238,7 @@ fn virtual_nodes(model: &Model) -> Unit {
                 "cluster": cluster.name,
                 "gate": gate.value(&cluster.name),
                 "before": &model.tiers[..cluster.tier],
+                "createdOnly": mapping(gitops::created_only()),
             }),
         );
     }

@@ -2,10 +2,10 @@
 
 use crate::context::{Context, Effects, Rule};
 use crate::kinds;
-use crate::object::GroupKind;
 use crate::pair::Action;
 use crate::pair::Pair;
 use crate::report::Level;
+use hcb_kubernetes::GroupKind;
 use serde_json::Value;
 
 pub(crate) const RULE: Rule = Rule {

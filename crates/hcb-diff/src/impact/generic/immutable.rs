@@ -51,7 +51,7 @@ fn check(context: &Context<'_>, effects: &mut Effects) {
         );
         for field in refused {
             let show = |value: &Option<Value>| match value {
-                // Of a Secret nothing is told but its type.
+                // Of a Secret, only the type is shown.
                 Some(_) if kind == kinds::SECRET && !field.path.begins_with(&["type"]) => {
                     "…".to_owned()
                 }

@@ -2,9 +2,10 @@
 
 use super::engine::{Chart, Engine};
 use crate::kinds;
+use hcb_api::gitops;
 
 pub(super) const ENGINE: Engine = Engine {
-    name: "Argo CD",
+    facts: &gitops::ARGOCD,
     unit: kinds::ARGOCD_APPLICATION,
     deliverers: &[kinds::ARGOCD_APPLICATION, kinds::ARGOCD_APPLICATION_SET],
     sources: &[kinds::ARGOCD_APPLICATION],
@@ -24,5 +25,4 @@ pub(super) const ENGINE: Engine = Engine {
         values: &["spec", "source", "helm", "valuesObject"],
         uninstalls: false,
     }],
-    keeps: ("argocd.argoproj.io/sync-options", "Prune=false"),
 };

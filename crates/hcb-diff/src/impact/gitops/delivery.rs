@@ -8,6 +8,7 @@ use crate::pair::Action;
 use crate::pair::Pair;
 use crate::read::Area;
 use crate::report::Level;
+use hcb_kubernetes::Object;
 use serde_json::Value;
 
 pub(crate) const RULE: Rule = Rule {
@@ -22,7 +23,7 @@ fn check(context: &Context<'_>, effects: &mut Effects) {
             .of(
                 "the GitOps engine",
                 Level::Danger,
-                format!("changes from {} to {}", old.name, new.name),
+                format!("changes from {} to {}", old.facts.name, new.facts.name),
                 pairs,
             )
             .detail("switch the old engine's pruning off before it sees this, or it deletes what it delivered")
@@ -97,7 +98,7 @@ fn delivered(effects: &mut Effects, index: usize, pair: &Pair, engine: &Engine) 
     let value = &pair.object().value;
     if pair.action == Action::Remove {
         let is_true = |pointer: &str| value.pointer(pointer) == Some(&Value::Bool(true));
-        let finalizers = value.pointer("/metadata/finalizers");
+        let finalizers = Object(value).metadata("finalizers");
         let mut finalizers = finalizers.and_then(Value::as_array).into_iter().flatten();
         let has_finalizer = engine.cascading_finalizer.is_some_and(|prefix| {
             finalizers.any(|one| one.as_str().is_some_and(|one| one.starts_with(prefix)))
@@ -115,7 +116,7 @@ fn delivered(effects: &mut Effects, index: usize, pair: &Pair, engine: &Engine) 
                 "deleted, and with it everything that the chart installed",
             );
         } else if cascades {
-            // What it delivered is in the tree, so what goes with it is told too.
+            // What it delivered is in the tree, so what goes with it is reported too.
             effects.of_pair(
                 index,
                 Level::Note,

@@ -1,12 +1,13 @@
 //! What the rules need to know of an engine that delivers from Git.
 
-use crate::object::GroupKind;
+use hcb_api::gitops::DeliveryEngine;
+use hcb_kubernetes::GroupKind;
 
 /// An engine that delivers from Git.
 #[derive(Debug)]
 pub(crate) struct Engine {
-    /// Its name, for people.
-    pub(crate) name: &'static str,
+    /// What everybody knows of it.
+    pub(crate) facts: &'static DeliveryEngine,
     /// The kind that delivers the manifests of a unit.
     pub(crate) unit: GroupKind<'static>,
     /// Every kind whose deletion, pruning or suspension changes what is delivered.
@@ -25,8 +26,6 @@ pub(crate) struct Engine {
     pub(crate) cascading_finalizer: Option<&'static str>,
     /// The kinds that install Helm charts.
     pub(crate) charts: &'static [Chart],
-    /// The annotation that keeps an object which leaves the tree, and the text in it that says so.
-    pub(crate) keeps: (&'static str, &'static str),
 }
 
 /// A kind that installs a Helm chart, or says which one.

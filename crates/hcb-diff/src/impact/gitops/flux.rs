@@ -2,9 +2,10 @@
 
 use super::engine::{Chart, Engine};
 use crate::kinds;
+use hcb_api::gitops;
 
 pub(super) const ENGINE: Engine = Engine {
-    name: "Flux",
+    facts: &gitops::FLUX,
     unit: kinds::FLUX_KUSTOMIZATION,
     deliverers: &[kinds::FLUX_KUSTOMIZATION, kinds::FLUX_HELM_RELEASE],
     sources: &[kinds::FLUX_KUSTOMIZATION, kinds::FLUX_GIT_REPOSITORY],
@@ -36,5 +37,4 @@ pub(super) const ENGINE: Engine = Engine {
             uninstalls: false,
         },
     ],
-    keeps: ("kustomize.toolkit.fluxcd.io/prune", "disabled"),
 };

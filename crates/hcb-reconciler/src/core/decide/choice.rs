@@ -1,9 +1,11 @@
 //! Which cluster of a tier is next, as far as the budget lets it grow.
 
-use super::super::capacity;
+use super::super::capacity::{self, Placement};
 use super::super::decision::{Outcome, Period};
 use super::super::demand::Demand;
+use super::super::spending;
 use super::{Choice, Deciding, after};
+use hcb_api::money::Money;
 
 impl Deciding<'_> {
     /// The cluster of a tier that is next, among those that can take the demand in.
@@ -30,8 +32,7 @@ impl Deciding<'_> {
             let Some(way) = room.find(pod) else {
                 continue;
             };
-            let price = room.price(way);
-            match self.over_budget(index, price) {
+            match self.over_budget(index, way, pod) {
                 Some(outcome) => refusal = refusal.or(Some(outcome)),
                 None => able.push((index, way)),
             }
@@ -64,37 +65,101 @@ impl Deciding<'_> {
         Choice::Cluster(index, way)
     }
 
-    /// Says no where one more node at `price` an hour would break the budget.
-    fn over_budget(&self, index: usize, price: f64) -> Option<Outcome> {
-        let budget = self.config.budget.as_ref().filter(|_| price > 0.0)?;
-        let hour = self.hourly_cost() + price;
-        // A node that is bought is paid for an hour at least.
-        let month = self.memory.ledger.spent + hour;
-        let over = |most: Option<f64>, cost: f64, period: Period| {
-            most.filter(|most| cost > *most)
+    /// Says no where it would break the budget that a demand takes this way.
+    fn over_budget(&self, index: usize, way: Placement, pod: &Demand) -> Option<Outcome> {
+        let budget = self.config.budget.as_ref()?;
+        let room = self.rooms[index].as_ref()?;
+        if room.is_free(way) {
+            return None;
+        }
+        let over = |most: Option<f64>, cost: Money, period: Period| {
+            most.filter(|most| cost > Money::of_number(*most))
                 .map(|_| Outcome::OverBudget {
                     cluster: self.config.clusters[index].name.clone(),
                     period,
-                    cost,
+                    cost: cost.as_number(),
                 })
         };
-        over(budget.per_hour, hour, Period::Hour)
-            .or_else(|| over(budget.per_month, month, Period::Month))
+        let hour = || self.hourly_bound() + room.price(way);
+        let month = || {
+            let until = self.observation.end(pod, self.now);
+            let more = room.price_of_month(way, until, self.now, self.month_end);
+            self.month_bound() + more
+        };
+        let over_hour = budget
+            .per_hour
+            .and_then(|most| over(Some(most), hour(), Period::Hour));
+        over_hour.or_else(|| {
+            let most = budget.per_month?;
+            over(Some(most), month(), Period::Month)
+        })
     }
 
-    pub(super) fn hourly_cost(&self) -> f64 {
-        let burst = self.rooms.iter().enumerate();
+    /// What this month will have cost if nothing more is released: what is spent, and what each node costs for as long
+    /// as what was released to it may run.
+    fn month_bound(&self) -> Money {
+        let committed = spending::burst_clusters(self.config).map(|(index, cluster)| {
+            if let Some(room) = &self.rooms[index] {
+                return room.commitment(self.now, self.month_end);
+            }
+            // Of what cannot be seen it is not known what runs where, so all of it is kept by the last of it.
+            let demands = self.observation.demands.values();
+            let demands = demands.filter(|demand| {
+                demand.placed.as_ref() == Some(&cluster.name)
+                    || (demand.waits() && demand.released.contains_key(&cluster.name))
+            });
+            let ends = demands.map(|demand| self.observation.end(demand, self.now));
+            let hour = after(self.now, std::time::Duration::from_secs(3600));
+            let until = ends.max().unwrap_or(hour).max(hour).min(self.month_end);
+            self.unseen_cost(index).for_time(self.now, until)
+        });
+        spending::spent(&self.memory.spending, self.now) + committed.sum()
+    }
+
+    /// What the nodes of later tiers cost an hour, as far as that is known, with those that are coming.
+    pub(super) fn hourly_cost(&self) -> Money {
+        let burst = spending::burst_clusters(self.config);
         burst
-            .filter(|(index, _)| self.config.tier(&self.config.clusters[*index]) > 0)
-            .map(|(index, room)| {
-                if let Some(room) = room {
-                    return room.hourly_cost();
-                }
-                // What cannot be seen costs what it did when it could.
-                let cluster = &self.config.clusters[index];
-                let state = &self.observation.clusters[index];
-                capacity::hourly_cost(cluster, state)
+            .map(|(index, _)| match &self.rooms[index] {
+                Some(room) => room.hourly_cost(),
+                None => self
+                    .last_cost(index)
+                    .unwrap_or_default()
+                    .max(self.listed_cost(index)),
             })
             .sum()
+    }
+
+    /// As [`Self::hourly_cost`], where a cluster that no reconciler has seen yet costs what the spec says is there.
+    fn hourly_bound(&self) -> Money {
+        let burst = spending::burst_clusters(self.config);
+        burst
+            .map(|(index, _)| match &self.rooms[index] {
+                Some(room) => room.hourly_cost(),
+                None => self.unseen_cost(index),
+            })
+            .sum()
+    }
+
+    /// What a cluster that cannot be seen costs an hour: as much as when it was seen last, by whichever leader.
+    fn unseen_cost(&self, index: usize) -> Money {
+        let last = self.last_cost(index);
+        let last = last.unwrap_or_else(|| capacity::lowest_cost(&self.config.clusters[index]));
+        last.max(self.listed_cost(index))
+    }
+
+    /// What nodes of a cluster cost an hour that were listed, although the cluster cannot be seen now or not as a whole.
+    fn listed_cost(&self, index: usize) -> Money {
+        capacity::hourly_cost(
+            &self.config.clusters[index],
+            &self.observation.clusters[index],
+        )
+    }
+
+    /// What a cluster cost an hour when it was last seen, by whichever leader.
+    fn last_cost(&self, index: usize) -> Option<Money> {
+        let cluster = &self.config.clusters[index];
+        let counted = self.memory.spending.clusters.get(&cluster.name);
+        counted?.per_hour
     }
 }

@@ -41,9 +41,12 @@ impl WatchedKind for Nodes {
     }
 
     fn gone(context: &mut Self::Context, node: &Object<Self>) -> Fact {
-        Fact::NodeGone(
-            context.cluster,
-            node.metadata.name.clone().unwrap_or_default(),
-        )
+        let name = node.metadata.name.clone().unwrap_or_default();
+        let stands_for = context.virtual_nodes.get(&name);
+        let cluster = stands_for.and_then(|cluster| context.index(cluster));
+        match cluster.filter(|_| context.is_source) {
+            Some(cluster) => Fact::GateGone(cluster),
+            None => Fact::NodeGone(context.cluster, name),
+        }
     }
 }

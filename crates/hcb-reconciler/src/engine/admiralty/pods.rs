@@ -10,6 +10,7 @@ use hcb_api::gate::GATE;
 use hcb_api::pod_spec::{ContainerStatus, PodSpec, affinity, requests_and_held, requirements};
 use hcb_api::release::{RELEASED, read_note};
 use hcb_api::requirements::PodRequirements;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -24,6 +25,12 @@ const PARENT: &str = "multicluster.admiralty.io/parent-uid";
 /// Pods: demands where jobs are created, candidates and others everywhere.
 #[derive(Clone, Debug)]
 pub(super) enum Pods {}
+
+/// Whether the owner of a pod is a DaemonSet.
+fn is_of_daemon_set(metadata: &ObjectMeta) -> bool {
+    let mut owners = metadata.owner_references.iter().flatten();
+    owners.any(|owner| owner.kind == "DaemonSet" && owner.controller == Some(true))
+}
 
 /// What is read of the status of a pod.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -69,6 +76,7 @@ impl WatchedKind for Pods {
             node: pod.spec.node_name.clone(),
             requests: Arc::new(requests),
             parent: labels.and_then(|labels| labels.get(PARENT)).cloned(),
+            is_daemon: is_of_daemon_set(metadata),
         };
         Some(Fact::Pod(context.cluster, uid, pod))
     }
@@ -108,6 +116,7 @@ impl ClusterContext {
                 uid: owner.uid.clone(),
             });
         let node = pod.spec.node_name.as_ref();
+        let stands_for = node.and_then(|node| self.virtual_nodes.get(node));
         Demand {
             kind: DemandKind::Pod,
             namespace: metadata.namespace.clone().unwrap_or_default(),
@@ -121,7 +130,9 @@ impl ClusterContext {
             released: gates
                 .map(|cluster| (cluster.clone(), since(&cluster)))
                 .collect(),
-            placed: node.and_then(|node| self.virtual_nodes.get(node)).cloned(),
+            placed: stands_for.or(node).cloned(),
+            node: node.filter(|_| stands_for.is_none()).cloned(),
+            is_gated: !pod.spec.scheduling_gates.is_empty(),
             ended: metadata.deletion_timestamp.is_some(),
         }
     }

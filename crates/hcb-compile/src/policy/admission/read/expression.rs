@@ -1,12 +1,13 @@
 //! Expressions in the documents of policies: compiled, with places in the file for what is wrong.
 
-use super::{Reader, steps};
+use super::{PolicyReader, steps};
+use crate::policy::misspelling::help_with;
 use hcb_cel::{self, CompileErrorKind, Environment, Type};
 use hcb_source::diag::{Code, Diagnostic, codes};
 use hcb_source::source::Location;
 use hcb_source::yaml::Node;
 
-impl Reader<'_> {
+impl PolicyReader<'_> {
     /// Compiles the expression at `path`, which must be of one of the types in `wanted`.
     pub(super) fn compile(
         &mut self,
@@ -61,7 +62,7 @@ impl Reader<'_> {
                 self.found.push(
                     Diagnostic::error(code, error.message.clone())
                         .at(place, "here")
-                        .maybe_help(error.help.clone()),
+                        .maybe_help(help_with(&error)),
                 );
             }
         }

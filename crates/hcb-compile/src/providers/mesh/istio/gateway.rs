@@ -2,9 +2,10 @@
 //!
 //! Source of the labels of its pods: `manifests/charts/gateway/templates/_helpers.tpl` of Istio 1.31.
 
-use super::istiod;
-use crate::lint::{InCluster, about, about_values, text};
-use crate::manifest::{Manifest, RenderedChart};
+use super::charts::istiod;
+use crate::rendered::InCluster;
+use crate::rendered::findings::{about, about_values, text};
+use crate::rendered::{Manifest, RenderedChart};
 use hcb_source::diag::{Diagnostics, codes};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};

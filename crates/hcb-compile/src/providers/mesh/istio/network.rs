@@ -4,9 +4,11 @@
 //! endpoints' labels is that of the label on istiod's namespace (`pilot/pkg/serviceregistry/kube/
 //! controller/network.go` of Istio 1.31).
 
-use super::{NAMESPACE, istiod};
-use crate::lint::{InCluster, about, about_values, text};
+use super::charts::istiod;
+use crate::rendered::InCluster;
+use crate::rendered::findings::{about, about_values, text};
 use hcb_source::diag::{Diagnostics, codes};
+use hcb_spec::istio::NAMESPACE;
 
 /// The label that says which network something is in.
 const LABEL: &str = "/metadata/labels/topology.istio.io~1network";

@@ -3,10 +3,12 @@
 //! Source: `pkg/kube/multicluster/secretcontroller.go` of Istio 1.31: the key of the data is the name of
 //! the cluster; one that is the own cluster's, or that another Secret has already, is left out silently.
 
-use super::{NAMESPACE, istiod};
-use crate::lint::{InCluster, about, about_values, text};
-use crate::manifest::Manifest;
+use super::charts::istiod;
+use crate::rendered::InCluster;
+use crate::rendered::Manifest;
+use crate::rendered::findings::{about, about_values, text};
 use hcb_source::diag::{Diagnostics, codes, suggest};
+use hcb_spec::istio::NAMESPACE;
 use serde_json::Value;
 use std::collections::BTreeMap;
 

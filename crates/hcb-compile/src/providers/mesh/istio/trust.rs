@@ -3,10 +3,12 @@
 //! Sources: istio.io's guide to plugging in CA certificates; `pilot/pkg/bootstrap/istio_ca.go` of Istio
 //! 1.31 for the two sets of files that istiod takes, and for the root that it makes where it has none.
 
-use super::{NAMESPACE, istiod};
-use crate::lint::{InCluster, about, about_values, text};
-use crate::manifest::Manifest;
+use super::charts::istiod;
+use crate::rendered::InCluster;
+use crate::rendered::Manifest;
+use crate::rendered::findings::{about, about_values, text};
 use hcb_source::diag::{Diagnostic, Diagnostics, codes};
+use hcb_spec::istio::NAMESPACE;
 use serde_json::Value;
 
 /// The Secret that istiod reads its CA from.

@@ -1,6 +1,7 @@
 //! The images of the control plane are of the version of its charts.
 
-use crate::lint::{InCluster, about_values, text};
+use crate::rendered::InCluster;
+use crate::rendered::findings::{about_values, text};
 use hcb_source::diag::{Diagnostics, codes};
 
 pub(super) fn check(clusters: &[InCluster<'_>], diagnostics: &mut Diagnostics) {
