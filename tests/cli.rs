@@ -54,13 +54,13 @@ fn init_and_compile_lead_a_newcomer_to_a_tree() {
     assert_code(&output, 0);
     assert_eq!(
         stderr(&output),
-        "`my-cloud` is valid: 2 clusters, 1 workload, 220 files\n"
+        "`my-cloud` is valid: 2 clusters, 1 workload, 225 files\n"
     );
 
     let output = hcb(here, &["compile"]);
     assert_code(&output, 0);
     assert!(here.join("generated/.hcb-owned").exists());
-    assert!(stderr(&output).contains("`generated`: 220 added, 0 changed, 0 removed, 0 unchanged"));
+    assert!(stderr(&output).contains("`generated`: 225 added, 0 changed, 0 removed, 0 unchanged"));
     assert_eq!(stdout(&output), "");
 
     let output = hcb(here, &["compile", "--check"]);

@@ -470,7 +470,7 @@ fn with_format_json_each_round_is_one_line() {
 fn the_tree_is_written_only_without_errors() {
     let folder = Folder::new();
     let mut watching = Watching::start(&folder, &["compile", "--watch"]);
-    watching.until(&["`generated`: 220 added, 0 changed, 0 removed, 0 unchanged"]);
+    watching.until(&["`generated`: 225 added, 0 changed, 0 removed, 0 unchanged"]);
     assert!(folder.path("generated/.hcb-owned").exists());
 
     // A change with an error leaves the tree alone; the fix writes the whole tree.
@@ -488,7 +488,7 @@ fn the_tree_is_written_only_without_errors() {
         &wrong.replace("cpus: 4", "cpu: 4"),
     );
     watching.until(&[
-        "`generated`: 1 added, 1 changed, 1 removed, 218 unchanged",
+        "`generated`: 1 added, 1 changed, 1 removed, 223 unchanged",
         " no findings in ",
     ]);
     assert_ne!(folder.text("generated/.hcb-owned"), old);
@@ -502,7 +502,7 @@ fn the_tree_is_written_only_without_errors() {
     ]);
     fs::remove_file(folder.path("generated/clusters/mine.yaml")).expect("a file");
     folder.save("hybrid/workloads/train.yaml", &train);
-    watching.until(&["`generated`: 1 added, 1 changed, 1 removed, 218 unchanged"]);
+    watching.until(&["`generated`: 1 added, 1 changed, 1 removed, 223 unchanged"]);
     assert_eq!(folder.text("generated/.hcb-owned"), old);
     assert_eq!(watching.interrupt().code(), Some(0));
 }
@@ -513,7 +513,7 @@ fn with_check_a_round_lists_what_would_change_and_writes_nothing() {
     let compiled = hcb(folder.0.path(), &["compile"]).output();
     assert!(compiled.expect("hcb starts").status.success());
     let mut watching = Watching::start(&folder, &["compile", "--check", "--watch"]);
-    watching.until(&["`generated` is what the spec says: 220 files"]);
+    watching.until(&["`generated` is what the spec says: 225 files"]);
     let old = folder.text("generated/.hcb-owned");
     let train = folder.text("hybrid/workloads/train.yaml");
     let other = train.replace("retries: 3", "retries: 4");
@@ -525,7 +525,7 @@ fn with_check_a_round_lists_what_would_change_and_writes_nothing() {
     assert!(round.contains("~ .hcb-owned\n- clusters/"), "{round}");
     assert_eq!(folder.text("generated/.hcb-owned"), old);
     folder.save("hybrid/workloads/train.yaml", &train);
-    watching.until(&["`generated` is what the spec says: 220 files"]);
+    watching.until(&["`generated` is what the spec says: 225 files"]);
     folder.save("hybrid/workloads/train.yaml", &other);
     watching.until(&["`generated` is not what the spec says"]);
     // The exit code is that of the last round.
@@ -546,7 +546,7 @@ fn writing_the_tree_does_not_start_another_round() {
         "json=hybrid/report.json",
     ];
     let mut watching = Watching::start(&folder, &arguments);
-    watching.until(&["`hybrid/out`: 220 added"]);
+    watching.until(&["`hybrid/out`: 225 added"]);
     let train = folder.text("hybrid/workloads/train.yaml");
     for retries in 4..8 {
         let before = watching.rounds.len();

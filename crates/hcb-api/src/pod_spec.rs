@@ -31,6 +31,8 @@ pub struct PodSpec {
     init_containers: Vec<Container>,
     #[serde(default)]
     overhead: BTreeMap<String, KubernetesQuantity>,
+    /// What is said for the pod as a whole (KEP-2837, on by default in Kubernetes 1.34).
+    resources: Option<ResourceRequirements>,
     /// The taints that it tolerates.
     #[serde(default)]
     pub tolerations: Vec<PodToleration>,
@@ -54,6 +56,17 @@ struct Container {
     restart_policy: Option<String>,
 }
 
+/// What is read of the status of a container: what it has while it is resized in place.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContainerStatus {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    allocated_resources: BTreeMap<String, KubernetesQuantity>,
+    resources: Option<ResourceRequirements>,
+}
+
 /// What a pod asks of a cluster, and to which of the clusters `rules` let it go.
 pub fn requirements(
     spec: &PodSpec,
@@ -70,13 +83,17 @@ pub fn requirements(
         };
         rules.is_empty() || rules.iter().any(is_about_clusters)
     };
-    PodRequirements {
+    let mut asked = PodRequirements {
         requests: requests(spec, annotations),
         tolerations: spec.tolerations.iter().map(toleration).collect(),
         node_selector: spec.node_selector.clone(),
         affinity: affinity(spec),
         clusters: names.iter().filter(is_allowed).cloned().collect(),
+    };
+    if asked.clusters.is_empty() && !names.is_empty() {
+        asked.forbid_all();
     }
+    asked
 }
 
 /// What the pods of a template ask of the clusters of these names, as the reconciler will see them.
@@ -94,16 +111,33 @@ pub fn requirements_of_template(template: &Value, names: &[String]) -> Option<Po
 }
 
 /// What a pod asks for: its containers and sidecars together, or its largest step of initialization; with
-/// the proxy that its annotations announce, where that is not in it yet.
+/// the proxy that its annotations announce, where that is not in it yet. What is said for the pod as a whole takes
+/// the place of that.
 pub fn requests(spec: &PodSpec, annotations: &BTreeMap<String, String>) -> Amounts {
+    requests_and_held(spec, &[], annotations)
+}
+
+/// What a pod takes of its node: what it asks for, or what a container has, whichever is more. One that is resized in
+/// place keeps what it had until its kubelet has agreed.
+pub fn requests_and_held(
+    spec: &PodSpec,
+    statuses: &[ContainerStatus],
+    annotations: &BTreeMap<String, String>,
+) -> Amounts {
     let of = |container: &Container| {
-        let resources = container.resources.as_ref();
-        let requests = resources.and_then(|resources| resources.requests.as_ref());
-        requests.map(amounts).unwrap_or_default()
+        let mut asked = container.resources.as_ref().map(asked).unwrap_or_default();
+        let mut statuses = statuses.iter();
+        if let Some(status) = statuses.find(|status| status.name == container.name) {
+            raise(&mut asked, &amounts(&status.allocated_resources));
+            let actual = status.resources.as_ref();
+            let actual = actual.and_then(|resources| resources.requests.as_ref());
+            raise(&mut asked, &actual.map(amounts).unwrap_or_default());
+        }
+        asked
     };
     let mut total = Amounts::new();
-    let mut containers = spec.init_containers.iter().chain(&spec.containers);
-    let mut sidecars = if containers.any(|container| container.name == PROXY) {
+    let containers = || spec.init_containers.iter().chain(&spec.containers);
+    let mut sidecars = if containers().any(|container| container.name == PROXY) {
         Amounts::new()
     } else {
         announced(annotations)
@@ -123,9 +157,32 @@ pub fn requests(spec: &PodSpec, annotations: &BTreeMap<String, String>) -> Amoun
     }
     add(&mut total, &sidecars);
     raise(&mut total, &most);
+    if let Some(whole) = &spec.resources {
+        let is_requested =
+            |resource: &String| containers().any(|container| of(container).contains_key(resource));
+        let limits = whole.limits.as_ref().map(amounts).unwrap_or_default();
+        let requests = whole.requests.as_ref().map(amounts).unwrap_or_default();
+        // A limit of the pod is a request where no container has one.
+        let limits = limits.into_iter().filter(|(name, _)| !is_requested(name));
+        total.extend(limits.chain(requests).filter(|(name, _)| is_of_pods(name)));
+    }
     add(&mut total, &amounts(&spec.overhead));
     total.insert("pods".into(), 1000);
     total
+}
+
+/// What a container asks for. A limit is a request where there is no other.
+fn asked(resources: &ResourceRequirements) -> Amounts {
+    let limits = resources.limits.as_ref().map(amounts);
+    let mut asked = limits.unwrap_or_default();
+    asked.extend(resources.requests.as_ref().map(amounts).unwrap_or_default());
+    asked
+}
+
+/// Whether a resource can be asked for by a pod as a whole. Source: `IsSupportedPodLevelResource` in
+/// k8s.io/component-helpers.
+fn is_of_pods(resource: &str) -> bool {
+    matches!(resource, "cpu" | "memory") || resource.starts_with("hugepages-")
 }
 
 /// What the proxy will ask for.
@@ -225,5 +282,160 @@ mod tests {
         assert_eq!(cpu(&json!([proxy("logs")])), 2400);
         assert_eq!(cpu(&json!([proxy(PROXY)])), 2300);
         assert_eq!(cpu(&json!([proxy("logs"), proxy(PROXY)])), 2600);
+    }
+
+    /// What a pod of this spec asks for, but for its place among the pods of a node.
+    fn asked_by(spec: Value, statuses: Value) -> BTreeMap<String, i128> {
+        let spec = PodSpec::deserialize(spec).expect("a spec");
+        let statuses = Vec::deserialize(statuses).expect("statuses");
+        let mut asked = requests_and_held(&spec, &statuses, &BTreeMap::new());
+        assert_eq!(asked.remove("pods"), Some(1000));
+        asked
+    }
+
+    #[track_caller]
+    fn asks(spec: Value, expected: &[(&str, i128)]) {
+        let expected = expected
+            .iter()
+            .map(|(name, amount)| ((*name).to_owned(), *amount));
+        assert_eq!(asked_by(spec, json!([])), expected.collect());
+    }
+
+    fn container(name: &str, requests: Value, limits: Value) -> Value {
+        let resources = Value::from_iter([("requests", requests), ("limits", limits)]);
+        json!({"name": name, "resources": resources})
+    }
+
+    fn sidecar(name: &str, requests: Value) -> Value {
+        let resources = Value::from_iter([("requests", requests)]);
+        json!({"name": name, "restartPolicy": "Always", "resources": resources})
+    }
+
+    #[test]
+    fn a_limit_is_a_request_where_there_is_no_other() {
+        let one = |requests, limits| json!({"containers": [container("main", requests, limits)]});
+        asks(one(json!({}), json!({"cpu": "2"})), &[("cpu", 2000)]);
+        asks(
+            one(json!({"cpu": "1"}), json!({"cpu": "2", "memory": "1k"})),
+            &[("cpu", 1000), ("memory", 1_000_000)],
+        );
+        asks(one(json!({"cpu": "0"}), json!({"cpu": "2"})), &[("cpu", 0)]);
+        asks(
+            one(
+                json!({}),
+                json!({"nvidia.com/gpu": 2, "ephemeral-storage": "1"}),
+            ),
+            &[("ephemeral-storage", 1000), ("nvidia.com/gpu", 2000)],
+        );
+    }
+
+    #[test]
+    fn init_containers_count_with_the_sidecars_that_start_before_them() {
+        let cpus = |count: u32| json!({"cpu": count.to_string()});
+        let step = |count| container("step", cpus(count), json!({}));
+        let main = container("main", cpus(2), json!({}));
+        for (inits, expected) in [
+            (json!([step(1)]), 2000),
+            (json!([step(5)]), 5000),
+            (json!([step(5), step(6), step(4)]), 6000),
+            (json!([sidecar("logs", cpus(3))]), 5000),
+            (json!([step(4), sidecar("logs", cpus(3))]), 5000),
+            (json!([sidecar("logs", cpus(3)), step(4)]), 7000),
+            (
+                json!([sidecar("logs", cpus(1)), step(4), sidecar("more", cpus(3))]),
+                6000,
+            ),
+        ] {
+            let spec =
+                json!({"initContainers": inits, "containers": [main], "overhead": {"cpu": "250m"}});
+            asks(spec, &[("cpu", expected + 250)]);
+        }
+    }
+
+    #[test]
+    fn what_is_said_for_the_pod_as_a_whole_takes_the_place_of_its_containers() {
+        let whole = |resources: Value, containers: Value| {
+            json!({
+                "resources": resources,
+                "initContainers": [sidecar("logs", json!({"cpu": "1"}))],
+                "containers": containers,
+                "overhead": {"cpu": "250m", "memory": "1"},
+            })
+        };
+        let none = || json!([{"name": "main"}]);
+        let some = || {
+            json!([container(
+                "main",
+                json!({"cpu": "1", "memory": "5", "nvidia.com/gpu": 1}),
+                json!({})
+            )])
+        };
+        let gpu = ("nvidia.com/gpu", 1000);
+        // Requests take the place of the sum, for what they name alone.
+        asks(
+            whole(json!({"requests": {"cpu": "8"}}), some()),
+            &[("cpu", 8250), ("memory", 6000), gpu],
+        );
+        asks(
+            whole(json!({"requests": {"cpu": "8", "memory": "9"}}), none()),
+            &[("cpu", 8250), ("memory", 10_000)],
+        );
+        // A limit is a request where no container, no sidecar either, has one.
+        asks(
+            whole(json!({"limits": {"cpu": "8", "memory": "9"}}), none()),
+            &[("cpu", 1250), ("memory", 10_000)],
+        );
+        asks(
+            whole(
+                json!({"requests": {"cpu": "3"}, "limits": {"cpu": "8", "memory": "9"}}),
+                some(),
+            ),
+            &[("cpu", 3250), ("memory", 6000), gpu],
+        );
+        asks(
+            whole(json!({"requests": {"hugepages-2Mi": "4"}}), none()),
+            &[("cpu", 1250), ("hugepages-2Mi", 4000), ("memory", 1000)],
+        );
+        // What Kubernetes knows of containers alone is theirs to say.
+        asks(
+            whole(
+                json!({"requests": {"nvidia.com/gpu": 5, "ephemeral-storage": "5"}}),
+                some(),
+            ),
+            &[("cpu", 2250), ("memory", 6000), gpu],
+        );
+    }
+
+    #[test]
+    fn a_container_that_is_resized_takes_the_most_of_what_it_asks_for_and_what_it_has() {
+        let spec = json!({
+            "initContainers": [sidecar("logs", json!({"cpu": "1"}))],
+            "containers": [container("main", json!({"cpu": "2"}), json!({}))],
+        });
+        for (statuses, expected) in [
+            (json!([]), 3000),
+            (
+                json!([{"name": "main", "allocatedResources": {"cpu": "4"}}]),
+                5000,
+            ),
+            (
+                json!([{"name": "main", "allocatedResources": {"cpu": "1"}}]),
+                3000,
+            ),
+            (
+                json!([{"name": "main", "resources": {"requests": {"cpu": "5"}}}]),
+                6000,
+            ),
+            (
+                json!([{"name": "logs", "allocatedResources": {"cpu": "3"}}]),
+                5000,
+            ),
+            (
+                json!([{"name": "other", "allocatedResources": {"cpu": "9"}}]),
+                3000,
+            ),
+        ] {
+            assert_eq!(asked_by(spec.clone(), statuses)["cpu"], expected);
+        }
     }
 }

@@ -4,6 +4,9 @@ use crate::amounts::{Amounts, suffices};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What stands for no cluster among the clusters that a pod may run in. No cluster has an empty name.
+const NOWHERE: &str = "";
+
 /// A taint.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Taint {
@@ -26,7 +29,7 @@ pub struct PodRequirements {
     pub node_selector: BTreeMap<String, String>,
     /// Requirements on its node: one of these groups must hold as a whole. None where there is none.
     pub affinity: Vec<Vec<Requirement>>,
-    /// The clusters that it may run in; all where empty.
+    /// The clusters that it may run in; all where empty. [`PodRequirements::forbid_all`] is for none.
     pub clusters: BTreeSet<String>,
 }
 
@@ -78,6 +81,11 @@ impl PodRequirements {
     /// Whether it may run in a cluster.
     pub fn may_run_in(&self, cluster: &str) -> bool {
         self.clusters.is_empty() || self.clusters.contains(cluster)
+    }
+
+    /// It may run in no cluster.
+    pub fn forbid_all(&mut self) {
+        self.clusters = BTreeSet::from([NOWHERE.to_owned()]);
     }
 
     fn tolerates(&self, taint: &Taint) -> bool {

@@ -158,6 +158,8 @@ fn every_name_of_hcb_in_a_template_is_one_of_the_contract() {
         "hcb-proxy-scheduler",
         "hcb-reconciler-gates",
         "hcb-reconciler-releases",
+        "hcb-released-pods",
+        "hcb-source-manifests",
         "hcb.dev/after-",
         "hcb.dev/config-hash",
     ];

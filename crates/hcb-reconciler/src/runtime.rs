@@ -4,6 +4,7 @@ mod act;
 pub mod clock;
 pub mod config_file;
 pub mod connect;
+mod connections;
 mod events;
 mod lease;
 pub mod metrics;

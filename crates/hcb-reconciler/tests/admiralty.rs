@@ -109,3 +109,27 @@ fn an_admitted_pod_is_read_as_released() {
     }
     assert!(admitted >= 1, "no pod waits");
 }
+
+#[test]
+fn a_pod_whose_manifest_is_not_understood_may_go_nowhere_and_asks_for_what_its_proxy_does() {
+    let config = config();
+    let bomb = "a: &a [x, x]\nb: &b [*a, *a]\nspec: {containers: *b}\n";
+    let mut read = 0;
+    for mut pod in pods() {
+        let Some(before) = demand(&config, &pod) else {
+            continue;
+        };
+        for text in [bomb, "spec: {containers: []", "", "[]"] {
+            pod["metadata"]["annotations"]["multicluster.admiralty.io/sourcepod-manifest"] =
+                text.into();
+            let after = demand(&config, &pod).expect("a demand");
+            assert!(!after.requirements.requests.is_empty());
+            assert_eq!(after.requirements.requests, before.requirements.requests);
+            for cluster in &config.clusters {
+                assert!(!after.requirements.may_run_in(&cluster.name), "{text}");
+            }
+        }
+        read += 1;
+    }
+    assert!(read >= 4, "only {read} pods");
+}

@@ -7,6 +7,7 @@
 mod changes;
 mod chaperons;
 mod context;
+mod manifest;
 mod nodes;
 mod pacing;
 mod pods;

@@ -6,7 +6,7 @@ use crate::core::memory::Memory;
 use crate::core::observation::Observation;
 use crate::core::spending;
 use crate::core::status::totals;
-use hcb_api::config::ReconcilerConfig;
+use hcb_api::config::{Cluster, ReconcilerConfig};
 use hcb_api::money::Money;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -15,8 +15,10 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::hash::Hash;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 type Number = Gauge<f64, AtomicU64>;
@@ -52,25 +54,79 @@ struct Operation {
     operation: String,
 }
 
+/// Series of one metric. Those of what is gone go too: a series that stays is an alert that fires for ever.
+#[derive(Debug)]
+struct Series<L, M> {
+    family: Family<L, M>,
+    exported: Mutex<HashSet<L>>,
+}
+
+impl<L, M> Series<L, M>
+where
+    L: Clone + Hash + Eq,
+    M: Default,
+    Family<L, M>: Clone + Default,
+{
+    fn new(registered: &Family<L, M>) -> Self {
+        Self {
+            family: registered.clone(),
+            exported: Mutex::default(),
+        }
+    }
+
+    /// These are all that there are from now on. One that stays is there all the while.
+    fn replace(&self, series: impl IntoIterator<Item = (L, impl FnOnce(&M))>) {
+        let mut now = HashSet::new();
+        for (labels, set) in series {
+            set(&self.family.get_or_create(&labels));
+            now.insert(labels);
+        }
+        let mut exported = self.exported.lock().unwrap_or_else(PoisonError::into_inner);
+        for gone in exported.difference(&now) {
+            self.family.remove(gone);
+        }
+        *exported = now;
+    }
+
+    /// There are no others than these any more.
+    fn keep(&self, stays: impl Fn(&L) -> bool) {
+        let mut exported = self.exported.lock().unwrap_or_else(PoisonError::into_inner);
+        exported.retain(|labels| {
+            let stays = stays(labels);
+            if !stays {
+                self.family.remove(labels);
+            }
+            stays
+        });
+    }
+
+    /// Changes one, which there is from now on.
+    fn change(&self, labels: L, change: impl FnOnce(&M)) {
+        change(&self.family.get_or_create(&labels));
+        let mut exported = self.exported.lock().unwrap_or_else(PoisonError::into_inner);
+        exported.insert(labels);
+    }
+}
+
 /// All metrics of the reconciler.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    seen: Family<Named, Gauge>,
-    nodes: Family<Named, Gauge>,
-    job_pods: Family<Named, Gauge>,
-    allocatable: Family<Resource, Number>,
-    free: Family<Resource, Number>,
-    weight: Family<Named, Number>,
-    spec_weight: Family<Named, Number>,
-    open: Family<Tier, Gauge>,
-    waiting: Family<State, Gauge>,
+    seen: Series<Named, Gauge>,
+    nodes: Series<Named, Gauge>,
+    job_pods: Series<Named, Gauge>,
+    allocatable: Series<Resource, Number>,
+    free: Series<Resource, Number>,
+    weight: Series<Named, Number>,
+    spec_weight: Series<Named, Number>,
+    open: Series<Tier, Gauge>,
+    waiting: Series<State, Gauge>,
     longest_wait: Number,
     cost: Number,
     spent: Number,
     forecast: Number,
-    budget: Family<Period, Number>,
-    releases: Family<Named, Counter>,
+    budget: Series<Period, Number>,
+    releases: Series<Named, Counter>,
     nudges: Counter,
     decisions: Counter,
     duration: Histogram,
@@ -83,6 +139,13 @@ pub struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("hcb");
+        macro_rules! series {
+            ($name:literal, $help:literal) => {{
+                let family = Family::default();
+                registry.register($name, $help, family.clone());
+                Series::new(&family)
+            }};
+        }
         macro_rules! metric {
             ($name:literal, $help:literal) => {{
                 let metric = Default::default();
@@ -103,30 +166,30 @@ impl Default for Metrics {
             duration.clone(),
         );
         Self {
-            seen: metric!("cluster_seen", "Whether a cluster can be seen"),
-            nodes: metric!("cluster_nodes", "Nodes of a cluster, without virtual ones"),
-            job_pods: metric!(
+            seen: series!("cluster_seen", "Whether a cluster can be seen"),
+            nodes: series!("cluster_nodes", "Nodes of a cluster, without virtual ones"),
+            job_pods: series!(
                 "cluster_job_pods",
                 "Pods of jobs in a cluster, candidates among them"
             ),
-            allocatable: metric!(
+            allocatable: series!(
                 "cluster_allocatable",
                 "What pods can use of a cluster's nodes, in CPUs, bytes and pieces"
             ),
-            free: metric!(
+            free: series!(
                 "cluster_free",
                 "What is left of a cluster's nodes that take pods, in CPUs, bytes and pieces"
             ),
-            weight: metric!(
+            weight: series!(
                 "cluster_live_weight",
                 "The share of a cluster in its tier, as adjusted"
             ),
-            spec_weight: metric!(
+            spec_weight: series!(
                 "cluster_weight",
                 "The share of a cluster in its tier, by the spec"
             ),
-            open: metric!("tier_open", "Whether pods may leave for a tier at once"),
-            waiting: metric!(
+            open: series!("tier_open", "Whether pods may leave for a tier at once"),
+            waiting: series!(
                 "waiting_pods",
                 "Pods of jobs that wait, by what was decided of them"
             ),
@@ -147,8 +210,8 @@ impl Default for Metrics {
                 "burst_cost_month_forecast",
                 "What bursting will have cost at the end of the month if it goes on as now"
             ),
-            budget: metric!("budget", "The most that bursting may cost, by period"),
-            releases: metric!("releases", "Pods that were released to a cluster"),
+            budget: series!("budget", "The most that bursting may cost, by period"),
+            releases: series!("releases", "Pods that were released to a cluster"),
             nudges: metric!("wakes", "Pods that the engine was nudged to look at again"),
             decisions: metric!("decisions", "Decisions made"),
             failures: metric!(
@@ -189,55 +252,63 @@ impl Metrics {
         decision: &Decision,
         now: jiff::Timestamp,
     ) {
-        for (index, (cluster, state)) in config
-            .clusters
-            .iter()
-            .zip(&observation.clusters)
-            .enumerate()
-        {
-            let named = Named {
-                cluster: cluster.name.clone(),
-            };
-            self.seen.get_or_create(&named).set(state.is_seen.into());
-            self.nodes
-                .get_or_create(&named)
-                .set(whole(state.nodes.len()));
-            self.job_pods
-                .get_or_create(&named)
-                .set(whole(state.job_pods()));
-            self.spec_weight
-                .get_or_create(&named)
-                .set(cluster.weight.into());
-            if let Some(weight) = decision.weights.get(index) {
-                self.weight.get_or_create(&named).set(weight.weight);
-            }
-            let totals = totals(state);
-            for (resource, (allocatable, free)) in totals {
+        let clusters = || config.clusters.iter().zip(&observation.clusters);
+        let named = |cluster: &Cluster| Named {
+            cluster: cluster.name.clone(),
+        };
+        self.seen.replace(clusters().map(|(cluster, state)| {
+            let is_seen = state.is_seen.into();
+            (named(cluster), set_whole(is_seen))
+        }));
+        self.nodes.replace(clusters().map(|(cluster, state)| {
+            let nodes = whole(state.nodes.len());
+            (named(cluster), set_whole(nodes))
+        }));
+        self.job_pods.replace(clusters().map(|(cluster, state)| {
+            let pods = whole(state.job_pods());
+            (named(cluster), set_whole(pods))
+        }));
+        self.spec_weight.replace(clusters().map(|(cluster, _)| {
+            let weight = cluster.weight.into();
+            (named(cluster), set(weight))
+        }));
+        let weights = clusters().zip(&decision.weights);
+        self.weight
+            .replace(weights.map(|((cluster, _), weight)| (named(cluster), set(weight.weight))));
+        let mut allocatable = Vec::new();
+        let mut free = Vec::new();
+        for (cluster, state) in clusters() {
+            for (resource, (most, left)) in totals(state) {
                 let labels = Resource {
                     cluster: cluster.name.clone(),
                     resource,
                 };
-                self.allocatable
-                    .get_or_create(&labels)
-                    .set(allocatable as f64 / 1000.0);
-                self.free.get_or_create(&labels).set(free as f64 / 1000.0);
+                allocatable.push((labels.clone(), set(most as f64 / 1000.0)));
+                free.push((labels, set(left as f64 / 1000.0)));
             }
         }
-        for (tier, state) in config.tiers.iter().zip(&decision.tiers).skip(1) {
+        self.allocatable.replace(allocatable);
+        self.free.replace(free);
+        let tiers = config.tiers.iter().zip(&decision.tiers).skip(1);
+        self.open.replace(tiers.map(|(tier, state)| {
+            let is_open = state.is_open.into();
             let labels = Tier { tier: tier.clone() };
-            self.open.get_or_create(&labels).set(state.is_open.into());
-        }
+            (labels, set_whole(is_open))
+        }));
+        let is_there = |named: &Named| config.index(&named.cluster).is_some();
+        self.releases.keep(is_there);
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for verdict in &decision.verdicts {
             *counts.entry(reason(&verdict.outcome)).or_default() += 1;
         }
-        self.waiting.clear();
-        for (outcome, count) in counts {
-            let labels = State {
-                outcome: outcome.to_owned(),
-            };
-            self.waiting.get_or_create(&labels).set(whole(count));
-        }
+        self.waiting
+            .replace(counts.into_iter().map(|(outcome, count)| {
+                let labels = State {
+                    outcome: outcome.to_owned(),
+                };
+                let count = whole(count);
+                (labels, set_whole(count))
+            }));
         let waiting = decision
             .verdicts
             .iter()
@@ -251,17 +322,33 @@ impl Metrics {
             .set(spending::spent(&memory.spending, now).as_number());
         self.forecast
             .set(spending::forecast(&memory.spending, hourly, now).as_number());
-        if let Some(budget) = &config.budget {
-            let periods = [("hour", budget.per_hour), ("month", budget.per_month)];
-            for (period, most) in periods {
-                if let Some(most) = most {
-                    self.budget
-                        .get_or_create(&Period {
-                            period: period.to_owned(),
-                        })
-                        .set(most);
-                }
-            }
+        let budget = config.budget.as_ref();
+        let periods = budget.map(|budget| [("hour", budget.per_hour), ("month", budget.per_month)]);
+        let periods = periods.into_iter().flatten();
+        self.budget.replace(periods.filter_map(|(period, most)| {
+            let labels = Period {
+                period: period.to_owned(),
+            };
+            Some((labels, set(most?)))
+        }));
+    }
+
+    /// What was decided is another replica's to say.
+    fn forget_decisions(&self) {
+        for series in [&self.seen, &self.nodes, &self.job_pods] {
+            series.keep(|_| false);
+        }
+        for series in [&self.weight, &self.spec_weight] {
+            series.keep(|_| false);
+        }
+        for series in [&self.allocatable, &self.free] {
+            series.keep(|_| false);
+        }
+        self.open.keep(|_| false);
+        self.waiting.keep(|_| false);
+        self.budget.keep(|_| false);
+        for number in [&self.longest_wait, &self.cost, &self.spent, &self.forecast] {
+            number.set(0.0);
         }
     }
 
@@ -273,11 +360,12 @@ impl Metrics {
 
     /// A demand was released to a cluster.
     pub fn released(&self, cluster: &str) {
-        self.releases
-            .get_or_create(&Named {
-                cluster: cluster.to_owned(),
-            })
-            .inc();
+        let labels = Named {
+            cluster: cluster.to_owned(),
+        };
+        self.releases.change(labels, |counter| {
+            counter.inc();
+        });
     }
 
     /// The engine was nudged.
@@ -294,9 +382,12 @@ impl Metrics {
             .inc();
     }
 
-    /// Whether this replica leads.
+    /// Whether this replica leads. One that leads no more says nothing of decisions any more.
     pub fn leads(&self, leads: bool) {
-        self.leads.set(leads.into());
+        let led = self.leads.set(leads.into()) != 0;
+        if led && !leads {
+            self.forget_decisions();
+        }
     }
 
     /// Whether the newest configuration is in use.
@@ -307,6 +398,20 @@ impl Metrics {
     /// By how much the machine's clock jumped, in seconds.
     pub fn clock(&self, seconds: f64) {
         self.clock_jump.set(seconds);
+    }
+}
+
+/// Sets a gauge to a number.
+fn set(number: f64) -> impl FnOnce(&Number) {
+    move |gauge| {
+        gauge.set(number);
+    }
+}
+
+/// Sets a gauge to a whole number.
+fn set_whole(number: i64) -> impl FnOnce(&Gauge) {
+    move |gauge| {
+        gauge.set(number);
     }
 }
 

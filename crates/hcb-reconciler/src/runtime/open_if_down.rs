@@ -106,6 +106,9 @@ pub async fn open_if_down(
             .iter()
             .filter(|cluster| may_be_opened(cluster, demand, config))
             .collect();
+        if clusters.is_empty() {
+            continue;
+        }
         let change = engine.admit(demand, &clusters, None, now);
         match act::make(&source, &change).await {
             Ok(_) => opened.pods += 1,

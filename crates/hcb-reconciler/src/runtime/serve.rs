@@ -1,5 +1,6 @@
-//! What the reconciler says over HTTP: metrics, its health, and its status.
+//! What the reconciler says over HTTP: metrics and its health to everybody, its status to its own pod.
 
+use super::connections::{self, Limits, Routes};
 use super::metrics::Metrics;
 use axum::Router;
 use axum::extract::State;
@@ -14,6 +15,15 @@ use tokio::net::TcpListener;
 
 /// A loop that did nothing for so long hangs. It goes round once a second by itself.
 const HANGS_AFTER: Duration = Duration::from_secs(60);
+
+/// Enough for a few who watch, and little of the memory that the Deployment grants.
+const LIMITS: Limits = Limits {
+    connections: 128,
+    head: Duration::from_secs(5),
+    connection: Duration::from_secs(10),
+    buffer: 16 * 1024,
+    headers: 64,
+};
 
 /// What is shared with those who ask.
 #[derive(Debug)]
@@ -64,13 +74,31 @@ impl Shared {
 
 /// Serves until the process ends.
 pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) -> io::Result<()> {
-    let routes = Router::new()
-        .route("/livez", get(livez))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics))
-        .route("/status", get(status))
-        .with_state(shared);
-    axum::serve(listener, routes).await
+    connections::serve(listener, routes(shared), LIMITS).await
+}
+
+/// The status has the names of all pods that wait, in all namespaces. Who may read it through the API server may forward
+/// a port of the pod, or read the `ConfigMap`.
+fn routes(shared: Arc<Shared>) -> Routes {
+    let common = || {
+        Router::new()
+            .route("/livez", get(livez))
+            .route("/readyz", get(readyz))
+            .route("/metrics", get(metrics))
+    };
+    Routes {
+        everybody: common()
+            .route("/status", get(not_for_everybody))
+            .with_state(Arc::clone(&shared)),
+        loopback: common().route("/status", get(status)).with_state(shared),
+    }
+}
+
+async fn not_for_everybody() -> impl IntoResponse {
+    (
+        StatusCode::FORBIDDEN,
+        "the status is served to the pod itself; forward its port, or read the ConfigMap hcb-status\n",
+    )
 }
 
 async fn livez(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
@@ -130,5 +158,129 @@ async fn status(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
             [(header::CONTENT_TYPE, "text/plain")],
             String::new(),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{ErrorKind, Read, Write};
+    use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+    use tokio::runtime::Runtime;
+
+    /// A server of the real routes. It ends when the runtime is dropped.
+    fn start(limits: Limits) -> (Runtime, SocketAddr) {
+        let runtime = Runtime::new().expect("a runtime");
+        let listener = runtime.block_on(TcpListener::bind("0.0.0.0:0"));
+        let listener = listener.expect("a listener");
+        let address = listener.local_addr().expect("an address");
+        let routes = routes(Arc::new(Shared::default()));
+        runtime.spawn(connections::serve(listener, routes, limits));
+        (runtime, SocketAddr::from(([127, 0, 0, 1], address.port())))
+    }
+
+    /// The first line of the answer to a request.
+    fn ask(server: SocketAddr, path: &str) -> String {
+        let mut stream = TcpStream::connect(server).expect("a connection");
+        let patience = Some(Duration::from_secs(5));
+        stream.set_read_timeout(patience).expect("a time-out");
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: any\r\n\r\n").expect("a request");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        answer.lines().next().unwrap_or_default().to_owned()
+    }
+
+    fn is_open(stream: &mut TcpStream) -> bool {
+        stream.set_nonblocking(true).expect("a socket");
+        let read = stream.read(&mut [0; 64]);
+        read.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    }
+
+    #[test]
+    fn thousands_of_clients_that_ask_for_nothing_keep_nobody_from_its_answer() {
+        let (_runtime, server) = start(LIMITS);
+        let mut silent = Vec::new();
+        for number in 0..6_000 {
+            let mut stream = TcpStream::connect(server).expect("a connection");
+            // Half of them begin to ask. One that is closed already may say so.
+            if number % 2 == 0 {
+                let _ = stream.write_all(b"GET /livez HTTP/1.1\r\nhost: ");
+            }
+            silent.push(stream);
+            if number % 500 == 499 {
+                // A kubelet gives a probe a second.
+                let began = Instant::now();
+                assert_eq!(ask(server, "/livez"), "HTTP/1.1 200 OK");
+                assert!(began.elapsed() < Duration::from_secs(1));
+                let open = silent
+                    .iter_mut()
+                    .filter_map(|one| is_open(one).then_some(()));
+                assert!(open.count() <= LIMITS.connections);
+                // A process may have so many descriptors.
+                silent.drain(..silent.len() - LIMITS.connections);
+            }
+        }
+    }
+
+    #[test]
+    fn a_client_that_takes_its_time_is_hung_up_on() {
+        let limits = Limits {
+            head: Duration::from_millis(200),
+            ..LIMITS
+        };
+        let (_runtime, server) = start(limits);
+        for begun in ["", "GET /metrics HTTP/1.1\r\n"] {
+            let mut stream = TcpStream::connect(server).expect("a connection");
+            stream.write_all(begun.as_bytes()).expect("a start");
+            let patience = Some(Duration::from_secs(5));
+            stream.set_read_timeout(patience).expect("a time-out");
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).expect("the end");
+            assert!(!answer.contains("200 OK"), "{begun:?}: {answer}");
+        }
+    }
+
+    #[test]
+    fn a_request_of_any_size_is_not_kept() {
+        let (_runtime, server) = start(LIMITS);
+        for head in [
+            format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(LIMITS.buffer * 4)),
+            format!(
+                "GET /livez HTTP/1.1\r\n{}\r\n",
+                "a: b\r\n".repeat(LIMITS.headers + 1)
+            ),
+        ] {
+            let mut stream = TcpStream::connect(server).expect("a connection");
+            // It may be closed before all is said.
+            let _ = stream.write_all(head.as_bytes());
+            let mut answer = Vec::new();
+            let _ = stream.read_to_end(&mut answer);
+            let answer = String::from_utf8_lossy(&answer);
+            assert!(!answer.contains("200 OK"), "{answer}");
+        }
+        assert_eq!(ask(server, "/livez"), "HTTP/1.1 200 OK");
+    }
+
+    #[test]
+    fn the_status_is_for_the_pod_itself_and_health_for_everybody() {
+        let (_runtime, server) = start(LIMITS);
+        // There is none yet.
+        assert_eq!(ask(server, "/status"), "HTTP/1.1 404 Not Found");
+        // An address by which others reach this machine. Nothing is sent to find it.
+        let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket");
+        let found = socket
+            .connect("192.0.2.1:9")
+            .and_then(|()| socket.local_addr());
+        let of_others = found.map(|address| address.ip()).ok();
+        let Some(of_others) = of_others.filter(|address: &IpAddr| !address.is_loopback()) else {
+            let said = "SKIPPED: this machine has no address but loopback";
+            writeln!(io::stderr(), "{said}").expect("standard error");
+            return;
+        };
+        let server = SocketAddr::new(of_others, server.port());
+        assert_eq!(ask(server, "/status"), "HTTP/1.1 403 Forbidden");
+        assert_eq!(ask(server, "/livez"), "HTTP/1.1 200 OK");
+        assert_eq!(ask(server, "/metrics"), "HTTP/1.1 200 OK");
+        assert_eq!(ask(server, "/readyz"), "HTTP/1.1 503 Service Unavailable");
     }
 }

@@ -100,7 +100,10 @@ impl super::interface::SchedulingEngine for Admiralty {
                 "verbs": ["patch"],
             })],
             pod_notes: vec![DECISION, RELEASED, NUDGED],
-            policies: vec!["reconciler/release-policy.yaml"],
+            policies: vec![
+                "reconciler/release-policy.yaml",
+                "scheduling/admiralty/sent-pods.yaml",
+            ],
         }
     }
 

@@ -1,12 +1,13 @@
 //! Pods: in the source, those that Admiralty made proxies of; in every cluster, its candidates and all others.
 
 use super::context::ClusterContext;
+use super::manifest;
 use crate::core::demand::{Demand, DemandKind, JobName};
 use crate::core::facts::{Fact, Watched};
 use crate::core::observation::ClusterPod;
 use crate::engine::object::{Object, WatchedKind};
 use hcb_api::gate::GATE;
-use hcb_api::pod_spec::{PodSpec, affinity, requests, requirements};
+use hcb_api::pod_spec::{ContainerStatus, PodSpec, affinity, requests_and_held, requirements};
 use hcb_api::release::{RELEASED, read_note};
 use hcb_api::requirements::PodRequirements;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -33,8 +34,13 @@ fn is_of_daemon_set(metadata: &ObjectMeta) -> bool {
 
 /// What is read of the status of a pod.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct PodStatus {
     phase: Option<String>,
+    #[serde(default)]
+    container_statuses: Vec<ContainerStatus>,
+    #[serde(default)]
+    init_container_statuses: Vec<ContainerStatus>,
 }
 
 impl WatchedKind for Pods {
@@ -62,10 +68,13 @@ impl WatchedKind for Pods {
             ));
         }
         let labels = metadata.labels.as_ref();
+        let containers = &pod.status.container_statuses;
+        let statuses = [&containers[..], &pod.status.init_container_statuses].concat();
+        let requests = requests_and_held(&pod.spec, &statuses, pod.annotations());
         let pod = ClusterPod {
             key: pod.key(),
             node: pod.spec.node_name.clone(),
-            requests: Arc::new(requests(&pod.spec, pod.annotations())),
+            requests: Arc::new(requests),
             parent: labels.and_then(|labels| labels.get(PARENT)).cloned(),
             is_daemon: is_of_daemon_set(metadata),
         };
@@ -129,19 +138,27 @@ impl ClusterContext {
     }
 
     /// What the pod asks of a cluster, from the pod as it was before Admiralty made it a proxy; where it
-    /// may go, from the proxy, which carries the spec's rules of placement.
+    /// may go, from the proxy, which carries the spec's rules of placement. A pod whose manifest is not understood
+    /// may go nowhere: what Admiralty would make of it is not known.
     fn requirements_of(&self, proxy: &Object<Pods>) -> PodRequirements {
-        #[derive(Deserialize)]
-        struct Original {
-            spec: PodSpec,
-        }
         let annotations = proxy.annotations();
-        let manifest = annotations.get(MANIFEST);
-        let original: Option<Original> =
-            manifest.and_then(|manifest| serde_saphyr::from_str(manifest).ok());
-        let spec = original
-            .as_ref()
-            .map_or(&proxy.spec, |original| &original.spec);
-        requirements(spec, annotations, &affinity(&proxy.spec), &self.names)
+        let rules = affinity(&proxy.spec);
+        let of = |spec| requirements(spec, annotations, &rules, &self.names);
+        let Some(manifest) = annotations.get(MANIFEST) else {
+            return of(&proxy.spec);
+        };
+        match manifest::read(manifest) {
+            Ok(original) => of(&original),
+            Err(error) => {
+                let (namespace, pod) = proxy.key();
+                tracing::warn!(
+                    namespace, pod, %error,
+                    "the annotation {MANIFEST} is not understood; the pod is not released"
+                );
+                let mut of_proxy = of(&proxy.spec);
+                of_proxy.forbid_all();
+                of_proxy
+            }
+        }
     }
 }
