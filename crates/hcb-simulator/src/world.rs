@@ -1,9 +1,12 @@
 //! A run: steps in virtual time, and what must hold after each of them.
 
+mod checks;
+mod strikes;
+
 use crate::api_server::Kind;
-use crate::cluster::{Cluster, NextNode, asks, name};
+use crate::cluster::Cluster;
 use crate::engine::{Scheduler, candidate};
-use crate::faults::{ALL, Counts, Fault, Phase};
+use crate::faults::{ALL, Counts, Phase};
 use crate::reconciler::{Reconciler, Reply, Saved};
 use crate::scenario::{JobPlan, Scenario, at};
 use fastrand::Rng;
@@ -11,9 +14,8 @@ use hcb_api::config::ReconcilerConfig;
 use hcb_api::gate::GATE;
 use hcb_api::labels::{ELECT, TARGET};
 use hcb_reconciler::control::Purpose;
-use hcb_reconciler::core::spending;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A step of virtual time.
@@ -21,8 +23,6 @@ const STEP: SignedDuration = SignedDuration::from_millis(250);
 /// How long room in the first tier must have been there for a release elsewhere to be premature: watches of a healthy
 /// cluster are faster.
 const NOTICED_WITHIN: SignedDuration = SignedDuration::from_secs(5);
-/// How long a gate that was lost may be open once the reconciler works again.
-const CLOSED_WITHIN: SignedDuration = SignedDuration::from_secs(40);
 /// How long after the last fault a job that can run may still wait.
 const RUNS_WITHIN: i64 = 4 * 3600;
 
@@ -108,7 +108,7 @@ impl World {
             let is_first = config.tier(cluster) == 0;
             let gate = json!([{"key": GATE, "value": cluster.name, "effect": "NoSchedule"}]);
             let taints = if is_first { json!([]) } else { gate };
-            put_virtual_node(&mut clusters[0], &names[index], taints);
+            put_virtual_node(&mut clusters[0], &names[index], &taints);
         }
         let jobs = scenario.jobs.iter().map(|plan| Job {
             plan: plan.clone(),
@@ -273,7 +273,7 @@ impl World {
     fn start(&mut self, pod: &str, cluster: usize) {
         let node = format!("admiralty-{}", self.names[cluster]);
         self.clusters[0].api.update(Kind::Pod, pod, |proxy| {
-            proxy["spec"]["nodeName"] = node.into()
+            proxy["spec"]["nodeName"] = node.into();
         });
         if let Some(index) = self.job_of(pod) {
             if self.jobs[index].runs.is_some() {
@@ -378,298 +378,6 @@ impl World {
         self.check_budget(pod, cluster);
     }
 
-    // --- invariants
-
-    /// Since when the first tier has had room, by its size.
-    fn note_room(&mut self) {
-        let free = self.clusters[0].free();
-        let most = free.values().copied().max().unwrap_or_default();
-        self.room_since.retain(|room, _| *room <= most);
-        self.room_since.entry(most).or_insert(self.now);
-    }
-
-    /// After a release all nodes that are there, and those that released pods still need, are within the budget of the
-    /// hour. Nodes that others made do not count against the release, since it may not have seen them.
-    fn check_budget(&mut self, pod: &str, cluster: usize) {
-        let Some(most) = self
-            .config
-            .budget
-            .as_ref()
-            .and_then(|budget| budget.per_hour)
-        else {
-            return;
-        };
-        if self.now < self.disturbed + SignedDuration::from_secs(30) {
-            return;
-        }
-        let mut cost = 0.0;
-        for index in 1..self.clusters.len() {
-            cost += self.clusters[index].own_nodes() as f64 * self.clusters[index].price();
-        }
-        // The release itself needs a node more at the most, where none has room.
-        let asked = self.job_of(pod).map_or(0, |job| self.jobs[job].plan.cpu);
-        let has_room = self.clusters[cluster]
-            .free()
-            .values()
-            .any(|free| *free >= asked);
-        if !has_room {
-            cost += self.clusters[cluster].price();
-        }
-        if cost > most + 1e-9 && cost - self.clusters[cluster].price() > most + 1e-9 {
-            self.breaks(format!(
-                "{pod} is released to {} at {cost} an hour, with a budget of {most}",
-                self.names[cluster]
-            ));
-        }
-    }
-
-    fn check(&mut self) {
-        // Candidates in later tiers are of pods that were released, but where a gate was lost.
-        for index in 1..self.clusters.len() {
-            let pods = self.clusters[index].api.list(Kind::Pod);
-            let strange = pods
-                .map(|pod| name(pod).trim_end_matches("-c").to_owned())
-                .find(|pod| {
-                    !self
-                        .released
-                        .get(pod)
-                        .is_some_and(|clusters| clusters.contains(&index))
-                });
-            if let Some(pod) = strange
-                && !self.open_since.contains_key(&index)
-            {
-                self.breaks(format!(
-                    "{pod} has a candidate in {}, which it was not released to",
-                    self.names[index]
-                ));
-            }
-        }
-        // A gate that was lost is closed again. What passed it meanwhile counts as released.
-        for (index, since) in self.open_since.clone() {
-            let node = self.clusters[0]
-                .api
-                .get(Kind::Node, &format!("admiralty-{}", self.names[index]));
-            let is_closed = node.is_some_and(|node| node["spec"]["taints"][0]["key"] == GATE);
-            let pods = self.clusters[index].api.list(Kind::Pod);
-            let passed: Vec<_> = pods
-                .map(|pod| name(pod).trim_end_matches("-c").to_owned())
-                .collect();
-            for pod in passed {
-                self.released.entry(pod).or_default().insert(index);
-            }
-            let since = since.max(self.disturbed);
-            if is_closed {
-                self.open_since.remove(&index);
-            } else if self.reconciler.is_some()
-                && self.clusters[0].answers
-                && self.now > since + CLOSED_WITHIN
-            {
-                self.breaks(format!("the gate of {} stays open", self.names[index]));
-            }
-        }
-    }
-
-    /// What the ledger has is never less than what the nodes cost that the reconciler could see.
-    fn check_spending(&mut self, reconciler: &Reconciler) {
-        let own = self.now + self.clock;
-        let is_seen = reconciler
-            .control
-            .state
-            .observer
-            .observation
-            .clusters
-            .iter()
-            .all(|state| state.is_seen);
-        if !is_seen || self.clock_error != SignedDuration::ZERO {
-            return;
-        }
-        let spending = &reconciler.control.state.memory.spending;
-        let spent = spending::spent(spending, own).as_number();
-        let months: f64 = spending
-            .months
-            .values()
-            .map(|spent| spent.as_number())
-            .sum();
-        let cost: f64 = self.clusters[1..].iter().map(|cluster| cluster.cost).sum();
-        // Nodes are seen a moment after they come.
-        let tolerance = 0.05 + cost * 0.02;
-        if months.max(spent) + tolerance < cost {
-            self.breaks(format!("{months:.3} are counted, and {cost:.3} were spent"));
-        }
-    }
-
-    /// Every job ran that could: its pod fits somewhere, nobody refuses it, and no budget holds it back. Pods that are
-    /// refused for ever hold no other up.
-    fn check_end(&mut self) {
-        let is_held_back = self.config.budget.as_ref().is_some_and(|budget| {
-            budget.per_month.is_some() || budget.per_hour.is_some_and(|most| most < 8.0)
-        });
-        let private = self.clusters[0].size();
-        let left = self.jobs.iter().enumerate().find(|(_, job)| {
-            let pod = job.pod.as_deref().unwrap_or_default();
-            let is_refused = self.refused_pods.contains(pod);
-            let needs_money = job.plan.cpu > private;
-            !job.is_over && !is_refused && !(needs_money && is_held_back)
-        });
-        if let Some((index, job)) = left {
-            let what = format!(
-                "job-{index} waits for ever: {:?} of {:?}, runs {:?}",
-                job.pod, job.plan, job.runs
-            );
-            self.breaks(what);
-        }
-    }
-
-    // --- faults
-
-    fn end_silence(&mut self) {
-        for index in 0..self.clusters.len() {
-            if self.silent_until[index].is_some_and(|until| until <= self.now) {
-                self.silent_until[index] = None;
-                self.clusters[index].answers = true;
-                self.disturbed = self.now;
-            }
-        }
-    }
-
-    /// All is well from now on.
-    fn heal(&mut self) {
-        for index in 0..self.clusters.len() {
-            self.clusters[index].answers = true;
-            self.silent_until[index] = None;
-            self.clusters[index].next_node = NextNode::AsAsked;
-        }
-        self.next_replies.clear();
-        let mut config = self.config.clone();
-        for cluster in &mut config.clusters {
-            cluster.drain = false;
-        }
-        self.configure(config);
-        self.disturbed = self.now;
-    }
-
-    fn configure(&mut self, config: ReconcilerConfig) {
-        self.config = config.clone();
-        self.disturbed = self.now;
-        let now = self.now;
-        if let Some(reconciler) = &mut self.reconciler {
-            reconciler.configure(config, now);
-        }
-    }
-
-    fn strike(&mut self, fault: Fault) {
-        *self.counts.faults.entry(fault).or_default() += 1;
-        for phase in self.phases() {
-            *self.counts.by_phase.entry((fault, phase)).or_default() += 1;
-        }
-        let now = self.now;
-        let later = 1 + self.rng.usize(0..self.clusters.len() - 1);
-        match fault {
-            Fault::LateWatch | Fault::Relist => {
-                let index = self.rng.usize(0..100);
-                let until = now + SignedDuration::from_secs(self.rng.i64(1..20));
-                let until = (fault == Fault::LateWatch).then_some(until);
-                if let Some(reconciler) = &mut self.reconciler {
-                    reconciler.disturb(index, until);
-                }
-                self.disturbed = until.unwrap_or(now);
-            }
-            Fault::Silence => {
-                let index = self.rng.usize(0..self.clusters.len());
-                self.clusters[index].answers = false;
-                self.silent_until[index] =
-                    Some(now + SignedDuration::from_secs(self.rng.i64(1..300)));
-                self.disturbed = now;
-            }
-            Fault::RefusedPod => {
-                let waiting = self.waiting();
-                if !waiting.is_empty() {
-                    let pod = waiting[self.rng.usize(0..waiting.len())].clone();
-                    self.refused_pods.insert(pod);
-                }
-            }
-            Fault::Conflict => self.next_replies.push(Reply::Conflict),
-            Fault::LostAnswer => self.next_replies.push(Reply::LoseAnswer),
-            Fault::Refused => self.next_replies.push(Reply::Refuse),
-            Fault::Restart => {
-                self.reconciler = None;
-                let pause = if self.rng.bool() {
-                    0
-                } else {
-                    self.rng.i64(1..600)
-                };
-                self.leads_at = now + SignedDuration::from_secs(pause);
-                if self.rng.u8(0..4) == 0 {
-                    self.clock = SignedDuration::from_secs(self.rng.i64(-120..120));
-                    self.clock_error = SignedDuration::from_secs(1);
-                }
-                self.disturbed = self.leads_at;
-            }
-            Fault::Budget => {
-                let mut config = self.config.clone();
-                let more = f64::from(self.rng.u32(0..10));
-                if let Some(most) = config
-                    .budget
-                    .as_mut()
-                    .and_then(|budget| budget.per_hour.as_mut())
-                {
-                    *most = more;
-                }
-                self.configure(config);
-            }
-            Fault::Drain => {
-                let mut config = self.config.clone();
-                let drain = &mut config.clusters[later].drain;
-                *drain = !*drain;
-                self.configure(config);
-            }
-            Fault::LostNode => self.lose_node(),
-            Fault::NodeByHand => {
-                let name = self.clusters[later].add_node(4000);
-                self.clusters[later].by_others.push(name);
-            }
-            Fault::NoNode => self.clusters[later].next_node = NextNode::Never,
-            Fault::SmallNode => self.clusters[later].next_node = NextNode::Smaller,
-            Fault::LostGate => {
-                let cluster = self.names[later].clone();
-                self.clusters[0]
-                    .api
-                    .delete(Kind::Node, &format!("admiralty-{cluster}"));
-                put_virtual_node(&mut self.clusters[0], &cluster, json!([]));
-                self.open_since.insert(later, now);
-            }
-            Fault::TouchedPod => {
-                let waiting = self.waiting();
-                for pod in waiting {
-                    let note = now.to_string();
-                    self.clusters[0].api.update(Kind::Pod, &pod, |pod| {
-                        pod["metadata"]["annotations"]["example.com/note"] = note.into();
-                    });
-                }
-            }
-        }
-    }
-
-    fn lose_node(&mut self) {
-        let index = self.rng.usize(0..self.clusters.len());
-        // The first tier keeps its nodes: nobody would bring them back.
-        if index == 0 {
-            return;
-        }
-        let nodes = self.clusters[index].api.list(Kind::Node);
-        let nodes: Vec<_> = nodes.map(|node| name(node).to_owned()).collect();
-        if nodes.is_empty() {
-            return;
-        }
-        let node = &nodes[self.rng.usize(0..nodes.len())];
-        for lost in self.clusters[index].lose_node(node) {
-            let pod = name(&lost).trim_end_matches("-c").to_owned();
-            if let Some(job) = self.job_of(&pod) {
-                self.end(job, false);
-            }
-        }
-    }
-
     /// Names of pods that wait.
     fn waiting(&self) -> Vec<String> {
         let jobs = self.jobs.iter().filter(|job| job.runs.is_none());
@@ -705,7 +413,7 @@ impl World {
     }
 }
 
-fn put_virtual_node(source: &mut Cluster, cluster: &str, taints: serde_json::Value) {
+fn put_virtual_node(source: &mut Cluster, cluster: &str, taints: &Value) {
     source.api.put(
         Kind::Node,
         json!({
@@ -714,9 +422,4 @@ fn put_virtual_node(source: &mut Cluster, cluster: &str, taints: serde_json::Val
             "status": {},
         }),
     );
-}
-
-/// What a pod asks for, for tests.
-pub fn requested(pod: &serde_json::Value) -> i64 {
-    asks(pod)
 }

@@ -2,6 +2,7 @@
 
 use hcb_simulator::faults::Counts;
 use hcb_simulator::{Scenario, World};
+use std::io::Write;
 
 /// How many seeds are played; `HCB_SIMULATOR_SEEDS` names another number, or one seed as `=SEED`. Twelve make more than 200,000 events.
 fn seeds() -> Vec<u64> {
@@ -30,7 +31,9 @@ fn no_fault_at_any_step_breaks_a_promise() {
                 .map(|broken| format!("seed {seed}: {broken}")),
         );
     }
-    println!(
+    // Past the harness, so that a run says what it played.
+    let _ = writeln!(
+        std::io::stdout(),
         "{events} events, {} faults, {ended} jobs ended, {released} releases\n{counts}",
         counts.total()
     );

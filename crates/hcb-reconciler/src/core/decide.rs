@@ -271,12 +271,16 @@ impl<'a> Deciding<'a> {
     }
 
     /// The cluster that has reserved a place for a demand, which it can take, and may. One that is drained
-    /// reserves it in vain.
+    /// reserves it in vain, and so does one of a later tier that the demand was not released to: a candidate got there
+    /// while a gate was lost, and cannot be bound.
     fn reserving_cluster(&self, pod: &Demand) -> Option<usize> {
-        let reserved_in = self
-            .observation
-            .reserved_in(&pod.uid)
-            .filter(|index| !self.config.clusters[*index].drain && !self.is_recalled(pod, *index));
+        let reserved_in = self.observation.reserved_in(&pod.uid).filter(|index| {
+            let cluster = &self.config.clusters[*index];
+            let is_shut = self.config.tier(cluster) > 0
+                && self.observation.clusters[*index].gate != Gate::Open
+                && !pod.released.contains_key(&cluster.name);
+            !cluster.drain && !is_shut && !self.is_recalled(pod, *index)
+        });
         reserved_in.min_by_key(|index| self.tier(*index))
     }
 

@@ -87,11 +87,11 @@ pub struct ClusterState {
     pods: HashMap<String, ClusterPod>,
     /// What pods on a node asked for, whether or not the node itself was seen yet.
     used: HashMap<String, Amounts>,
-    /// What pods of DaemonSets on a node asked for.
+    /// What pods of `DaemonSets` on a node asked for.
     daemons: HashMap<String, Amounts>,
     /// What nodes of a pool were last seen to offer to other pods, by the pool's name.
     sizes: BTreeMap<String, Amounts>,
-    /// Whether nodes or pods of DaemonSets changed since the sizes were learned.
+    /// Whether nodes or pods of `DaemonSets` changed since the sizes were learned.
     is_size_stale: bool,
     /// Pods without a node, by uid.
     unbound: BTreeSet<String>,
@@ -381,7 +381,7 @@ pub struct ClusterPod {
     pub requests: Arc<Amounts>,
     /// The uid of the demand that it is a candidate of.
     pub parent: Option<String>,
-    /// Whether it is of a DaemonSet, and so on every new node too.
+    /// Whether it is of a `DaemonSet`, and so on every new node too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_daemon: bool,
 }

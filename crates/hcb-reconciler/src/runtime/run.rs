@@ -334,8 +334,9 @@ impl Reconciler {
     async fn go_on_from_handover(&mut self) -> bool {
         match timeout(REQUEST, act::read_handover(&self.maps())).await {
             Ok(Ok(handover)) => {
-                let handover = handover.map(Box::new).map(Fact::TookOver);
-                handover.into_iter().for_each(|fact| self.take(fact));
+                if let Some(handover) = handover {
+                    self.take(Fact::TookOver(Box::new(handover)));
+                }
                 true
             }
             Ok(Err(error)) => {

@@ -149,3 +149,20 @@ fn a_gate_that_is_found_open_is_closed() {
     // Of a cluster whose node was not seen it is not known.
     assert_eq!(gates, [(PUBLIC, Gate::Closed)]);
 }
+
+#[test]
+fn a_place_behind_a_gate_that_a_pod_was_not_released_through_is_not_waited_for() {
+    use hcb_api::gate::Gate;
+    // The candidate got there while the gate was lost.
+    let mut seen = observation([4, 4], vec![pod("a", 1)]);
+    keep(&mut seen.clusters[OTHER], "a", 1);
+    for cluster in &mut seen.clusters[PUBLIC..] {
+        (cluster.gate, cluster.has_gate) = (Gate::Closed, true);
+    }
+    let decision = decide(&seen, &plain(), &Memory::default(), at(60));
+    assert_eq!(
+        decision.verdicts[0].outcome,
+        Outcome::Released("public".into())
+    );
+    assert_eq!(push_release(&decision), [("a", "public")]);
+}

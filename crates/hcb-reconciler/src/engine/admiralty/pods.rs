@@ -26,7 +26,7 @@ const PARENT: &str = "multicluster.admiralty.io/parent-uid";
 #[derive(Clone, Debug)]
 pub(super) enum Pods {}
 
-/// Whether the owner of a pod is a DaemonSet.
+/// Whether the owner of a pod is a `DaemonSet`.
 fn is_of_daemon_set(metadata: &ObjectMeta) -> bool {
     let mut owners = metadata.owner_references.iter().flatten();
     owners.any(|owner| owner.kind == "DaemonSet" && owner.controller == Some(true))
