@@ -226,17 +226,18 @@ impl<'a> Capacity<'a> {
         cost(self.cluster, &self.counts)
     }
 
-    /// What the nodes will have cost from `now` to the end of the month, each for as long as what was released to it
-    /// may run, and for an hour at least.
-    pub fn commitment(&self, now: Timestamp, month_end: Timestamp) -> Money {
+    /// What the nodes will have cost in a time that begins at `now` or later, each for as long as what was released to it
+    /// may run, and for an hour from now at least.
+    pub fn commitment(&self, now: Timestamp, (from, to): (Timestamp, Timestamp)) -> Money {
         let least = now.saturating_add(PAID_FOR).unwrap_or(Timestamp::MAX);
-        let until = |paid: Option<Timestamp>| paid.unwrap_or(least).max(least).min(month_end);
+        let until = |paid: Option<Timestamp>| paid.unwrap_or(least).max(least).min(to);
         let there = self.nodes.iter().enumerate().map(|(index, node)| {
             let paid = self.paid_until.get(&index).copied();
-            node_price(self.cluster, node).for_time(now, until(paid))
+            node_price(self.cluster, node).for_time(from, until(paid))
         });
         let planned = self.planned.iter().map(|node| {
-            pool_price(&self.cluster.pools[node.pool]).for_time(now, until(Some(node.paid_until)))
+            let price = pool_price(&self.cluster.pools[node.pool]);
+            price.for_time(from, until(Some(node.paid_until)))
         });
         there.chain(planned).sum()
     }
@@ -249,13 +250,13 @@ impl<'a> Capacity<'a> {
         }
     }
 
-    /// What a way costs from `now` to the end of the month more, for a pod that may run `until` then.
-    pub fn price_of_month(
+    /// What a way costs in a time that begins at `now` or later more, for a pod that may run `until` then.
+    pub fn price_of_time(
         &self,
         placement: Placement,
         until: Timestamp,
         now: Timestamp,
-        month_end: Timestamp,
+        (from, to): (Timestamp, Timestamp),
     ) -> Money {
         let least = now.saturating_add(PAID_FOR).unwrap_or(Timestamp::MAX);
         let (price, before) = match placement {
@@ -271,7 +272,7 @@ impl<'a> Capacity<'a> {
                 (price, paid.unwrap_or(least).max(least))
             }
         };
-        price.for_time(before.min(month_end), until.max(least).min(month_end))
+        price.for_time(before.max(from), until.max(least).min(to))
     }
 
     /// Whether a way costs nothing at all: a node that has no price.

@@ -20,6 +20,7 @@ use super::spending;
 use super::weights::live_weights;
 use hcb_api::config::{Budget, ReconcilerConfig};
 use hcb_api::gate::Gate;
+use hcb_api::money::Money;
 use hcb_api::status::TierState;
 use jiff::Timestamp;
 use std::collections::HashMap;
@@ -115,8 +116,10 @@ struct Deciding<'a> {
     is_arrival: bool,
     /// Of demands that were released, by uid, the first cluster that has room for them in an earlier tier.
     recalled: HashMap<&'a str, usize>,
-    /// The end of the month: until then its budget holds.
-    month_end: Timestamp,
+    /// The months that releases are paid in.
+    months: [(Timestamp, Timestamp); spending::MONTHS],
+    /// What each of them will have cost if nothing more is released; none where it is to be reckoned anew.
+    month_bounds: Option<[Money; spending::MONTHS]>,
     /// Demands that the engine would place if it looked at them.
     overlooked: Vec<&'a Demand>,
     decision: Decision,
@@ -160,7 +163,8 @@ impl<'a> Deciding<'a> {
             is_arrival: false,
             recalled: HashMap::new(),
             overlooked: Vec::new(),
-            month_end: spending::end_of_month(now),
+            months: spending::months(now),
+            month_bounds: None,
             decision,
         }
     }
@@ -173,16 +177,17 @@ impl<'a> Deciding<'a> {
         }
         for (index, _) in spending::burst_clusters(self.config) {
             let state = &self.observation.clusters[index];
-            let Some(room) = &mut self.rooms[index] else {
-                continue;
-            };
             let names = state.nodes.keys().enumerate();
             let nodes: HashMap<&str, usize> =
                 names.map(|(node, name)| (name.as_str(), node)).collect();
             for demand in self.observation.demands.values() {
+                let end = self.end(demand);
+                let Some(room) = &mut self.rooms[index] else {
+                    break;
+                };
                 for node in state.candidate_nodes(&demand.uid) {
                     if let Some(node) = nodes.get(node) {
-                        room.keep(*node, self.observation.end(demand, self.now));
+                        room.keep(*node, end);
                     }
                 }
             }
@@ -210,12 +215,14 @@ impl<'a> Deciding<'a> {
             let due = after(since, self.pacing.tried_within);
             let is_tried = self.observation.clusters[index].has_candidate(&pod.uid);
             let is_ahead = !is_tried && self.now < due;
+            let end = self.end(pod);
             // What was tried in the first tier and has no place there is as if it had never been released.
             if (is_ahead || !is_first)
                 && let Some(room) = &mut self.rooms[index]
                 && let Some(way) = room.find(pod)
             {
-                room.reserve(pod, way, self.observation.end(pod, self.now));
+                room.reserve(pod, way, end);
+                self.month_bounds = None;
             }
             if is_ahead {
                 self.ahead[self.config.tier(cluster)] += 1;
@@ -470,8 +477,10 @@ impl<'a> Deciding<'a> {
 
     /// Keeps the room that a demand will take in a cluster from all others.
     fn reserve(&mut self, pod: &Demand, index: usize, way: Placement) {
+        self.month_bounds = None;
+        let end = self.end(pod);
         if let Some(room) = &mut self.rooms[index] {
-            room.reserve(pod, way, self.observation.end(pod, self.now));
+            room.reserve(pod, way, end);
         }
     }
 
@@ -490,6 +499,16 @@ impl<'a> Deciding<'a> {
             version: pod.version.clone(),
             cluster: self.config.clusters[index].name.clone(),
         });
+    }
+
+    /// When a demand ends at the latest. One that may run for ever is paid to the end of the present month.
+    fn end(&self, demand: &Demand) -> Timestamp {
+        let end = self.observation.end(demand, self.now);
+        if end == Timestamp::MAX {
+            self.months[0].1
+        } else {
+            end
+        }
     }
 
     /// The tier of a cluster.

@@ -86,7 +86,7 @@ pub enum Outcome {
         cluster: String,
         /// The period that the budget is for.
         period: Period,
-        /// What all nodes would cost an hour then, or what the month would have cost by then.
+        /// What all nodes would cost an hour then, or what a month could cost until all that was released has ended.
         cost: f64,
     },
     /// No cluster that it may run in has room, or can make any.

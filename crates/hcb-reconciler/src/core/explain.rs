@@ -287,15 +287,13 @@ pub fn described(outcome: &Outcome) -> String {
             period: Period::Hour,
             cost,
         } => format!(
-            "waits: with a node more in {cluster}, bursting would cost {cost:.2} an hour, over the budget"
+            "waits: with it in {cluster}, bursting would cost {cost:.2} an hour, over the budget"
         ),
         Outcome::OverBudget {
             cluster,
             period: Period::Month,
             cost,
-        } => format!(
-            "waits: with a node more in {cluster}, this month would have cost {cost:.2}, over the budget"
-        ),
+        } => format!("waits: with it in {cluster}, a month could cost {cost:.2}, over the budget"),
         Outcome::NoRoom => {
             "waits: no cluster that it may run in has room, or can make any".to_owned()
         }

@@ -8,6 +8,9 @@ use hcb_api::spending::{ClusterSpending, Spending};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, Zoned};
 
+/// So many calendar months budgets look ahead, the present one among them.
+pub const MONTHS: usize = 3;
+
 /// The clusters whose nodes are what bursting costs: those of later tiers, by index.
 pub fn burst_clusters(config: &ReconcilerConfig) -> impl Iterator<Item = (usize, &Cluster)> {
     let clusters = config.clusters.iter().enumerate();
@@ -87,6 +90,17 @@ pub fn end_of_month(now: Timestamp) -> Timestamp {
         .to_zoned(TimeZone::UTC)
         .checked_add(1.month())
         .map_or(Timestamp::MAX, |end| end.timestamp())
+}
+
+/// The months that a release is paid in, as far as budgets look ahead: from the time to the end of its month, then the
+/// next ones.
+pub fn months(now: Timestamp) -> [(Timestamp, Timestamp); MONTHS] {
+    let mut since = now;
+    std::array::from_fn(|_| {
+        let month = (since, end_of_month(since));
+        since = month.1;
+        month
+    })
 }
 
 /// The month of a time, such as `2026-11`.

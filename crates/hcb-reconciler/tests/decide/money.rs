@@ -85,6 +85,36 @@ fn a_pod_without_a_deadline_may_cost_the_rest_of_the_month() {
 }
 
 #[test]
+fn the_next_month_pays_for_what_runs_into_it() {
+    // Ten hours before the end of January, twenty of which two pods run on.
+    let mut seen = observation([4, 4], Vec::new());
+    let now = time("1970-01-31T14:00:00Z");
+    for name in ["a", "b"] {
+        pod_of_hours(&mut seen, name, 4, 30);
+        let job = seen.jobs.get_mut(&format!("job-{name}")).expect("a job");
+        job.started = Some(now);
+    }
+    let memory = Memory::default();
+    let found = |most: u32| outcomes_after(&seen, &per_month(most), &memory, now)[0].clone();
+    assert!(is_over(&found(19), Period::Month));
+    assert_eq!(found(20), Outcome::Released("public".into()));
+    // The first of them leaves nothing of February for the second.
+    seen.demands
+        .get_mut("a")
+        .expect("a demand")
+        .released
+        .insert("public".into(), now);
+    let found =
+        |most: u32| outcomes_after(&seen, &per_month(most), &memory, after(now, 11))[1].clone();
+    assert!(is_over(&found(39), Period::Month));
+    assert_eq!(found(40), Outcome::Released("public".into()));
+}
+
+fn after(time: Timestamp, seconds: i64) -> Timestamp {
+    time + SignedDuration::from_secs(seconds)
+}
+
+#[test]
 fn a_pod_on_a_node_that_is_there_costs_the_month_too() {
     let mut seen = observation([4, 4], Vec::new());
     add_node(&mut seen.clusters[PUBLIC], "there", 0);

@@ -6,6 +6,8 @@ use super::super::demand::Demand;
 use super::super::spending;
 use super::{Choice, Deciding, after};
 use hcb_api::money::Money;
+use jiff::Timestamp;
+use std::time::Duration;
 
 impl Deciding<'_> {
     /// The cluster of a tier that is next, among those that can take the demand in.
@@ -66,41 +68,55 @@ impl Deciding<'_> {
     }
 
     /// Says no where it would break the budget that a demand takes this way.
-    fn over_budget(&self, index: usize, way: Placement, pod: &Demand) -> Option<Outcome> {
+    fn over_budget(&mut self, index: usize, way: Placement, pod: &Demand) -> Option<Outcome> {
         let budget = self.config.budget.as_ref()?;
-        let room = self.rooms[index].as_ref()?;
-        if room.is_free(way) {
+        if self.rooms[index].as_ref()?.is_free(way) {
             return None;
         }
-        let over = |most: Option<f64>, cost: Money, period: Period| {
-            most.filter(|most| cost > Money::of_number(*most))
-                .map(|_| Outcome::OverBudget {
-                    cluster: self.config.clusters[index].name.clone(),
-                    period,
-                    cost: cost.as_number(),
-                })
+        let over = |cost: Money, period: Period| Outcome::OverBudget {
+            cluster: self.config.clusters[index].name.clone(),
+            period,
+            cost: cost.as_number(),
         };
-        let hour = || self.hourly_bound() + room.price(way);
-        let month = || {
-            let until = self.observation.end(pod, self.now);
-            let more = room.price_of_month(way, until, self.now, self.month_end);
-            self.month_bound() + more
-        };
-        let over_hour = budget
-            .per_hour
-            .and_then(|most| over(Some(most), hour(), Period::Hour));
-        over_hour.or_else(|| {
-            let most = budget.per_month?;
-            over(Some(most), month(), Period::Month)
-        })
+        if let Some(most) = budget.per_hour {
+            let cost = self.hourly_bound() + self.rooms[index].as_ref()?.price(way);
+            if cost > Money::of_number(most) {
+                return Some(over(cost, Period::Hour));
+            }
+        }
+        let most = Money::of_number(budget.per_month?);
+        let bounds = self.month_bounds();
+        let room = self.rooms[index].as_ref()?;
+        let until = self.end(pod);
+        let costs = bounds
+            .into_iter()
+            .zip(self.months)
+            .map(|(bound, month)| (bound, room.price_of_time(way, until, self.now, month)));
+        // A month that it costs nothing in is not its to judge, but for the present one.
+        let mut costs = costs
+            .enumerate()
+            .filter(|(ahead, (_, more))| *ahead == 0 || !more.is_zero());
+        let broken = costs.find(|(_, (bound, more))| *bound + *more > most);
+        broken.map(|(_, (bound, more))| over(bound + more, Period::Month))
     }
 
-    /// What this month will have cost if nothing more is released: what is spent, and what each node costs for as long
-    /// as what was released to it may run.
-    fn month_bound(&self) -> Money {
-        let committed = spending::burst_clusters(self.config).map(|(index, cluster)| {
+    /// What this month and the next ones will have cost if nothing more is released: what is spent, and what each node
+    /// costs for as long as what was released to it may run.
+    fn month_bounds(&mut self) -> [Money; spending::MONTHS] {
+        if let Some(bounds) = self.month_bounds {
+            return bounds;
+        }
+        let mut bounds = self.months.map(|month| self.commitment(month));
+        bounds[0] = bounds[0] + spending::spent(&self.memory.spending, self.now);
+        self.month_bounds = Some(bounds);
+        bounds
+    }
+
+    fn commitment(&self, month: (Timestamp, Timestamp)) -> Money {
+        let burst = spending::burst_clusters(self.config);
+        let committed = burst.map(|(index, cluster)| {
             if let Some(room) = &self.rooms[index] {
-                return room.commitment(self.now, self.month_end);
+                return room.commitment(self.now, month);
             }
             // Of what cannot be seen it is not known what runs where, so all of it is kept by the last of it.
             let demands = self.observation.demands.values();
@@ -108,12 +124,12 @@ impl Deciding<'_> {
                 demand.placed.as_ref() == Some(&cluster.name)
                     || (demand.waits() && demand.released.contains_key(&cluster.name))
             });
-            let ends = demands.map(|demand| self.observation.end(demand, self.now));
-            let hour = after(self.now, std::time::Duration::from_secs(3600));
-            let until = ends.max().unwrap_or(hour).max(hour).min(self.month_end);
-            self.unseen_cost(index).for_time(self.now, until)
+            let ends = demands.map(|demand| self.end(demand));
+            let hour = after(self.now, Duration::from_secs(3600));
+            let until = ends.max().unwrap_or(hour).max(hour).min(month.1);
+            self.unseen_cost(index).for_time(month.0, until)
         });
-        spending::spent(&self.memory.spending, self.now) + committed.sum()
+        committed.sum()
     }
 
     /// What the nodes of later tiers cost an hour, as far as that is known, with those that are coming.
