@@ -1,5 +1,6 @@
 //! What Prometheus reads. Names and units follow its conventions.
 
+use crate::core::capacity::node_counts;
 use crate::core::decision::Decision;
 use crate::core::explain::reason;
 use crate::core::memory::Memory;
@@ -115,6 +116,7 @@ pub struct Metrics {
     seen: Series<Named, Gauge>,
     nodes: Series<Named, Gauge>,
     job_pods: Series<Named, Gauge>,
+    unknown_nodes: Series<Named, Gauge>,
     allocatable: Series<Resource, Number>,
     free: Series<Resource, Number>,
     weight: Series<Named, Number>,
@@ -128,6 +130,7 @@ pub struct Metrics {
     budget: Series<Period, Number>,
     releases: Series<Named, Counter>,
     nudges: Counter,
+    gates_found_open: Counter,
     decisions: Counter,
     duration: Histogram,
     failures: Family<Operation, Counter>,
@@ -172,6 +175,10 @@ impl Default for Metrics {
                 "cluster_job_pods",
                 "Pods of jobs in a cluster, candidates among them"
             ),
+            unknown_nodes: series!(
+                "cluster_unknown_nodes",
+                "Nodes of a cluster of a later tier that are of no pool of the spec, and cost as much as its dearest"
+            ),
             allocatable: series!(
                 "cluster_allocatable",
                 "What pods can use of a cluster's nodes, in CPUs, bytes and pieces"
@@ -213,6 +220,10 @@ impl Default for Metrics {
             budget: series!("budget", "The most that bursting may cost, by period"),
             releases: series!("releases", "Pods that were released to a cluster"),
             nudges: metric!("wakes", "Pods that the engine was nudged to look at again"),
+            gates_found_open: metric!(
+                "gates_found_open",
+                "Gates of later tiers that were found open and closed"
+            ),
             decisions: metric!("decisions", "Decisions made"),
             failures: metric!(
                 "failed_requests",
@@ -267,6 +278,11 @@ impl Metrics {
         self.job_pods.replace(clusters().map(|(cluster, state)| {
             let pods = whole(state.job_pods());
             (named(cluster), set_whole(pods))
+        }));
+        let unknown = clusters().filter(|(cluster, _)| config.tier(cluster) > 0);
+        self.unknown_nodes.replace(unknown.map(|(cluster, state)| {
+            let count = node_counts(cluster, state).others.into();
+            (named(cluster), set_whole(count))
         }));
         self.spec_weight.replace(clusters().map(|(cluster, _)| {
             let weight = cluster.weight.into();
@@ -371,6 +387,11 @@ impl Metrics {
     /// The engine was nudged.
     pub fn nudged(&self) {
         self.nudges.inc();
+    }
+
+    /// The gate of a cluster of a later tier was found open, and is closed.
+    pub fn closed_open_gate(&self) {
+        self.gates_found_open.inc();
     }
 
     /// A request failed.

@@ -18,6 +18,7 @@ use crate::core::status::status;
 use crate::engine::Engine;
 use futures::{FutureExt, StreamExt, stream};
 use hcb_api::config::ReconcilerConfig;
+use hcb_api::gate::Gate;
 use hcb_api::names::SYSTEM_NAMESPACE;
 use hcb_api::spending::Spending;
 use hcb_api::status::Status;
@@ -455,11 +456,20 @@ impl Reconciler {
                 }
             }
             Purpose::Gate {
-                name: cluster,
+                cluster,
+                name,
                 gate,
-                ..
             } => {
-                tracing::info!(cluster, ?gate, "the gate");
+                tracing::info!(cluster = name, ?gate, "the gate");
+                let was_open = {
+                    let state = &self.control.state.observer.observation.clusters[*cluster];
+                    state.gate == Gate::Open
+                };
+                let config = &self.control.config;
+                let is_later = config.tier(&config.clusters[*cluster]) > 0;
+                if is_later && was_open && *gate == Gate::Closed {
+                    metrics.closed_open_gate();
+                }
             }
             Purpose::Nudge { .. } => metrics.nudged(),
         }
