@@ -3,7 +3,7 @@
 //! The runtime makes the changes on real clusters. The simulator makes them on simulated ones, so that what it attacks
 //! is what runs.
 
-use crate::core::decision::Decision;
+use crate::core::decision::{Decision, NotReleased, Outcome};
 use crate::core::explain::Explainer;
 use crate::core::facts::{Fact, State};
 use crate::core::gates::GateChange;
@@ -13,6 +13,7 @@ use hcb_api::config::ReconcilerConfig;
 use hcb_api::explanation::Explanation;
 use hcb_api::gate::Gate;
 use jiff::Timestamp;
+use std::fmt;
 use std::sync::Arc;
 
 /// A reconciler: its configuration, its engine, and what it knows.
@@ -72,8 +73,19 @@ pub enum Purpose {
 pub enum Failure {
     /// The object is gone, or is not what it was: whoever looks next sees it as it is.
     Changed,
-    /// The API server refused, or did not answer: the reason for people.
+    /// The API server refused: the reason for people.
     Refused(String),
+    /// It did not answer, so the action may be done: the reason for people.
+    Unknown(String),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Changed => formatter.write_str("it changed"),
+            Self::Refused(why) | Self::Unknown(why) => formatter.write_str(why),
+        }
+    }
 }
 
 impl Purpose {
@@ -104,14 +116,15 @@ impl Purpose {
 
     /// The fact that the action is not done, where decisions need to know.
     pub fn failed(&self, failure: &Failure) -> Option<Fact> {
-        let Self::Release { uid, .. } = self else {
+        let Self::Release { uid, cluster, .. } = self else {
             return None;
         };
         let why = match failure {
-            Failure::Changed => None,
-            Failure::Refused(why) => Some(why.clone()),
+            Failure::Changed => NotReleased::Changed,
+            Failure::Refused(why) => NotReleased::Refused(why.clone()),
+            Failure::Unknown(why) => NotReleased::Unknown(why.clone()),
         };
-        Some(Fact::NotReleased(uid.clone(), why))
+        Some(Fact::NotReleased(uid.clone(), *cluster, why))
     }
 }
 
@@ -145,7 +158,7 @@ impl Control {
     pub fn actions(&self, decision: &Decision, now: Timestamp) -> Vec<Action> {
         let observation = &self.state.observer.observation;
         let demands = &observation.demands;
-        let mut explainer = Explainer::new(observation, &self.config);
+        let mut explainer = Explainer::new(observation, &self.config).of(decision);
         let mut actions = Vec::new();
         for release in &decision.releases {
             let (Some(demand), Some(cluster)) = (
@@ -154,7 +167,7 @@ impl Control {
             ) else {
                 continue;
             };
-            let outcome = crate::core::decision::Outcome::Released(release.cluster.clone());
+            let outcome = Outcome::Released(release.cluster.clone());
             let why = Box::new(explainer.explain(demand, &outcome, now));
             let clusters = [&self.config.clusters[cluster]];
             actions.push(Action {

@@ -284,7 +284,7 @@ impl Reconciler {
                     match (done, reply) {
                         (Ok(()), Reply::LoseAnswer) => {
                             all.push((action.purpose.clone(), true));
-                            Some(Failure::Refused("no answer in time".to_owned()))
+                            Some(Failure::Unknown("no answer in time".to_owned()))
                         }
                         (Ok(()), _) => None,
                         (Err(Refusal::Forbidden(why)), _) => Some(Failure::Refused(why)),

@@ -215,12 +215,6 @@ impl<'a> Capacity<'a> {
         *known = (*known).max(until);
     }
 
-    /// The index of a node by its name.
-    pub fn node(&self, name: &str) -> Option<usize> {
-        let mut names = self.state.nodes.keys();
-        names.position(|known| known == name)
-    }
-
     /// What the nodes cost an hour, those that are coming too.
     pub fn hourly_cost(&self) -> Money {
         cost(self.cluster, &self.counts)

@@ -196,6 +196,7 @@ impl<'a> Deciding<'a> {
     }
 
     fn reserve_released(&mut self, pod: &Demand) {
+        self.reserve_unanswered(pod);
         for (index, cluster) in self.config.clusters.iter().enumerate() {
             let Some(since) = pod.released.get(&cluster.name).copied() else {
                 continue;
@@ -229,6 +230,24 @@ impl<'a> Deciding<'a> {
                 self.ahead[self.config.tier(cluster)] += 1;
                 self.look_again_at(due);
             }
+        }
+    }
+
+    /// What may have been released, since no answer came, takes up its room until it is tried again.
+    fn reserve_unanswered(&mut self, pod: &Demand) {
+        let failed = self.memory.failed_releases.get(&pod.uid);
+        let failed = failed.filter(|failed| self.now < failed.again_at());
+        let Some(index) = failed.and_then(|failed| failed.may_be_in) else {
+            return;
+        };
+        let is_seen = pod.released.contains_key(&self.config.clusters[index].name);
+        let end = self.end(pod);
+        if !is_seen
+            && let Some(room) = &mut self.rooms[index]
+            && let Some(way) = room.find(pod)
+        {
+            room.reserve(pod, way, end);
+            self.month_bounds = None;
         }
     }
 

@@ -45,6 +45,18 @@ impl Nudge {
     }
 }
 
+/// Why a demand was not released.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum NotReleased {
+    /// It was not what it had been.
+    Changed,
+    /// The API server refused, for this reason.
+    Refused(String),
+    /// No answer came, for this reason: it may have been released.
+    Unknown(String),
+}
+
 /// A pod that an engine made of a demand in a cluster: the index of the cluster, its namespace and its name.
 pub type Candidate = (usize, (String, String));
 

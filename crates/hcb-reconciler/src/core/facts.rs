@@ -2,7 +2,7 @@
 //! that a run that noted its facts can be played again.
 
 use super::decide::decide;
-use super::decision::Decision;
+use super::decision::{Decision, NotReleased};
 use super::demand::Demand;
 use hcb_api::amounts::Amounts;
 use hcb_api::config::ReconcilerConfig;
@@ -61,9 +61,8 @@ pub enum Fact {
     JobDeadline(usize, String, JobDeadline),
     /// A Job that is gone, by its uid.
     JobGone(usize, String),
-    /// A demand was not released: the API server refused, for this reason; or the demand was not what it had been,
-    /// where there is none.
-    NotReleased(String, Option<String>),
+    /// A demand, by its uid, was not released to a cluster, as far as is known.
+    NotReleased(String, usize, NotReleased),
     /// A node that is gone.
     NodeGone(usize, String),
     /// A pod of a cluster, by its uid.
@@ -121,8 +120,9 @@ impl Fact {
             | Self::Reservation { cluster, .. }
             | Self::Quota(cluster, ..)
             | Self::QuotaGone(cluster, _)
-            | Self::Released(_, cluster) => Some(*cluster),
-            Self::Nudged(_) | Self::NotReleased(..) | Self::TookOver(_) => None,
+            | Self::Released(_, cluster)
+            | Self::NotReleased(_, cluster, _) => Some(*cluster),
+            Self::Nudged(_) | Self::TookOver(_) => None,
         }
     }
 }
@@ -389,7 +389,10 @@ impl State {
         match &fact {
             Fact::Nudged(uid) => self.memory.note_nudged(uid.clone(), now),
             Fact::Released(uid, _) => self.memory.note_released(uid),
-            Fact::NotReleased(uid, why) => self.memory.note_not_released(uid, why.clone(), now),
+            Fact::NotReleased(uid, cluster, why) => {
+                self.memory
+                    .note_not_released(uid, *cluster, why.clone(), now);
+            }
             Fact::TookOver(handover) => self.memory.resume(handover, config, now),
             _ => {}
         }

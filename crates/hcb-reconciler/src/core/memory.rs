@@ -1,6 +1,6 @@
 //! What is remembered between decisions, and what of it outlives a leader or a configuration.
 
-use super::decision::Decision;
+use super::decision::{Decision, NotReleased};
 use super::demand::Demand;
 use super::observation::Observation;
 use super::spending;
@@ -29,6 +29,8 @@ pub struct FailedRelease {
     pub why: String,
     /// Whether an API server refused it.
     pub is_refused: bool,
+    /// The cluster that it may have been released to all the same, since no answer came.
+    pub may_be_in: Option<usize>,
 }
 
 impl FailedRelease {
@@ -136,13 +138,23 @@ impl Memory {
         self.failed_releases.remove(uid);
     }
 
-    /// A demand was not released, for this reason; or because it was not what it had been.
-    pub fn note_not_released(&mut self, uid: &str, why: Option<String>, now: Timestamp) {
+    /// A demand was not released to a cluster, as far as is known.
+    pub fn note_not_released(
+        &mut self,
+        uid: &str,
+        cluster: usize,
+        why: NotReleased,
+        now: Timestamp,
+    ) {
         let failed = self.failed_releases.entry(uid.to_owned()).or_default();
         failed.tries += 1;
         failed.last = now;
-        failed.is_refused |= why.is_some();
-        failed.why = why.unwrap_or_else(|| "it changes faster than it can be released".to_owned());
+        failed.is_refused |= why != NotReleased::Changed;
+        failed.may_be_in = matches!(why, NotReleased::Unknown(_)).then_some(cluster);
+        failed.why = match why {
+            NotReleased::Changed => "it changes faster than it can be released".to_owned(),
+            NotReleased::Refused(why) | NotReleased::Unknown(why) => why,
+        };
     }
 
     /// Goes by another configuration. What was spent, and what is owed, is kept; a cluster that is gone costs nothing
@@ -159,6 +171,9 @@ impl Memory {
         spending::close(&mut self.spending, config, now);
         // Clusters go by their index.
         let moved = |index: usize| config.index(&before.clusters.get(index)?.name);
+        for failed in self.failed_releases.values_mut() {
+            failed.may_be_in = failed.may_be_in.and_then(moved);
+        }
         for since in [&mut self.tried_since, &mut self.unplaced_since] {
             *since = std::mem::take(since)
                 .into_iter()

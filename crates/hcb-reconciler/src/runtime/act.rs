@@ -35,19 +35,20 @@ pub(super) async fn tried<T>(
     object: &str,
     work: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, Failure> {
-    let problem = match timeout(REQUEST, work).await {
+    let failure = match timeout(REQUEST, work).await {
         Ok(Ok(done)) => return Ok(done),
         Ok(Err(kube::Error::Api(status))) if is_of_change(&status) => {
             let problem = status.message;
             tracing::debug!(object, what, problem, "not done: it changed");
             return Err(Failure::Changed);
         }
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => "no answer in time".to_owned(),
+        Ok(Err(error @ kube::Error::Api(_))) => Failure::Refused(error.to_string()),
+        Ok(Err(error)) => Failure::Unknown(error.to_string()),
+        Err(_) => Failure::Unknown("no answer in time".to_owned()),
     };
     metrics.failed(what);
-    tracing::warn!(object, what, problem, "not done");
-    Err(Failure::Refused(problem))
+    tracing::warn!(object, what, problem = %failure, "not done");
+    Err(failure)
 }
 
 /// Whether an API server says that an object is gone, or is not what it was. A patch whose test fails is as invalid for

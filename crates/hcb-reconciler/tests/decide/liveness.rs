@@ -2,6 +2,11 @@
 
 use super::*;
 use hcb_reconciler::core::decide::PLACED_WITHIN;
+use hcb_reconciler::core::decision::NotReleased;
+
+fn refused() -> NotReleased {
+    NotReleased::Refused("a webhook answers 403".into())
+}
 
 #[test]
 fn a_pod_that_cannot_be_released_holds_no_other_back() {
@@ -14,7 +19,7 @@ fn a_pod_that_cannot_be_released_holds_no_other_back() {
         releases.map(|release| release.name.clone()).collect()
     };
     assert_eq!(released(&memory, 0), ["a"]);
-    memory.note_not_released("a", Some("a webhook answers 403".into()), at(0));
+    memory.note_not_released("a", PUBLIC, refused(), at(0));
     assert_eq!(released(&memory, 1), ["b"]);
     let found = outcomes_after(&seen, &config, &memory, at(1));
     let failed = Outcome::ReleaseFailed {
@@ -24,11 +29,11 @@ fn a_pod_that_cannot_be_released_holds_no_other_back() {
     assert_eq!(found[0], failed);
     // It is tried again after ten seconds, then after twenty, and after ten minutes at most.
     assert_eq!(released(&memory, 10), ["a"]);
-    memory.note_not_released("a", Some("a webhook answers 403".into()), at(10));
+    memory.note_not_released("a", PUBLIC, refused(), at(10));
     assert_eq!(released(&memory, 29), ["b"]);
     assert_eq!(released(&memory, 30), ["a"]);
     for _ in 0..50 {
-        memory.note_not_released("a", Some("a webhook answers 403".into()), at(30));
+        memory.note_not_released("a", PUBLIC, refused(), at(30));
     }
     assert_eq!(released(&memory, 629), ["b"]);
     assert_eq!(released(&memory, 630), ["a"]);
@@ -47,10 +52,10 @@ fn a_pod_that_changes_all_the_time_holds_no_other_back() {
     };
     // That it changed once or twice meanwhile is no trouble.
     for _ in 0..3 {
-        memory.note_not_released("a", None, at(1));
+        memory.note_not_released("a", PUBLIC, NotReleased::Changed, at(1));
         assert_eq!(first(&memory), "a");
     }
-    memory.note_not_released("a", None, at(1));
+    memory.note_not_released("a", PUBLIC, NotReleased::Changed, at(1));
     assert_eq!(first(&memory), "b");
 }
 
@@ -165,4 +170,21 @@ fn a_place_behind_a_gate_that_a_pod_was_not_released_through_is_not_waited_for()
         Outcome::Released("public".into())
     );
     assert_eq!(push_release(&decision), [("a", "public")]);
+}
+
+#[test]
+fn what_may_have_been_released_takes_up_its_room_until_it_is_tried_again() {
+    let config =
+        config("burst: {after: 0s}\nbudget: {currency: EUR, perHour: 1, perMonth: null}\n");
+    let seen = observation([4, 4], vec![pod("a", 4), pod("b", 4)]);
+    let mut memory = Memory::default();
+    let unknown = NotReleased::Unknown("no answer in time".into());
+    memory.note_not_released("a", PUBLIC, unknown, at(0));
+    let found = outcomes_after(&seen, &config, &memory, at(1));
+    assert!(matches!(found[0], Outcome::ReleaseFailed { .. }));
+    assert!(matches!(found[1], Outcome::OverBudget { .. }), "{found:?}");
+    // What was refused has no node.
+    memory.note_not_released("a", PUBLIC, refused(), at(0));
+    let found = outcomes_after(&seen, &config, &memory, at(1));
+    assert_eq!(found[1], Outcome::Released("public".into()));
 }
