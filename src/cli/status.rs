@@ -100,6 +100,16 @@ fn drawn(status: &Status, now: Timestamp) -> String {
         );
     }
     let _ = writeln!(text, "\n\n{}\n", clusters(&status.clusters));
+    for cluster in &status.clusters {
+        if !cluster.unknown_nodes.is_empty() {
+            let _ = writeln!(
+                text,
+                "{} has nodes of no pool of the spec, which count as its dearest: {}",
+                cluster.name,
+                cluster.unknown_nodes.join(", ")
+            );
+        }
+    }
     for tier in &status.tiers {
         let state = if tier.state.is_open { "open" } else { "closed" };
         let since = tier
