@@ -282,7 +282,7 @@ impl Observer {
             let is_seen = self.is_whole(index) && self.alive[index].is_some_and(is_recent);
             let state = &mut self.observation.clusters[index];
             state.is_seen = is_seen;
-            state.learn_sizes();
+            state.learn_sizes(now);
         }
     }
 

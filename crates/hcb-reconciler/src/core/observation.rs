@@ -19,6 +19,9 @@ use std::time::Duration;
 /// How long a failure is held against a cluster.
 pub const REMEMBERED_FOR: Duration = Duration::from_secs(900);
 
+/// What nodes offer is looked at this often at the most: there may be many.
+const LEARNED_EVERY: Duration = Duration::from_secs(10);
+
 /// What is seen at one time.
 #[derive(Debug, Clone, Default)]
 pub struct Observation {
@@ -93,6 +96,8 @@ pub struct ClusterState {
     sizes: BTreeMap<String, Amounts>,
     /// Whether nodes or pods of `DaemonSets` changed since the sizes were learned.
     is_size_stale: bool,
+    /// When the sizes were learned.
+    learned: Option<Timestamp>,
     /// Pods without a node, by uid.
     unbound: BTreeSet<String>,
     /// The candidates of a demand here, by its uid.
@@ -183,23 +188,27 @@ impl ClusterState {
 
     /// Learns what a node of each pool offers, from those that are there. What was learned of a pool stays when its
     /// last node goes.
-    pub fn learn_sizes(&mut self) {
-        if !std::mem::take(&mut self.is_size_stale) {
+    pub fn learn_sizes(&mut self, now: Timestamp) {
+        let is_recent = |learned| is_within(learned, LEARNED_EVERY, now);
+        if !self.is_size_stale || self.learned.is_some_and(is_recent) {
             return;
         }
+        self.is_size_stale = false;
+        self.learned = Some(now);
         let mut sizes: BTreeMap<&str, Amounts> = BTreeMap::new();
         for (name, node) in self.nodes.iter().filter(|(_, node)| node.takes_pods) {
             let Some(pool) = node.labels.get(POOL) else {
                 continue;
             };
-            let mut offered = node.allocatable.clone();
-            if let Some(daemons) = self.daemons.get(name) {
-                take(&mut offered, daemons);
-            }
+            let daemons = self.daemons.get(name);
             let size = sizes.entry(pool).or_default();
-            for (resource, amount) in offered {
-                let known = size.entry(resource).or_insert(amount);
-                *known = (*known).max(amount);
+            for (resource, amount) in &node.allocatable {
+                let taken = daemons.and_then(|daemons| daemons.get(resource));
+                let offered = amount - taken.copied().unwrap_or_default();
+                match size.get_mut(resource) {
+                    Some(known) => *known = offered.max(*known),
+                    None => drop(size.insert(resource.clone(), offered)),
+                }
             }
         }
         for (pool, size) in sizes {

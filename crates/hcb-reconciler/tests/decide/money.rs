@@ -402,7 +402,7 @@ fn nodes_are_bought_by_what_they_were_seen_to_offer() {
         };
         seen.clusters[PUBLIC].put_pod(uid, used);
     }
-    seen.clusters[PUBLIC].learn_sizes();
+    seen.clusters[PUBLIC].learn_sizes(START);
     let mut small = plain();
     for cluster in &mut small.clusters[OTHER..] {
         cluster.weight = 0;
@@ -429,7 +429,7 @@ fn nodes_are_bought_by_what_they_were_seen_to_offer() {
     let mut state = ClusterState::default();
     smaller.labels.insert("hcb.dev/pool".into(), "cpu".into());
     state.put_node("y", smaller);
-    state.learn_sizes();
+    state.learn_sizes(START);
     assert_eq!(state.size(&small.clusters[PUBLIC].pools[0])["cpu"], 4000);
 }
 
