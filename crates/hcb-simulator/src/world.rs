@@ -81,7 +81,7 @@ pub struct World {
     disturbed: Timestamp,
     /// Pods that were released to later tiers, by name, with the clusters.
     released: BTreeMap<String, BTreeSet<usize>>,
-    /// What was spent until which nothing is known of, for the tolerance: the clock of a new leader may be off.
+    /// Whether a leader had another clock: what it counted cannot be held against the real time.
     clock_error: SignedDuration,
     counts: Counts,
     events: u64,
