@@ -82,7 +82,7 @@ pub struct World {
     /// Pods that were released to later tiers, by name, with the clusters.
     released: BTreeMap<String, BTreeSet<usize>>,
     /// Whether a leader had another clock: what it counted cannot be held against the real time.
-    clock_error: SignedDuration,
+    had_other_clock: bool,
     counts: Counts,
     events: u64,
     releases: usize,
@@ -136,7 +136,7 @@ impl World {
             room_since: BTreeMap::new(),
             disturbed: now,
             released: BTreeMap::new(),
-            clock_error: SignedDuration::ZERO,
+            had_other_clock: false,
             counts: Counts::default(),
             events: 0,
             releases: 0,

@@ -112,7 +112,7 @@ impl World {
             .clusters
             .iter()
             .all(|state| state.is_seen);
-        if !is_seen || self.clock_error != SignedDuration::ZERO {
+        if !is_seen || self.had_other_clock {
             return;
         }
         let spending = &reconciler.control.state.memory.spending;

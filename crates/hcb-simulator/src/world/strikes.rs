@@ -89,7 +89,7 @@ impl World {
                 self.leads_at = now + SignedDuration::from_secs(pause);
                 if self.rng.u8(0..4) == 0 {
                     self.clock = SignedDuration::from_secs(self.rng.i64(-120..120));
-                    self.clock_error = SignedDuration::from_secs(1);
+                    self.had_other_clock = true;
                 }
                 self.disturbed = self.leads_at;
             }

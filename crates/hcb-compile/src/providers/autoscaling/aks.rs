@@ -9,7 +9,6 @@ use serde_json::json;
 
 impl Autoscaling for Aks {
     fn add_objects(&self, scaling: &mut Scaling<'_>) {
-        let max_nodes = scaling.autoscaler.max_nodes;
         for pool in scaling.pools() {
             scaling.unit.add(
                 "autoscaling/aks/agent-pool.yaml",
@@ -21,7 +20,7 @@ impl Autoscaling for Aks {
                     "owner": self.cluster_arm_id,
                     "subnet": self.subnet_arm_id,
                     "min": pool.min,
-                    "max": pool.max.min(max_nodes),
+                    "max": scaling.max_nodes(pool),
                     "vmSize": pool.instance_type,
                     "spot": pool.spot,
                     "labels": Scaling::labels(pool),

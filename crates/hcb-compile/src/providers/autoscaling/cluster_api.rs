@@ -11,8 +11,7 @@ use serde_json::{Map, Value, json};
 
 impl Autoscaling for ClusterApi {
     fn add_objects(&self, scaling: &mut Scaling<'_>) {
-        let cluster_name = self.cluster_name.clone();
-        let cluster_name = cluster_name.unwrap_or_else(|| scaling.cluster.name.clone());
+        let cluster_name = scaling.cluster_name(self.cluster_name.as_deref());
         for pool in scaling.pools() {
             let name = format!("{cluster_name}-{}", pool.name);
             scaling.unit.add(

@@ -11,9 +11,7 @@ use serde_json::json;
 
 impl Autoscaling for Eks {
     fn add_objects(&self, scaling: &mut Scaling<'_>) {
-        let cluster_name = self.cluster_name.clone();
-        let cluster_name = cluster_name.unwrap_or_else(|| scaling.cluster.name.clone());
-        let max_nodes = scaling.autoscaler.max_nodes;
+        let cluster_name = scaling.cluster_name(self.cluster_name.as_deref());
         for pool in scaling.pools() {
             scaling.unit.add(
             "autoscaling/eks/nodegroup.yaml",
@@ -27,7 +25,7 @@ impl Autoscaling for Eks {
                 "nodeRole": self.node_role_arn,
                 "subnets": self.subnets,
                 "min": pool.min,
-                "max": pool.max.min(max_nodes),
+                "max": scaling.max_nodes(pool),
                 "instanceType": pool.instance_type,
                 "amiType": if pool.gpu.is_some() { "AL2023_x86_64_NVIDIA" } else { "AL2023_x86_64_STANDARD" },
                 "capacityType": if pool.spot { "SPOT" } else { "ON_DEMAND" },
@@ -44,8 +42,7 @@ impl Autoscaling for Eks {
 
     /// The autoscaler is found by the tags of the groups, and runs in the cluster that it scales.
     fn add_to_scaled_cluster(&self, scaling: &mut Scaling<'_>) {
-        let cluster_name = self.cluster_name.clone();
-        let cluster_name = cluster_name.unwrap_or_else(|| scaling.cluster.name.clone());
+        let cluster_name = scaling.cluster_name(self.cluster_name.as_deref());
         let values = json!({
             "cloudProvider": "aws",
             "awsRegion": self.region,

@@ -9,9 +9,7 @@ use serde_json::json;
 
 impl Autoscaling for Gke {
     fn add_objects(&self, scaling: &mut Scaling<'_>) {
-        let cluster_name = self.cluster_name.clone();
-        let cluster_name = cluster_name.unwrap_or_else(|| scaling.cluster.name.clone());
-        let max_nodes = scaling.autoscaler.max_nodes;
+        let cluster_name = scaling.cluster_name(self.cluster_name.as_deref());
         for pool in scaling.pools() {
             scaling.unit.add(
             "autoscaling/gke/container-node-pool.yaml",
@@ -25,7 +23,7 @@ impl Autoscaling for Gke {
                 "nodeLocations": self.node_locations,
                 "clusterName": cluster_name,
                 "min": pool.min,
-                "max": pool.max.min(max_nodes),
+                "max": scaling.max_nodes(pool),
                 "machineType": pool.instance_type,
                 "serviceAccount": self.service_account,
                 "spot": pool.spot,

@@ -28,6 +28,16 @@ pub(super) struct Scaling<'a> {
 }
 
 impl<'a> Scaling<'a> {
+    /// The name of the cluster for its provider: the one that the settings give, or else the cluster's own.
+    pub(super) fn cluster_name(&self, named: Option<&str>) -> String {
+        named.unwrap_or(&self.cluster.name).to_owned()
+    }
+
+    /// The most nodes that a pool may have, within the limit of the cluster.
+    pub(super) fn max_nodes(&self, pool: &NodePool) -> u32 {
+        pool.max.min(self.autoscaler.max_nodes)
+    }
+
     /// The pools that are scaled.
     pub(super) fn pools(&self) -> Vec<&'a NodePool> {
         self.cluster

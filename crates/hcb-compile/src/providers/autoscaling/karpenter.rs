@@ -14,8 +14,7 @@ const NAMESPACE: &str = "kube-system";
 
 impl Autoscaling for Karpenter {
     fn add_objects(&self, scaling: &mut Scaling<'_>) {
-        let cluster_name = self.cluster_name.clone();
-        let cluster_name = cluster_name.unwrap_or_else(|| scaling.cluster.name.clone());
+        let cluster_name = scaling.cluster_name(self.cluster_name.as_deref());
         let autoscaler = scaling.autoscaler;
         if let Some(install) = &self.install {
             let context = json!({
@@ -53,7 +52,7 @@ impl Autoscaling for Karpenter {
             let mut limits = json!({
                 "cpu": limit(autoscaler.max_cpu, pool.cpu),
                 "memory": limit(autoscaler.max_memory, pool.memory),
-                "nodes": pool.max.min(autoscaler.max_nodes).to_string(),
+                "nodes": scaling.max_nodes(pool).to_string(),
             });
             if let Some(gpu) = &pool.gpu {
                 let most = (gpu.count * pool.max).min(autoscaler.max_gpus);
