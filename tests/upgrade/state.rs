@@ -232,3 +232,24 @@ fn a_status_that_begins_empty_is_no_trouble() {
         0.0,
     );
 }
+
+#[test]
+fn a_cluster_that_0_1_0_could_not_see_costs_what_0_1_0_said() {
+    let mut old: Value = serde_json::from_str(&old_status(STATUSES[1])).expect("JSON");
+    let clusters = old["clusters"].as_array_mut().expect("clusters");
+    let public = clusters
+        .iter_mut()
+        .find(|cluster| {
+            cluster["hourlyCost"]
+                .as_f64()
+                .is_some_and(|cost| cost > 0.0)
+        })
+        .expect("a cluster that costs something");
+    public["seen"] = false.into();
+    let (name, cost) = (public["name"].clone(), public["hourlyCost"].as_f64());
+    let status = read(&old.to_string());
+    let handover = Handover::of_saved(Some(&status), None).expect("a handover");
+    let spending = handover.spending.expect("what was spent");
+    let counted = spending.clusters[name.as_str().expect("a name")];
+    assert_eq!(counted.per_hour.map(|cost| cost.as_number()), cost);
+}

@@ -26,19 +26,19 @@ impl Status {
         let text = map.data.as_ref().and_then(|data| data.get(KEY));
         text.map(|text| serde_json::from_str(text)).transpose()
     }
-}
 
-impl Status {
     /// What the next leader goes on from, with what each cluster cost an hour. `spending` is what was read from its own
     /// object, where it is there; where 0.1.0 has counted on since, that holds.
-    pub fn handover(&self, spending: Option<Spending>) -> Handover {
+    fn handover(&self, spending: Option<Spending>) -> Handover {
         let mut spending = spending.unwrap_or_default();
         let burst = self.tiers.iter().map(|tier| tier.name.as_str());
         let burst: Vec<_> = burst.collect();
         let clusters = self.clusters.iter();
         let clusters = clusters.filter(|cluster| burst.contains(&cluster.tier.as_str()));
         let costs = clusters.map(|cluster| {
-            let per_hour = cluster.seen.then(|| Money::of_number(cluster.hourly_cost));
+            // 0.1.0 says of a cluster that it cannot see what that cost when it could.
+            let is_known = cluster.seen || cluster.hourly_cost > 0.0;
+            let per_hour = is_known.then(|| Money::of_number(cluster.hourly_cost));
             (cluster.name.as_str(), per_hour)
         });
         spending.take_over(&self.handover.ledger, costs);
@@ -47,9 +47,7 @@ impl Status {
             ..self.handover.clone()
         }
     }
-}
 
-impl Status {
     /// As JSON of at most so many bytes: with fewer pods that wait, where all of them would be too long. The rest grows
     /// with the number of clusters only, by less than a kilobyte for each.
     ///
@@ -212,4 +210,17 @@ pub struct Handover {
     pub credits: BTreeMap<String, f64>,
     /// The tiers, as they were left.
     pub tiers: BTreeMap<String, TierState>,
+}
+
+impl Handover {
+    /// What the next leader goes on from, of what was saved. There is nothing where nothing was.
+    pub fn of_saved(status: Option<&Status>, spending: Option<Spending>) -> Option<Self> {
+        match status {
+            Some(status) => Some(status.handover(spending)),
+            None => spending.map(|spending| Self {
+                spending: Some(spending),
+                ..Self::default()
+            }),
+        }
+    }
 }

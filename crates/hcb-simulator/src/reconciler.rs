@@ -3,7 +3,6 @@
 use crate::api_server::{Kind, Refusal};
 use crate::cluster::Cluster;
 use hcb_api::config::ReconcilerConfig;
-use hcb_api::spending::Spending;
 use hcb_api::status::{Handover, Status};
 use hcb_reconciler::control::{Control, Failure, Purpose};
 use hcb_reconciler::core::decision::{Candidate, Decision};
@@ -30,23 +29,15 @@ pub struct Saved {
 
 impl Saved {
     /// What the next leader goes on from.
+    ///
+    /// # Panics
+    /// Where what was saved is not what is read.
     pub fn handover(&self) -> Option<Handover> {
-        let spending: Option<Spending> = self
-            .spending
-            .as_ref()
-            .and_then(|text| serde_json::from_str(text).ok());
-        let status: Option<Status> = self
-            .status
-            .as_ref()
-            .and_then(|text| serde_json::from_str(text).ok());
-        match (status, spending) {
-            (Some(status), spending) => Some(status.handover(spending)),
-            (None, Some(spending)) => Some(Handover {
-                spending: Some(spending),
-                ..Handover::default()
-            }),
-            (None, None) => None,
-        }
+        let spending = self.spending.as_deref().map(serde_json::from_str);
+        let status = self.status.as_deref().map(serde_json::from_str);
+        let status: Option<Status> = status.transpose().expect("what was saved whole");
+        let spending = spending.transpose().expect("what was saved whole");
+        Handover::of_saved(status.as_ref(), spending)
     }
 }
 
@@ -329,10 +320,7 @@ impl Reconciler {
         self.saved = now;
         let own = now + self.clock;
         let state = &self.control.state;
-        let spending = Spending {
-            at: Some(own),
-            ..state.memory.spending.clone()
-        };
+        let spending = state.memory.saved_spending(own);
         let status = status(
             &state.observer.observation,
             &self.control.config,

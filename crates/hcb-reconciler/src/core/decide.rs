@@ -233,11 +233,10 @@ impl<'a> Deciding<'a> {
         }
     }
 
-    /// What may have been released, since no answer came, takes up its room until it is tried again.
+    /// What may have been released, since no answer came, takes up its room for a while.
     fn reserve_unanswered(&mut self, pod: &Demand) {
         let failed = self.memory.failed_releases.get(&pod.uid);
-        let failed = failed.filter(|failed| self.now < failed.again_at());
-        let Some(index) = failed.and_then(|failed| failed.may_be_in) else {
+        let Some(index) = failed.and_then(|failed| failed.may_be_in(self.now)) else {
             return;
         };
         let is_seen = pod.released.contains_key(&self.config.clusters[index].name);

@@ -15,6 +15,8 @@ use std::time::Duration;
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// For so long at most.
 const TRY_AGAIN_WITHIN: Duration = Duration::from_secs(600);
+/// For so long what may have been released takes up its room. If it was, its watch has said so by then.
+const UNKNOWN_FOR: Duration = Duration::from_secs(60);
 /// So often a demand may have changed in between until that counts as a refusal: it changes all the time.
 const CHANGES: u32 = 3;
 
@@ -30,10 +32,17 @@ pub struct FailedRelease {
     /// Whether an API server refused it.
     pub is_refused: bool,
     /// The cluster that it may have been released to all the same, since no answer came.
-    pub may_be_in: Option<usize>,
+    may_be_in: Option<usize>,
 }
 
 impl FailedRelease {
+    /// The cluster that it may have been released to, as long as nobody can know better.
+    pub fn may_be_in(&self, now: Timestamp) -> Option<usize> {
+        let known = self.last.saturating_add(UNKNOWN_FOR);
+        let is_unknown = now < known.unwrap_or(Timestamp::MAX) && now < self.again_at();
+        self.may_be_in.filter(|_| is_unknown)
+    }
+
     /// When it may be tried again. Until then it takes up no room and nobody's turn.
     pub fn again_at(&self) -> Timestamp {
         let tries = if self.is_refused {
@@ -179,6 +188,14 @@ impl Memory {
                 .into_iter()
                 .filter_map(|((uid, index), at)| Some(((uid, moved(index)?), at)))
                 .collect();
+        }
+    }
+
+    /// What was spent, as it is saved.
+    pub fn saved_spending(&self, now: Timestamp) -> Spending {
+        Spending {
+            at: Some(now),
+            ..self.spending.clone()
         }
     }
 

@@ -174,22 +174,14 @@ pub(super) async fn read_handover(
     let spending = spending.flatten();
     let map = maps.get_opt(status::CONFIG_MAP).await?;
     let status = map.map(|map| ReconcilerStatus::of_map(&map)).transpose();
-    match (status.map(Option::flatten), spending) {
-        (Ok(Some(status)), spending) => Ok(Some(status.handover(spending))),
-        (Ok(None), None) => Ok(None),
-        (Ok(None), Some(spending)) => Ok(Some(of_spending(spending))),
+    let status = match status {
+        Ok(status) => status.flatten(),
         // What the status holds beside the spending is only what is fair.
-        (Err(error), Some(spending)) => {
+        Err(error) if spending.is_some() => {
             tracing::warn!(%error, "the status of before is not understood; shares and tiers begin anew");
-            Ok(Some(of_spending(spending)))
+            None
         }
-        (Err(source), None) => Err(not_understood(status::CONFIG_MAP)(source)),
-    }
-}
-
-fn of_spending(spending: Spending) -> Handover {
-    Handover {
-        spending: Some(spending),
-        ..Handover::default()
-    }
+        Err(source) => return Err(not_understood(status::CONFIG_MAP)(source)),
+    };
+    Ok(Handover::of_saved(status.as_ref(), spending))
 }

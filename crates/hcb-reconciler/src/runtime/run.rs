@@ -20,7 +20,6 @@ use crate::engine::Engine;
 use futures::FutureExt;
 use hcb_api::config::ReconcilerConfig;
 use hcb_api::names::SYSTEM_NAMESPACE;
-use hcb_api::spending::Spending;
 use hcb_api::status::Status;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -412,10 +411,7 @@ impl Reconciler {
                 != (&status.clusters, &status.tiers, &status.waiting)
         });
         if (is_due || is_new) && !self.options.dry_run {
-            let spending = Spending {
-                at: Some(now),
-                ..self.control.state.memory.spending.clone()
-            };
+            let spending = self.control.state.memory.saved_spending(now);
             let maps = self.maps();
             // What was spent comes first: an older one must not stand beside a newer status.
             let work = async {

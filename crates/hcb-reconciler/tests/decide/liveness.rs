@@ -173,7 +173,7 @@ fn a_place_behind_a_gate_that_a_pod_was_not_released_through_is_not_waited_for()
 }
 
 #[test]
-fn what_may_have_been_released_takes_up_its_room_until_it_is_tried_again() {
+fn what_may_have_been_released_takes_up_its_room_for_a_minute_at_most() {
     let config =
         config("burst: {after: 0s}\nbudget: {currency: EUR, perHour: 1, perMonth: null}\n");
     let seen = observation([4, 4], vec![pod("a", 4), pod("b", 4)]);
@@ -183,6 +183,14 @@ fn what_may_have_been_released_takes_up_its_room_until_it_is_tried_again() {
     let found = outcomes_after(&seen, &config, &memory, at(1));
     assert!(matches!(found[0], Outcome::ReleaseFailed { .. }));
     assert!(matches!(found[1], Outcome::OverBudget { .. }), "{found:?}");
+    // Tries that are never answered hold nobody back for longer.
+    for _ in 0..9 {
+        let unknown = NotReleased::Unknown("no answer in time".into());
+        memory.note_not_released("a", PUBLIC, unknown, at(0));
+    }
+    let found = |now| outcomes_after(&seen, &config, &memory, at(now))[1].clone();
+    assert!(matches!(found(59), Outcome::OverBudget { .. }));
+    assert_eq!(found(60), Outcome::Released("public".into()));
     // What was refused has no node.
     memory.note_not_released("a", PUBLIC, refused(), at(0));
     let found = outcomes_after(&seen, &config, &memory, at(1));
