@@ -7,6 +7,7 @@ use super::present::{
 use super::reader_0_1_0 as reader;
 use super::records::{self, RECORDS, facts, play};
 use super::{old_json, old_text};
+use hcb_api::money::Money;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -251,5 +252,5 @@ fn a_cluster_that_0_1_0_could_not_see_costs_what_0_1_0_said() {
     let handover = Handover::of_saved(Some(&status), None).expect("a handover");
     let spending = handover.spending.expect("what was spent");
     let counted = spending.clusters[name.as_str().expect("a name")];
-    assert_eq!(counted.per_hour.map(|cost| cost.as_number()), cost);
+    assert_eq!(counted.per_hour.map(Money::as_number), cost);
 }
